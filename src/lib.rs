@@ -1,4 +1,6 @@
 //! A Kubernetes operator that resizes existing Zenlayer Cloud virtual machines in place.
 
+pub mod api;
+pub mod lifecycle;
 pub mod sim;
 pub mod zenlayer;

@@ -1,0 +1,54 @@
+//! Conditions: their types, and the one way to build them.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::Reason;
+
+/// The conditions of a VmInstance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConditionType {
+    /// The operator has done all that this spec lets it do.
+    Ready,
+    /// The machine is of the declared type.
+    InSync,
+    /// The operator is working, or waiting to be able to work. Present only while True.
+    Reconciling,
+    /// Nothing happens until somebody changes something. Present only while True.
+    Stalled,
+}
+
+impl ConditionType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::InSync => "InSync",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+/// Builds a condition; `lastTransitionTime` moves only when the status differs from before.
+pub fn condition(
+    before: &[Condition],
+    type_: ConditionType,
+    status: &str,
+    reason: Reason,
+    message: &str,
+    generation: i64,
+    now: Timestamp,
+) -> Condition {
+    let since = before
+        .iter()
+        .find(|old| old.type_ == type_.as_str() && old.status == status)
+        .map_or(Time(now), |old| old.last_transition_time.clone());
+    Condition {
+        type_: type_.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: reason.as_str().to_owned(),
+        message: message.to_owned(),
+        observed_generation: Some(generation),
+        last_transition_time: since,
+    }
+}

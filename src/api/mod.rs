@@ -1,0 +1,20 @@
+//! The Kubernetes types: `VmInstance`, its status, conditions and reasons, and the CRD made of them.
+//! They carry no behaviour but their own schema.
+
+mod condition;
+mod crd;
+mod reason;
+mod status;
+mod vm_instance;
+
+pub use condition::{ConditionType, condition};
+pub use crd::{crd, crd_yaml};
+pub use reason::Reason;
+pub use status::{
+    Change, ChangeKind, ChangeState, Handled, HistoryEntry, HistoryOutcome, ObservedInstance,
+    Phase, Refusal, Target, VmInstanceStatus,
+};
+pub use vm_instance::{
+    CredentialsRef, ManagementPolicy, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, SecretRef,
+    VmInstance, VmInstanceSpec,
+};

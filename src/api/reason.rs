@@ -1,0 +1,105 @@
+//! Condition reasons: a closed set, each with a sentence that a person can rely on.
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
+        /// Why a condition has its status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of this file.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// The reason of that name.
+            pub fn parse(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The machine is of the declared type.
+    InSync,
+    /// The change is ordered and takes effect at the next billing cycle.
+    ChangeScheduled,
+    /// The type differs and the object is suspended.
+    Suspended,
+    /// The type differs and the policy is to observe only.
+    DriftObserved,
+    /// The machine's type was read and differs from the declared one.
+    TypeDiffers,
+    /// The machine has not been read yet.
+    NotObserved,
+
+    /// The paid call is being made.
+    Submitting,
+    /// The call was made and no answer is known; it is settled after the fence, never repeated.
+    OutcomeUnknown,
+    /// The provider accepted the change and carries it out.
+    ChangeInProgress,
+
+    /// The machine's state allows no change now.
+    InstanceBusy,
+    /// A change of this machine by another VmInstance is not settled yet.
+    ChangeHeldElsewhere,
+    /// A plan to another type is pending that this object did not order.
+    ForeignPlan,
+    /// Two reads of the machine contradict each other, or are too old to act on.
+    ReadsDisagree,
+    /// The provider limits the rate of calls.
+    RateLimited,
+    /// The provider's API does not answer as documented.
+    ApiUnavailable,
+    /// The Kubernetes API refused or failed a call of the operator.
+    KubernetesUnavailable,
+
+    /// The spec holds a value that the schema should have refused.
+    InvalidSpec,
+    /// The status holds a value that the operator did not write.
+    InvalidStatus,
+    /// The Secret does not exist.
+    SecretNotFound,
+    /// The Secret lacks a key, or a key is empty.
+    SecretIncomplete,
+    /// The provider does not accept the access key or token.
+    CredentialsRejected,
+    /// The credential may not use an action.
+    PermissionDenied,
+    /// The operator's clock and the provider's are too far apart to sign a paid call safely.
+    ClockSkewed,
+    /// The provider's edge blocked the request.
+    BlockedByEdge,
+    /// The provider knows no such machine.
+    InstanceNotFound,
+    /// The machine is in the recycle bin or being destroyed.
+    InstanceRecycled,
+    /// The machine's creation failed.
+    InstanceUnusable,
+    /// The provider knows no such instance type.
+    InstanceTypeNotFound,
+    /// The machine cannot take that instance type.
+    InstanceTypeUnsupported,
+    /// The machine's zone does not offer the change.
+    ZoneNotSupported,
+    /// The resource group does not exist.
+    ResourceGroupNotFound,
+    /// The instance type is sold out.
+    OutOfStock,
+    /// The provider refused the request's form.
+    RequestInvalid,
+    /// The provider refused with a code that this version does not know.
+    RefusedByProvider,
+    /// No answer came and nothing shows that the call took effect: a person decides.
+    OutcomeUnverified,
+    /// An accepted change has not shown its effect in time.
+    ChangeOverdue,
+    /// The change was ordered once for this target and the world undid it: a person decides.
+    Reverted,
+    /// An older VmInstance claims the same machine.
+    DuplicateClaim,
+}

@@ -1,0 +1,136 @@
+//! `VmInstance`: the declaration that one existing virtual machine should be of one instance type.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::VmInstanceStatus;
+
+/// One-shot: its value is the id of a change whose slot a person gives free, or whose order a
+/// person allows again after the world undid it.
+pub const RELEASE_ANNOTATION: &str = "vm.zenlayer.com/release";
+/// One-shot: a new value lets a terminally refused call be made again.
+pub const RETRY_AT_ANNOTATION: &str = "vm.zenlayer.com/retry-at";
+
+/// The desired instance type of one existing Zenlayer virtual machine.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "vm.zenlayer.com",
+    version = "v1alpha1",
+    kind = "VmInstance",
+    plural = "vminstances",
+    singular = "vminstance",
+    shortname = "zvm",
+    category = "zenlayer",
+    namespaced,
+    status = "VmInstanceStatus",
+    doc = "VmInstance resizes one existing Zenlayer Cloud virtual machine in place. Deleting it never touches the machine.",
+    printcolumn(name = "Instance", type_ = "string", json_path = ".spec.instanceId"),
+    printcolumn(name = "Current", type_ = "string", json_path = ".status.instance.typeId"),
+    printcolumn(name = "Desired", type_ = "string", json_path = ".spec.instanceTypeId"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Order", type_ = "string", json_path = ".status.orderNumber"),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "State",
+        type_ = "string",
+        json_path = ".status.instance.state",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Charge",
+        type_ = "string",
+        json_path = ".status.instance.chargeType",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Zone",
+        type_ = "string",
+        json_path = ".status.instance.zoneId",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Effective",
+        type_ = "string",
+        json_path = ".status.change.effectiveAt",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct VmInstanceSpec {
+    /// Id of the virtual machine, as the provider's DescribeInstances shows it. Immutable.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message(
+        "instanceId is immutable: delete this VmInstance (the machine is not touched) and create one for the other machine"
+    ))]
+    pub instance_id: String,
+
+    /// Instance type that the machine should have, such as c.2c4g: a value of instanceType in the
+    /// provider's DescribeZoneInstanceConfigInfos.
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    pub instance_type_id: String,
+
+    /// Where the credential of the provider is found.
+    #[serde(default)]
+    pub credentials: CredentialsRef,
+
+    /// Enforce changes the machine until it is of the declared type; Observe never changes it and
+    /// reports drift.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+
+    /// While true, the machine is observed and never changed.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Reference to the credential.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialsRef {
+    /// The Secret, in the namespace of the VmInstance, with the keys accessKeyId and
+    /// accessKeyPassword, or token.
+    #[serde(default)]
+    pub secret_ref: SecretRef,
+}
+
+/// Name of a Secret in the namespace of the object that refers to it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretRef {
+    /// Name of the Secret.
+    #[serde(default = "default_secret_name")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+impl Default for SecretRef {
+    fn default() -> Self {
+        Self { name: default_secret_name() }
+    }
+}
+
+fn default_secret_name() -> String {
+    "zenlayer-credentials".to_owned()
+}
+
+/// What the operator may do to the machine.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Default)]
+pub enum ManagementPolicy {
+    /// Change the machine until it is of the declared type.
+    #[default]
+    Enforce,
+    /// Never change it; report drift.
+    Observe,
+}

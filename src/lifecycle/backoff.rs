@@ -1,0 +1,25 @@
+//! Pauses: exponential after failures that pass, spread over objects so that none act in step.
+
+use std::time::Duration;
+
+/// First pause after a failure that passes by itself.
+pub const FIRST: Duration = Duration::from_secs(5);
+/// Longest such pause.
+pub const LONGEST: Duration = Duration::from_secs(300);
+
+/// The pause after `failures` failures in a row: 5 s, doubled up to 5 min, spread by `spread`.
+pub fn pause(failures: u32, spread: &str) -> Duration {
+    let doubled = FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(10)));
+    spread_over(doubled.min(LONGEST), spread)
+}
+
+/// Moves `pause` by up to a tenth either way, always by the same share for the same `spread`
+/// (the object's uid): a restart then causes no burst, and no randomness is needed.
+pub fn spread_over(pause: Duration, spread: &str) -> Duration {
+    // FNV-1a: any hash that mixes well would do; it only spreads.
+    let hash = spread.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let permille = u32::try_from((hash >> 20) % 201).unwrap_or(100);
+    pause * (900 + permille) / 1000
+}

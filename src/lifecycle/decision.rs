@@ -1,0 +1,212 @@
+//! The nouns of the later stages: Action and Situation (a Decision), Outcome, Verdict.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Change, ChangeId, Ended, Expectation, ObjectKey, PlanStage, Refusal, slot::Slot};
+use crate::{
+    api::{Phase, Reason, VmInstanceStatus},
+    zenlayer::{Answer, ChargeType, InstanceState, InstanceTypeId},
+};
+
+/// What to do, and what it means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    pub action: Action,
+    pub situation: Situation,
+}
+
+/// The one effect of a pass. Status and events follow from it and are not counted.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Only report.
+    Nothing,
+    /// Take the slot, write the intent, make the paid call.
+    Submit { change: Change, slot: Slot },
+    /// The effect was seen: reads must agree with it for one margin.
+    CloseSlot { change: ChangeId, slot: Slot, expectation: Expectation },
+    /// Free the slot; no effect is to be expected.
+    ReturnSlot { change: ChangeId, slot: Slot },
+}
+
+impl Action {
+    /// Whether it is a paid call.
+    pub fn is_mutating_call(&self) -> bool {
+        matches!(self, Self::Submit { .. })
+    }
+}
+
+/// Where the object stands: the one input of phase, reason and message.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Situation {
+    /// Neither spec nor status can be acted on.
+    Unusable {
+        reason: Reason,
+        problem: String,
+    },
+    SecretUnusable {
+        reason: Reason,
+        problem: String,
+    },
+    /// A read of the cloud, or of the slot, failed.
+    ReadFailed {
+        reason: Reason,
+        problem: String,
+        severity: Severity,
+        refusal: Option<Refusal>,
+    },
+    InstanceGone {
+        ended: Option<Change>,
+    },
+    DuplicateClaim {
+        owner: Option<String>,
+    },
+    HeldElsewhere {
+        holder: ObjectKey,
+    },
+    /// An intent whose call was not sent, or refused, before anybody wrote that down.
+    GivenBack,
+    /// The call is about to be made.
+    Submitting,
+    OutcomeUnknown {
+        change: Change,
+    },
+    /// Nothing shows that the call took effect. With `asks` a person decides, else it is over.
+    Unverified {
+        change: Change,
+        asks: bool,
+    },
+    /// Accepted, effect not seen.
+    Accepted {
+        change: Change,
+    },
+    /// The effect was seen for the first time; the slot closes.
+    EffectSeen {
+        change: Change,
+        stage: Option<PlanStage>,
+        adopted: bool,
+    },
+    /// The effect was seen before; the plan is still open, or reads lag.
+    Progressing {
+        change: Change,
+        stage: Option<PlanStage>,
+    },
+    Overdue {
+        change: Change,
+    },
+    Completed {
+        change: Change,
+    },
+    Undone {
+        change: Change,
+    },
+    /// A person gave the change free.
+    Released {
+        change: Change,
+    },
+    /// A person allows an order again that the world undid.
+    Rearmed {
+        id: ChangeId,
+    },
+    /// A read contradicts what was seen less than one margin ago.
+    ReadLags,
+    InSync,
+    /// A plan to the declared type that this object did not order.
+    ForeignPlanToTarget {
+        stage: PlanStage,
+    },
+    ForeignPlan {
+        to: Option<InstanceTypeId>,
+        stage: PlanStage,
+    },
+    DriftObserved,
+    Suspended,
+    Refused {
+        refusal: Refusal,
+    },
+    /// Ordered once for this target, and the world undid it.
+    Reverted {
+        entry: Ended,
+    },
+    InstanceBusy {
+        state: InstanceState,
+    },
+    InstanceUnusable {
+        state: InstanceState,
+    },
+    ClockSkewed {
+        seconds: i64,
+    },
+    /// The reads are too old to act on.
+    ReadsStale,
+}
+
+/// How hopeless a failed read is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It will pass.
+    Passing,
+    /// No further call until something changes.
+    Terminal,
+}
+
+/// What became of the action.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// There was none, or it was done as decided.
+    Done,
+    /// Somebody else wrote first; nothing was sent.
+    LostRace,
+    /// The Kubernetes API failed; nothing was sent.
+    StoreFailed { problem: String },
+    /// The paid call was tried.
+    Answered { answer: Answer },
+}
+
+/// What to publish, and when to look again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    pub status: VmInstanceStatus,
+    /// The intent that this answers: the write may be repeated on conflict while the status still
+    /// holds it, and must not happen otherwise.
+    pub answers: Option<ChangeId>,
+    pub events: Vec<Event>,
+    pub next_look: NextLook,
+}
+
+/// When to look again, if nothing wakes the object before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextLook {
+    After(Duration),
+    /// After a pause that grows with each failure in a row.
+    Backoff,
+    /// Only once the object changes.
+    OnChange,
+}
+
+/// Something that happened once and that a person may want to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    pub warning: bool,
+    pub reason: &'static str,
+    pub note: String,
+}
+
+/// The report that settle derives from a situation, before it becomes conditions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub phase: Phase,
+    pub ready: bool,
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// Whether an unverified change of this charge type may be ordered again without a person.
+/// Only POSTPAID, and only where the request has expired for sure.
+pub fn may_repeat_unverified(charge_type: &ChargeType, fence: Option<Timestamp>) -> bool {
+    match charge_type {
+        ChargeType::Postpaid => fence.is_some(),
+        ChargeType::Prepaid | ChargeType::Other(_) => false,
+    }
+}

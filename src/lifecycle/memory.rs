@@ -1,0 +1,332 @@
+//! What only the status can remember: the change in flight, the target, the last refusal, history.
+//! Read from the status and written back to it; conditions are never read.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde::{Deserialize, Serialize};
+
+use super::slot::{Holding, HoldingState};
+use crate::{
+    api::{self, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus},
+    zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId},
+};
+
+/// How many ended changes are kept; those of the current target are kept beyond it.
+pub const HISTORY_LIMIT: usize = 10;
+
+/// Names one change for ever. Made of the object's uid and the moment of the decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChangeId(pub String);
+
+impl ChangeId {
+    /// The id of the change that `uid` decides at `started_at`. Two processes that decide for one
+    /// object in one second make the same id; only one of them gets the slot.
+    pub fn new(uid: &str, started_at: Timestamp) -> Self {
+        let head: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+        Self(format!("{head}-{}", started_at.as_second()))
+    }
+}
+
+impl std::fmt::Display for ChangeId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The declared type and the generation in which it became that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub type_id: InstanceTypeId,
+    pub since_generation: i64,
+}
+
+/// The change in flight.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub id: ChangeId,
+    pub from: InstanceTypeId,
+    pub to: InstanceTypeId,
+    pub target_generation: i64,
+    pub state: ChangeState,
+    pub started_at: Timestamp,
+    pub fence: Option<Timestamp>,
+    pub submitted_at: Option<Timestamp>,
+    pub effective_at: Option<Timestamp>,
+    pub deadline: Option<Timestamp>,
+    pub order_number: Option<OrderNumber>,
+    pub request_id: Option<RequestId>,
+}
+
+/// A terminal refusal and all that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub code: Option<String>,
+    pub reason: Reason,
+    pub message: String,
+    /// From and to of the call that was refused; `None` when a read was refused.
+    pub call: Option<(InstanceTypeId, InstanceTypeId)>,
+    pub generation: i64,
+    pub secret_version: String,
+    pub request_id: Option<RequestId>,
+    pub retry_after: Option<Timestamp>,
+}
+
+/// A change that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    pub id: ChangeId,
+    pub from: InstanceTypeId,
+    pub to: InstanceTypeId,
+    pub target_generation: i64,
+    pub order_number: Option<OrderNumber>,
+    pub request_id: Option<RequestId>,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub outcome: HistoryOutcome,
+}
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Memory {
+    pub target: Option<Target>,
+    pub change: Option<Change>,
+    pub refusal: Option<Refusal>,
+    pub handled: Handled,
+    pub history: Vec<Ended>,
+    pub order_number: Option<OrderNumber>,
+    pub request_id: Option<RequestId>,
+}
+
+/// Why a status cannot be read back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidStatus {
+    #[error("status.{field} is not valid")]
+    Id { field: &'static str, source: InvalidId },
+    #[error("status.refusal.reason {0:?} is unknown")]
+    Reason(String),
+}
+
+fn at<T>(field: &'static str, result: Result<T, InvalidId>) -> Result<T, InvalidStatus> {
+    result.map_err(|source| InvalidStatus::Id { field, source })
+}
+
+fn optional<T>(
+    field: &'static str,
+    value: Option<&String>,
+    parse: fn(String) -> Result<T, InvalidId>,
+) -> Result<Option<T>, InvalidStatus> {
+    value.map(|value| at(field, parse(value.clone()))).transpose()
+}
+
+fn type_id(field: &'static str, value: &str) -> Result<InstanceTypeId, InvalidStatus> {
+    at(field, InstanceTypeId::new(value))
+}
+
+impl Memory {
+    pub fn from_status(status: &VmInstanceStatus) -> Result<Self, InvalidStatus> {
+        let order_number = optional("orderNumber", status.order_number.as_ref(), OrderNumber::new)?;
+        let request_id = optional("requestId", status.request_id.as_ref(), RequestId::new)?;
+        let change = match &status.change {
+            Some(change) => Some(Change {
+                order_number: order_number.clone(),
+                request_id: request_id.clone(),
+                ..Change::from_api(change)?
+            }),
+            None => None,
+        };
+        let target = match &status.target {
+            Some(target) => Some(Target {
+                type_id: type_id("target.typeId", &target.type_id)?,
+                since_generation: target.since_generation,
+            }),
+            None => None,
+        };
+        Ok(Self {
+            target,
+            change,
+            refusal: status.refusal.as_ref().map(Refusal::from_api).transpose()?,
+            handled: status.handled.clone(),
+            history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
+            order_number,
+            request_id,
+        })
+    }
+
+    /// Puts a change that ended into the history. Entries of the current target stay, because they
+    /// are what keeps a change from being ordered twice.
+    pub fn end(&mut self, change: &Change, outcome: HistoryOutcome, now: Timestamp) {
+        self.change = None;
+        self.history.retain(|entry| entry.id != change.id);
+        self.history.push(Ended {
+            id: change.id.clone(),
+            from: change.from.clone(),
+            to: change.to.clone(),
+            target_generation: change.target_generation,
+            order_number: change.order_number.clone(),
+            request_id: change.request_id.clone(),
+            started_at: change.started_at,
+            ended_at: now,
+            outcome,
+        });
+        let current = self.target.as_ref().map(|target| target.since_generation);
+        while self.history.len() > HISTORY_LIMIT {
+            let oldest =
+                self.history.iter().position(|entry| Some(entry.target_generation) != current);
+            let Some(oldest) = oldest else { break };
+            self.history.remove(oldest);
+        }
+    }
+
+    /// The target of this declared type: the remembered one while the type is the same.
+    pub fn target_for(&self, type_id: &InstanceTypeId, generation: i64) -> Target {
+        match &self.target {
+            Some(target) if target.type_id == *type_id => target.clone(),
+            _ => Target { type_id: type_id.clone(), since_generation: generation },
+        }
+    }
+}
+
+impl Change {
+    /// The change that holds a slot, as far as the slot knows it.
+    pub fn from_slot(holding: &Holding) -> Self {
+        let (state, submitted_at, order_number, request_id) = match &holding.state {
+            HoldingState::Open => (ChangeState::Submitting, None, None, None),
+            HoldingState::Accepted { at, order_number, request_id } => {
+                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
+            }
+        };
+        Self {
+            id: holding.change.clone(),
+            from: holding.from.clone(),
+            to: holding.to.clone(),
+            target_generation: holding.target_generation,
+            state,
+            started_at: holding.started_at,
+            fence: holding.fence,
+            submitted_at,
+            effective_at: None,
+            deadline: None,
+            order_number,
+            request_id,
+        }
+    }
+
+    fn from_api(change: &api::Change) -> Result<Self, InvalidStatus> {
+        let api::Change {
+            id,
+            kind: api::ChangeKind::Modify,
+            from,
+            to,
+            target_generation,
+            state,
+            started_at,
+            fence,
+            submitted_at,
+            effective_at,
+            deadline,
+        } = change;
+        let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
+        Ok(Self {
+            id: ChangeId(id.clone()),
+            from: type_id("change.from", from)?,
+            to: type_id("change.to", to)?,
+            target_generation: *target_generation,
+            state: *state,
+            started_at: started_at.0,
+            fence: time(fence),
+            submitted_at: time(submitted_at),
+            effective_at: time(effective_at),
+            deadline: time(deadline),
+            order_number: None,
+            request_id: None,
+        })
+    }
+
+    pub fn to_api(&self) -> api::Change {
+        let time = |time: Option<Timestamp>| time.map(Time);
+        api::Change {
+            id: self.id.0.clone(),
+            kind: api::ChangeKind::Modify,
+            from: self.from.to_string(),
+            to: self.to.to_string(),
+            target_generation: self.target_generation,
+            state: self.state,
+            started_at: Time(self.started_at),
+            fence: time(self.fence),
+            submitted_at: time(self.submitted_at),
+            effective_at: time(self.effective_at),
+            deadline: time(self.deadline),
+        }
+    }
+}
+
+impl Refusal {
+    fn from_api(refusal: &api::Refusal) -> Result<Self, InvalidStatus> {
+        let call = match (&refusal.from, &refusal.to) {
+            (Some(from), Some(to)) => {
+                Some((type_id("refusal.from", from)?, type_id("refusal.to", to)?))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            code: refusal.code.clone(),
+            reason: Reason::parse(&refusal.reason)
+                .ok_or_else(|| InvalidStatus::Reason(refusal.reason.clone()))?,
+            message: refusal.message.clone(),
+            call,
+            generation: refusal.generation,
+            secret_version: refusal.secret_version.clone(),
+            request_id: optional("refusal.requestId", refusal.request_id.as_ref(), RequestId::new)?,
+            retry_after: refusal.retry_after.as_ref().map(|time| time.0),
+        })
+    }
+
+    pub fn to_api(&self) -> api::Refusal {
+        api::Refusal {
+            code: self.code.clone(),
+            reason: self.reason.as_str().to_owned(),
+            message: self.message.clone(),
+            from: self.call.as_ref().map(|(from, _)| from.to_string()),
+            to: self.call.as_ref().map(|(_, to)| to.to_string()),
+            generation: self.generation,
+            secret_version: self.secret_version.clone(),
+            request_id: self.request_id.as_ref().map(ToString::to_string),
+            retry_after: self.retry_after.map(Time),
+        }
+    }
+}
+
+impl Ended {
+    fn from_api(entry: &api::HistoryEntry) -> Result<Self, InvalidStatus> {
+        Ok(Self {
+            id: ChangeId(entry.id.clone()),
+            from: type_id("history.from", &entry.from)?,
+            to: type_id("history.to", &entry.to)?,
+            target_generation: entry.target_generation,
+            order_number: optional(
+                "history.orderNumber",
+                entry.order_number.as_ref(),
+                OrderNumber::new,
+            )?,
+            request_id: optional("history.requestId", entry.request_id.as_ref(), RequestId::new)?,
+            started_at: entry.started_at.0,
+            ended_at: entry.ended_at.0,
+            outcome: entry.outcome,
+        })
+    }
+
+    pub fn to_api(&self) -> api::HistoryEntry {
+        api::HistoryEntry {
+            id: self.id.0.clone(),
+            from: self.from.to_string(),
+            to: self.to.to_string(),
+            target_generation: self.target_generation,
+            order_number: self.order_number.as_ref().map(ToString::to_string),
+            request_id: self.request_id.as_ref().map(ToString::to_string),
+            started_at: Time(self.started_at),
+            ended_at: Time(self.ended_at),
+            outcome: self.outcome,
+        }
+    }
+}

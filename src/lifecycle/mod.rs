@@ -1,0 +1,36 @@
+//! The pure core: what is asked, what is seen, what to do, and what it meant. No async, no client,
+//! no clock, no randomness, no logging; `now` is always an argument.
+//!
+//! | file | what it answers |
+//! | --- | --- |
+//! | `desired` | what does the object ask for? |
+//! | `observed`, `slot`, `memory`, `plan` | what does the world say, and what do we remember? |
+//! | `decide` | what may be done now? An ordered list of small rules: the specification |
+//! | `decision` | the nouns in between |
+//! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
+//! | `refusal`, `backoff` | for how long does a refusal stand, and how long is a pause? |
+
+mod announce;
+pub mod backoff;
+mod decide;
+mod decision;
+mod desired;
+mod memory;
+mod observed;
+mod plan;
+mod refusal;
+mod report;
+mod settle;
+mod slot;
+
+pub use decide::decide;
+pub use decision::{
+    Action, Decision, Event, NextLook, Outcome, Report, Severity, Situation, Verdict,
+};
+pub use desired::{Desired, InvalidSpec, ObjectKey, Timing};
+pub use memory::{Change, ChangeId, Ended, InvalidStatus, Memory, Refusal, Target};
+pub use observed::{Claim, Observed, SecretState, Standing};
+pub use plan::{PlanStage, PlanView};
+pub use refusal::standing as standing_refusal;
+pub use settle::{intent, invalid, settle};
+pub use slot::{Expectation, Holding, HoldingState, Slot, SlotRecord};

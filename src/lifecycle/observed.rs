@@ -1,0 +1,170 @@
+//! What the world says, gathered before anything is decided. Failures are values in here.
+
+use jiff::Timestamp;
+
+use super::{Change, Memory, ObjectKey, Slot, memory::InvalidStatus};
+use crate::{
+    api::{ChangeState, Reason},
+    zenlayer::{Instance, ReadError, Reading, TypeStatus},
+};
+
+/// Everything that a decision rests on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// What the status remembers.
+    pub memory: Result<Memory, InvalidStatus>,
+    pub secret: SecretState,
+    /// When the first of the cloud reads began, by our clock.
+    pub began_at: Timestamp,
+    pub instance: Option<Result<Reading<Option<Instance>>, ReadError>>,
+    /// Read only when a change is in flight or might be made.
+    pub plan: Option<Result<Reading<Option<TypeStatus>>, ReadError>>,
+    /// Read under the same condition. The text says why it could not be read.
+    pub slot: Option<Result<Slot, String>>,
+    /// Whether the object that holds the slot, if it is another one, still exists.
+    pub holder_exists: bool,
+    pub claim: Claim,
+}
+
+/// What is known of the credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretState {
+    /// Complete; the resourceVersion, and whether its requests expire (an access key's do).
+    Usable {
+        version: String,
+        expires_requests: bool,
+    },
+    NotFound,
+    /// What is missing, and the remedy.
+    Incomplete {
+        version: String,
+        problem: String,
+    },
+    /// The Kubernetes API did not hand it out.
+    Unreadable {
+        problem: String,
+    },
+}
+
+impl SecretState {
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Usable { version, .. } | Self::Incomplete { version, .. } => Some(version),
+            Self::NotFound | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// Whether this object owns its instance among all objects that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    Owner,
+    /// An older object owns it; its name only where it is in the same namespace.
+    Duplicate {
+        owner: Option<String>,
+    },
+}
+
+/// Where the change in flight stands once the status and the slot are read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// No change of ours, and the slot is free (or was not looked at).
+    Idle,
+    /// A change in flight: from the status, from the slot, or from both.
+    InFlight(Change),
+    /// The status holds an intent whose slot was given back: the call was not sent, or refused.
+    GivenBack(Change),
+    /// The slot is held by a change of another object that exists.
+    HeldElsewhere(ObjectKey),
+}
+
+impl Observed {
+    /// Reads status and slot together. The slot wins: it is written first and outlives the object.
+    pub fn standing(&self, me: &ObjectKey) -> Standing {
+        let remembered = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
+        let slot = self.slot.as_ref().and_then(|slot| slot.as_ref().ok());
+        let Some(record) = slot.map(|slot| &slot.record) else {
+            return remembered.map_or(Standing::Idle, |change| Standing::InFlight(change.clone()));
+        };
+        if let Some(holding) = &record.holding {
+            return match remembered {
+                Some(change) if change.id == holding.change => {
+                    Standing::InFlight(merged(change, &Change::from_slot(holding)))
+                }
+                // An observed change has closed its slot; another object may hold it by now.
+                Some(change) if change.state == ChangeState::Observed => {
+                    Standing::InFlight(change.clone())
+                }
+                _ if holding.object.uid == me.uid => Standing::InFlight(Change::from_slot(holding)),
+                // The object that ordered it is gone: whoever owns the instance now follows the
+                // change to its end. It was not ordered for a target of this object.
+                _ if !self.holder_exists => Standing::InFlight(Change {
+                    target_generation: 0,
+                    ..Change::from_slot(holding)
+                }),
+                _ => Standing::HeldElsewhere(holding.object.clone()),
+            };
+        }
+        let Some(change) = remembered else { return Standing::Idle };
+        if record.returned.as_ref() == Some(&change.id) {
+            return Standing::GivenBack(change.clone());
+        }
+        let closed = record.closed.as_ref().is_some_and(|closed| closed.change == change.id);
+        if closed && change.state != ChangeState::Observed {
+            return Standing::InFlight(Change { state: ChangeState::Observed, ..change.clone() });
+        }
+        Standing::InFlight(change.clone())
+    }
+
+    /// The provider's clock: the earliest `Date` of the reads, so that a fence passed by it was
+    /// passed by every one of them.
+    pub fn provider_now(&self) -> Option<Timestamp> {
+        let instance = self.instance.as_ref()?.as_ref().ok()?.date?;
+        match &self.plan {
+            None => Some(instance),
+            Some(plan) => Some(instance.min(plan.as_ref().ok()?.date?)),
+        }
+    }
+
+    /// The instance, where it was read and exists.
+    pub fn instance(&self) -> Option<&Instance> {
+        self.instance.as_ref()?.as_ref().ok()?.value.as_ref()
+    }
+
+    /// The plan that the provider shows, where it was read.
+    pub fn type_status(&self) -> Option<&TypeStatus> {
+        self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
+    }
+
+    /// The slot, where it was read.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()?.as_ref().ok()
+    }
+}
+
+/// The status knows times that the slot does not; the slot knows an answer that the status may
+/// have missed.
+fn merged(remembered: &Change, held: &Change) -> Change {
+    match held.state {
+        ChangeState::Accepted if remembered.state != ChangeState::Observed => Change {
+            state: ChangeState::Accepted,
+            submitted_at: remembered.submitted_at.or(held.submitted_at),
+            order_number: held.order_number.clone(),
+            request_id: held.request_id.clone(),
+            ..remembered.clone()
+        },
+        _ => remembered.clone(),
+    }
+}
+
+impl SecretState {
+    /// Why no call can be made with it, as a condition reason.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Usable { .. } => None,
+            Self::NotFound => Some(Reason::SecretNotFound),
+            Self::Incomplete { .. } => Some(Reason::SecretIncomplete),
+            Self::Unreadable { .. } => Some(Reason::KubernetesUnavailable),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Terminal refusals: how one is made of an error, and for how long it stands.
+
+use jiff::Timestamp;
+
+use super::{
+    Change, Desired, Refusal, SecretState, Severity, Situation, decide::after, memory::Memory,
+};
+use crate::{
+    api::Reason,
+    zenlayer::{
+        ApiError, ReadError,
+        error::{ErrorClass, Problem},
+    },
+};
+
+/// What a refusal means for the next call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reaction {
+    /// Look again by itself.
+    Wait(Reason),
+    /// No call until something changes.
+    Stop(Refusal),
+}
+
+/// The remembered refusal, if all that it depends on is as it was.
+pub fn standing<'a>(
+    desired: &Desired,
+    memory: &'a Memory,
+    secret: &SecretState,
+    now: Timestamp,
+) -> Option<&'a Refusal> {
+    let refusal = memory.refusal.as_ref()?;
+    let asked_again = desired.retry_at.is_some() && desired.retry_at != memory.handled.retry_at;
+    let stands = refusal.generation == desired.generation
+        && secret.version() == Some(refusal.secret_version.as_str())
+        && refusal.retry_after.is_none_or(|time| now < time)
+        && !asked_again;
+    stands.then_some(refusal)
+}
+
+/// A condition reason for each problem of the error table.
+pub fn reason(problem: Problem) -> Reason {
+    match problem {
+        Problem::InstanceNotFound => Reason::InstanceNotFound,
+        Problem::InstanceTypeNotFound => Reason::InstanceTypeNotFound,
+        Problem::InstanceTypeUnsupported => Reason::InstanceTypeUnsupported,
+        Problem::InstanceTypeNotChanged => Reason::ReadsDisagree,
+        Problem::InstanceRecycled => Reason::InstanceRecycled,
+        Problem::InstanceBusy => Reason::InstanceBusy,
+        Problem::ZoneNotSupported => Reason::ZoneNotSupported,
+        Problem::PlanExists | Problem::ChangeRunning | Problem::NoPlanToCancel => {
+            Reason::ForeignPlan
+        }
+        Problem::OutOfStock => Reason::OutOfStock,
+        Problem::RequestInvalid => Reason::RequestInvalid,
+        Problem::CredentialsRejected => Reason::CredentialsRejected,
+        Problem::PermissionDenied => Reason::PermissionDenied,
+        Problem::ClockSkewed => Reason::ClockSkewed,
+        Problem::BlockedByEdge => Reason::BlockedByEdge,
+        Problem::ResourceGroupNotFound => Reason::ResourceGroupNotFound,
+    }
+}
+
+/// What a person can do about it.
+fn remedy(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CredentialsRejected => "correct the key or token in the Secret",
+        Reason::PermissionDenied => {
+            "allow the credential DescribeInstances, DescribeInstanceTypeStatus and ModifyInstanceType"
+        }
+        Reason::ClockSkewed => "synchronise the clock of the operator's node",
+        Reason::BlockedByEdge => "ask the provider to let the operator's address through",
+        Reason::InstanceTypeUnsupported => {
+            "set spec.instanceTypeId to a type that this instance can take"
+        }
+        Reason::InstanceTypeNotFound => {
+            "set spec.instanceTypeId to a type that the instance's zone offers"
+        }
+        _ => "change the spec, or set the annotation vm.zenlayer.com/retry-at to try again",
+    }
+}
+
+/// The reaction to a refused call (`change`) or a refused read.
+pub fn reaction(
+    desired: &Desired,
+    error: &ApiError,
+    change: Option<&Change>,
+    secret_version: &str,
+    now: Timestamp,
+) -> Reaction {
+    let (reason, retry_after) = match error.class() {
+        ErrorClass::Busy(problem) => return Reaction::Wait(reason(problem)),
+        ErrorClass::Throttled => return Reaction::Wait(Reason::RateLimited),
+        ErrorClass::Transient => return Reaction::Wait(Reason::ApiUnavailable),
+        ErrorClass::Terminal(problem) => (reason(problem), None),
+        // The world can mend these without touching anything that the refusal depends on.
+        ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
+            (reason(problem), Some(after(now, desired.timing.drift)))
+        }
+        ErrorClass::Credentials(problem) => (reason(problem), None),
+        ErrorClass::Unknown => {
+            (Reason::RefusedByProvider, Some(after(now, desired.timing.slow_retry)))
+        }
+    };
+    Reaction::Stop(Refusal {
+        code: error.code.clone(),
+        reason,
+        message: format!("{error}; {}", remedy(reason)),
+        call: change.map(|change| (change.from.clone(), change.to.clone())),
+        generation: desired.generation,
+        secret_version: secret_version.to_owned(),
+        request_id: error.request_id.clone(),
+        retry_after: retry_after.map(whole_seconds),
+    })
+}
+
+/// The situation of a read that failed.
+pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timestamp) -> Situation {
+    let failed = |reason, severity, problem: String, refusal| Situation::ReadFailed {
+        reason,
+        problem: format!("cannot read instance {}: {problem}", desired.instance_id),
+        severity,
+        refusal,
+    };
+    let ReadError::Api { error: api, .. } = error else {
+        return failed(Reason::ApiUnavailable, Severity::Passing, error.to_string(), None);
+    };
+    match reaction(desired, api, None, version, now) {
+        Reaction::Wait(reason) => failed(reason, Severity::Passing, api.to_string(), None),
+        Reaction::Stop(refusal) => {
+            let problem = refusal.message.clone();
+            failed(refusal.reason, Severity::Terminal, problem, Some(refusal))
+        }
+    }
+}
+
+/// Why the credential is of no use, and what to do.
+pub fn secret_problem(secret: &SecretState, name: &str) -> String {
+    match secret {
+        SecretState::Usable { .. } => String::new(),
+        SecretState::NotFound => format!(
+            "Secret {name} does not exist in this namespace: create it with the keys accessKeyId \
+             and accessKeyPassword, or token"
+        ),
+        SecretState::Incomplete { problem, .. } => format!("Secret {name}: {problem}"),
+        SecretState::Unreadable { problem } => format!("cannot read Secret {name}: {problem}"),
+    }
+}
+
+/// A status holds whole seconds; comparing with what it gives back needs the same here.
+pub fn whole_seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
