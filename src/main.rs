@@ -1,9 +1,123 @@
-fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some("crds") => match zenlayer_vm_operator::api::crd_yaml() {
-            Ok(y) => print!("{y}"),
-            Err(e) => eprintln!("{e}"),
-        },
-        _ => {}
+//! `vm-operator`: parse, wire, shut down.
+
+use std::{
+    process::ExitCode,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use clap::Parser;
+use jiff::Timestamp;
+use kube::runtime::reflector;
+use zenlayer_vm_operator::{
+    api,
+    config::{Cli, Command, RunArgs},
+    controller::{Context, GatedCloud, KubeStore, Settings, SystemClock, run},
+    telemetry::{self, Metrics},
+    zenlayer::{Client, ClientOptions, Cloud},
+};
+
+/// Time limit of a single Kubernetes call.
+const UNARY_LIMIT: Duration = Duration::from_secs(20);
+
+fn main() -> ExitCode {
+    // kube, reqwest and the signatures share this one provider.
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    debug_assert!(installed.is_ok(), "nothing was installed before");
+    let result = match Cli::parse().command {
+        Command::Crds => api::crd_yaml().map(|yaml| print!("{yaml}")).map_err(Into::into),
+        Command::Run(args) => start(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The error with its causes, each once.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn start(args: &RunArgs) -> Result<(), AnyError> {
+    telemetry::init_logging(args.log_format, &args.log_filter)?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(operate(args))
+}
+
+async fn operate(args: &RunArgs) -> Result<(), AnyError> {
+    let endpoint = args.endpoint()?;
+    let timing = args.timing()?;
+    let listener = telemetry::bind(args.http_listen).await?;
+    let metrics = Metrics::default();
+    let ready = Arc::new(AtomicBool::new(false));
+
+    let config = kube::Config::infer().await?;
+    let watch_client = kube::Client::try_from(config.clone())?;
+    let mut unary = config;
+    unary.read_timeout = Some(UNARY_LIMIT);
+    unary.reset_reader_on_write = true;
+    unary.default_retry = false;
+    let client = kube::Client::try_from(unary)?;
+
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        %endpoint,
+        operator_namespace = args.operator_namespace,
+        watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
+        "starting"
+    );
+    let writer = reflector::store::Writer::default();
+    let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
+    let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
+    let mut cloud: Arc<dyn Cloud> =
+        Arc::new(Client::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now))?);
+    if let Some(folder) = &args.testing.testing_gates {
+        cloud = Arc::new(GatedCloud::new(cloud, folder.clone()));
+    }
+    let ctx = Context {
+        cloud,
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock::default()),
+        timing,
+        metrics: metrics.clone(),
+    };
+    let settings =
+        Settings { watch_namespace: args.watch_namespace.clone(), concurrency: args.concurrency };
+    tokio::select! {
+        ended = run(watch_client, settings, ctx, writer, ready.clone(), stop_signal()) => ended?,
+        served = telemetry::serve(listener, metrics, ready) => served?,
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Resolves on SIGTERM or SIGINT.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot listen for SIGTERM");
+            std::future::pending::<()>().await;
+        }
     }
 }

@@ -1,0 +1,135 @@
+//! The command line and the environment of `vm-operator`.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    lifecycle::Timing,
+    telemetry::LogFormat,
+    zenlayer::{DEFAULT_ENDPOINT, Endpoint, InvalidEndpoint},
+};
+
+/// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
+#[derive(Debug, Parser)]
+#[command(name = "vm-operator", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the controller.
+    Run(Box<RunArgs>),
+    /// Print the CustomResourceDefinition.
+    Crds,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The provider's API: https://HOST or https://HOST:PORT.
+    #[arg(long, env = "ZENLAYER_ENDPOINT", default_value = DEFAULT_ENDPOINT)]
+    pub endpoint: String,
+    /// Accept plain http for a host that is not loopback. Signed requests can then be read and
+    /// replayed by anybody on the way.
+    #[arg(long, env = "ALLOW_INSECURE_ENDPOINT")]
+    pub allow_insecure_endpoint: bool,
+    /// Namespace of the operator, in which the slots (Leases) are kept.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "zenlayer-vm-operator")]
+    pub operator_namespace: String,
+    /// Watch only this namespace; without it, all of them.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
+    /// Longest time from the provider's signature check to an effect that every read shows; at
+    /// least 60s. An unknown outcome is settled 300s plus this after the call.
+    #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
+    pub settle_margin: Duration,
+    /// Passes over objects at once.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
+    pub concurrency: u16,
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "HTTP_LISTEN", default_value = "0.0.0.0:8080")]
+    pub http_listen: SocketAddr,
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+    /// Filter in the syntax of RUST_LOG.
+    #[arg(long, env = "LOG_FILTER", default_value = "info")]
+    pub log_filter: String,
+    #[command(flatten)]
+    pub testing: TestingArgs,
+}
+
+/// Flags for tests of real processes; refused for an endpoint that is not loopback.
+#[derive(Debug, Args)]
+pub struct TestingArgs {
+    /// Life of a signature, as the simulator is told too.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_signature_life: Option<Duration>,
+    /// A settle margin below its minimum.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_settle_margin: Option<Duration>,
+    /// All pauses between looks.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_poll: Option<Duration>,
+    /// Folder of gates around the paid call.
+    #[arg(long, hide = true)]
+    pub testing_gates: Option<PathBuf>,
+}
+
+/// Why the options do not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("--endpoint is not valid")]
+    Endpoint(#[source] InvalidEndpoint),
+    #[error("--settle-margin is {}s: it must be at least 60s", .0.as_secs())]
+    Margin(Duration),
+    #[error(
+        "--testing-… flags are refused for endpoint {0}: they are for a loopback simulator only"
+    )]
+    Testing(Endpoint),
+}
+
+/// A span of time such as 300s, 5m or 1h30m.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|error| format!("{error}; write it as 300s, 5m or 1h30m"))?;
+    Duration::try_from(span).map_err(|_| "it must not be negative".to_owned())
+}
+
+impl RunArgs {
+    pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
+        let endpoint = Endpoint::parse(&self.endpoint, self.allow_insecure_endpoint)
+            .map_err(ConfigError::Endpoint)?;
+        let TestingArgs {
+            testing_signature_life,
+            testing_settle_margin,
+            testing_poll,
+            testing_gates,
+        } = &self.testing;
+        let testing = testing_signature_life.is_some()
+            || testing_settle_margin.is_some()
+            || testing_poll.is_some()
+            || testing_gates.is_some();
+        if testing && !endpoint.is_loopback() {
+            return Err(ConfigError::Testing(endpoint));
+        }
+        Ok(endpoint)
+    }
+
+    pub fn timing(&self) -> Result<Timing, ConfigError> {
+        if self.settle_margin < Duration::from_secs(60) {
+            return Err(ConfigError::Margin(self.settle_margin));
+        }
+        let usual = Timing::default();
+        let life = self.testing.testing_signature_life.unwrap_or(usual.signature_life);
+        let margin = self.testing.testing_settle_margin.unwrap_or(self.settle_margin);
+        let mut timing = Timing::new(life, margin);
+        if let Some(poll) = self.testing.testing_poll {
+            timing.poll = (poll, poll);
+            timing.drift = poll;
+            timing.secret = poll;
+        }
+        Ok(timing)
+    }
+}

@@ -1,0 +1,266 @@
+//! [`Store`] on the kube client. Every write names the version it was decided from.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use aws_lc_rs::digest;
+use k8s_openapi::api::{
+    coordination::v1::{Lease, LeaseSpec},
+    core::v1::Secret,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{ObjectMeta, PostParams},
+    runtime::{
+        events::{Event as KubeEvent, EventType, Recorder, Reporter},
+        reflector,
+    },
+};
+use secrecy::SecretString;
+
+use super::store::{Store, StoreError};
+use crate::{
+    api::{VmInstance, VmInstanceStatus},
+    lifecycle::{Event, SecretState, Slot, SlotRecord},
+    zenlayer::{Credentials, InstanceId},
+};
+
+/// Holds the slot's record, as JSON.
+const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";
+/// Says which instance a slot belongs to; its name is a hash.
+const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
+
+pub struct KubeStore {
+    client: Client,
+    slots: Api<Lease>,
+    cache: reflector::Store<VmInstance>,
+    recorder: Recorder,
+}
+
+impl KubeStore {
+    /// `client` has short time limits and no retry: a repeated create or update would hide a
+    /// conflict.
+    pub fn new(
+        client: Client,
+        operator_namespace: &str,
+        cache: reflector::Store<VmInstance>,
+        identity: String,
+    ) -> Self {
+        let reporter =
+            Reporter { controller: "vm.zenlayer.com/vm-operator".into(), instance: Some(identity) };
+        Self {
+            slots: Api::namespaced(client.clone(), operator_namespace),
+            recorder: Recorder::new(client.clone(), reporter),
+            cache,
+            client,
+        }
+    }
+
+    fn objects(&self, namespace: &str) -> Api<VmInstance> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// The name of an instance's slot: ids are case-sensitive and may hold `_`, names may not.
+pub fn slot_name(instance: &InstanceId) -> String {
+    let hash = digest::digest(&digest::SHA256, instance.as_str().as_bytes());
+    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    format!("zvm-slot-{hex}")
+}
+
+fn slot_of(lease: &Lease) -> Result<Slot, StoreError> {
+    let name = lease.metadata.name.as_deref().unwrap_or_default();
+    let text = lease.metadata.annotations.as_ref().and_then(|all| all.get(SLOT_ANNOTATION));
+    let text = text.ok_or_else(|| {
+        StoreError::Failed(format!(
+            "Lease {name} has no annotation {SLOT_ANNOTATION}: if a person removed it, and no \
+             change of the instance is in flight, delete the Lease"
+        ))
+    })?;
+    let record = serde_json::from_str(text).map_err(|error| {
+        StoreError::Failed(format!("annotation {SLOT_ANNOTATION} of Lease {name}: {error}"))
+    })?;
+    Ok(Slot { version: lease.metadata.resource_version.clone(), record })
+}
+
+fn lease_of(
+    instance: &InstanceId,
+    version: Option<String>,
+    record: &SlotRecord,
+) -> Result<Lease, StoreError> {
+    let text =
+        serde_json::to_string(record).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let annotations = BTreeMap::from([
+        (SLOT_ANNOTATION.to_owned(), text),
+        (INSTANCE_ANNOTATION.to_owned(), instance.to_string()),
+    ]);
+    let labels =
+        BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "vm-operator".to_owned())]);
+    Ok(Lease {
+        metadata: ObjectMeta {
+            name: Some(slot_name(instance)),
+            resource_version: version,
+            annotations: Some(annotations),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        },
+        spec: Some(LeaseSpec {
+            // For people; the record is what counts.
+            holder_identity: record.holding.as_ref().map(|held| held.change.to_string()),
+            ..LeaseSpec::default()
+        }),
+    })
+}
+
+fn failure(error: kube::Error) -> StoreError {
+    match error {
+        kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => {
+            StoreError::Conflict
+        }
+        kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
+        kube::Error::Api(status) => StoreError::Failed(status.message.clone()),
+        other => StoreError::Failed(other.to_string()),
+    }
+}
+
+/// The credential in a Secret: an access key, or a bearer token.
+fn credentials(data: &BTreeMap<String, String>) -> Result<Credentials, String> {
+    let value = |key: &str| data.get(key).filter(|value| !value.is_empty());
+    match (value("accessKeyId"), value("accessKeyPassword"), value("token")) {
+        (Some(id), Some(password), None) => Ok(Credentials::AccessKey {
+            id: id.clone(),
+            password: SecretString::from(password.clone()),
+        }),
+        (None, None, Some(token)) => Ok(Credentials::Token(SecretString::from(token.clone()))),
+        (Some(_), None, _) => Err("the key accessKeyPassword is missing or empty: add it".into()),
+        (None, Some(_), _) => Err("the key accessKeyId is missing or empty: add it".into()),
+        (None, None, None) => Err(
+            "it has none of the keys accessKeyId, accessKeyPassword and token: add the first two, \
+             or the last"
+                .into(),
+        ),
+        (Some(_), Some(_), Some(_)) => {
+            Err("it has accessKeyId, accessKeyPassword and token: keep the first two, or the last"
+                .into())
+        }
+    }
+}
+
+/// The values as text, without the line end that `echo | base64` leaves behind.
+fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
+    let mut texts = BTreeMap::new();
+    for (key, value) in secret.data.iter().flatten() {
+        if !matches!(key.as_str(), "accessKeyId" | "accessKeyPassword" | "token") {
+            continue;
+        }
+        let text = std::str::from_utf8(&value.0).map_err(|_| format!("{key} is not UTF-8 text"))?;
+        let text = text.trim_end_matches(['\n', '\r']);
+        if !text.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(format!("{key} holds a space or a control character: remove it"));
+        }
+        texts.insert(key.clone(), text.to_owned());
+    }
+    Ok(texts)
+}
+
+#[async_trait]
+impl Store for KubeStore {
+    async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>) {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = match api.get(name).await.map_err(failure) {
+            Ok(secret) => secret,
+            Err(StoreError::Gone) => return (SecretState::NotFound, None),
+            Err(error) => {
+                return (SecretState::Unreadable { problem: error.to_string() }, None);
+            }
+        };
+        let version = secret.metadata.resource_version.clone().unwrap_or_default();
+        match texts(&secret).and_then(|texts| credentials(&texts)) {
+            Ok(found) => {
+                let expires_requests = found.expires_requests();
+                (SecretState::Usable { version, expires_requests }, Some(found))
+            }
+            Err(problem) => (SecretState::Incomplete { version, problem }, None),
+        }
+    }
+
+    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+        match self.slots.get_opt(&slot_name(instance)).await.map_err(failure)? {
+            Some(lease) => slot_of(&lease),
+            None => Ok(Slot::default()),
+        }
+    }
+
+    async fn write_slot(
+        &self,
+        instance: &InstanceId,
+        read: &Slot,
+        record: SlotRecord,
+    ) -> Result<Slot, StoreError> {
+        let lease = lease_of(instance, read.version.clone(), &record)?;
+        let params = PostParams::default();
+        let written = match &read.version {
+            None => self.slots.create(&params, &lease).await,
+            Some(_) => self.slots.replace(&slot_name(instance), &params, &lease).await,
+        };
+        match written.map_err(failure) {
+            Ok(lease) => Ok(Slot { version: lease.metadata.resource_version, record }),
+            // Deleted between the read and the write: as good as a conflict.
+            Err(StoreError::Gone) if read.version.is_some() => Err(StoreError::Conflict),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn write_status(
+        &self,
+        object: &VmInstance,
+        status: &VmInstanceStatus,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let mut written = object.clone();
+        written.status = Some(status.clone());
+        // An empty list would be read as "forget all owners of fields".
+        written.metadata.managed_fields = None;
+        let params = PostParams::default();
+        self.objects(namespace)
+            .replace_status(name, &params, &written)
+            .await
+            .map(Arc::new)
+            .map_err(failure)
+    }
+
+    async fn object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<VmInstance>>, StoreError> {
+        let found = self.objects(namespace).get_opt(name).await.map_err(failure)?;
+        Ok(found.map(Arc::new))
+    }
+
+    fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
+        let mut claims = self.cache.state();
+        claims.retain(|object| object.spec.instance_id == instance.as_str());
+        claims
+    }
+
+    async fn publish_event(&self, object: &VmInstance, event: &Event) {
+        let published = self
+            .recorder
+            .publish(
+                &KubeEvent {
+                    type_: if event.warning { EventType::Warning } else { EventType::Normal },
+                    reason: event.reason.to_owned(),
+                    note: Some(event.note.chars().take(1024).collect()),
+                    action: "Resize".to_owned(),
+                    secondary: None,
+                },
+                &object.object_ref(&()),
+            )
+            .await;
+        if let Err(error) = published {
+            tracing::warn!(%error, reason = event.reason, "cannot publish an event");
+        }
+    }
+}

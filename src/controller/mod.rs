@@ -1,0 +1,34 @@
+//! Kubernetes I/O around the pure core: watch, reconcile, observe, execute, publish.
+//!
+//! The traits [`Store`], [`Cloud`](crate::zenlayer::Cloud) and [`Clock`] are its only way to the
+//! world.
+
+mod clock;
+mod execute;
+mod gate;
+mod kube_store;
+mod observe;
+mod publish;
+mod reconcile;
+mod run;
+mod store;
+
+use std::sync::Arc;
+
+use crate::{lifecycle::Timing, telemetry::Metrics, zenlayer::Cloud};
+
+pub use clock::{Clock, SystemClock};
+pub use gate::GatedCloud;
+pub use kube_store::{KubeStore, slot_name};
+pub use reconcile::reconcile;
+pub use run::{RunError, Settings, run};
+pub use store::{Store, StoreError};
+
+/// What every pass works with.
+pub struct Context {
+    pub cloud: Arc<dyn Cloud>,
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub timing: Timing,
+    pub metrics: Metrics,
+}

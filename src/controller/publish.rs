@@ -1,0 +1,66 @@
+//! Writes the verdict: the status, version-checked, then events and metrics.
+
+use std::sync::Arc;
+
+use super::{Context, store::StoreError};
+use crate::{
+    api::{ChangeState, VmInstance},
+    lifecycle::{ChangeId, Verdict},
+};
+
+/// How often an answer is written again when somebody else wrote in between.
+const TRIES: usize = 5;
+
+/// Writes the status if it differs. An answer is written to its own change only, and read again on
+/// conflict; any other status is dropped on conflict, because the next pass makes a better one.
+pub async fn publish(
+    ctx: &Context,
+    object: Arc<VmInstance>,
+    verdict: &Verdict,
+) -> Result<(), StoreError> {
+    if object.status.as_ref() == Some(&verdict.status) {
+        return Ok(());
+    }
+    let mut object = object;
+    for _ in 0..TRIES {
+        match ctx.store.write_status(&object, &verdict.status).await {
+            Ok(written) => {
+                ctx.metrics.status_written();
+                for event in &verdict.events {
+                    ctx.store.publish_event(&written, event).await;
+                }
+                return Ok(());
+            }
+            Err(StoreError::Gone) => return Ok(()),
+            Err(StoreError::Conflict) => {}
+            Err(error @ StoreError::Failed(_)) => {
+                if verdict.answers.is_none() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "cannot record an answer; trying again");
+            }
+        }
+        let Some(change) = &verdict.answers else { return Err(StoreError::Conflict) };
+        match reread(ctx, &object, change).await {
+            Some(fresh) => object = fresh,
+            None => return Ok(()),
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// The object as it stands now, if its status still holds the intent of this change.
+async fn reread(ctx: &Context, object: &VmInstance, change: &ChangeId) -> Option<Arc<VmInstance>> {
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    match ctx.store.object(namespace, name).await {
+        Ok(Some(fresh)) if fresh.metadata.uid == object.metadata.uid => {
+            let held = fresh.status.as_ref().and_then(|status| status.change.as_ref());
+            let ours = held
+                .is_some_and(|held| held.id == change.0 && held.state == ChangeState::Submitting);
+            ours.then_some(fresh)
+        }
+        Ok(_) => None,
+        Err(_) => Some(Arc::new(object.clone())),
+    }
+}

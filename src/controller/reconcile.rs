@@ -1,0 +1,37 @@
+//! The reconcile: desired, observed, decision, outcome, verdict, publish.
+
+use std::sync::Arc;
+
+use super::{
+    Context,
+    execute::{Executed, Moment, execute},
+    observe::observe,
+    publish::publish,
+    store::StoreError,
+};
+use crate::{
+    api::VmInstance,
+    lifecycle::{Desired, NextLook, decide, invalid, settle},
+};
+
+/// One pass over one object.
+pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
+    let before = object.status.clone().unwrap_or_default();
+    let desired = match Desired::from_object(&object, &ctx.timing) {
+        Ok(desired) => desired,
+        Err(error) => {
+            let generation = object.metadata.generation.unwrap_or(0);
+            let verdict = invalid(&before, generation, &error, ctx.clock.now());
+            publish(ctx, object, &verdict).await?;
+            return Ok(verdict.next_look);
+        }
+    };
+    let seen = observe(ctx, &object, &desired).await;
+    let now = Moment { wall: ctx.clock.now(), monotonic: ctx.clock.monotonic() };
+    let decision = decide(&desired, &seen.observed, now.wall);
+    let Executed { outcome, object } = execute(ctx, object, &desired, &seen, &decision, now).await;
+    let now = ctx.clock.now();
+    let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
+    publish(ctx, object, &verdict).await?;
+    Ok(verdict.next_look)
+}

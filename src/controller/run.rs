@@ -1,0 +1,209 @@
+//! The controller's loop: one watch, a bounded number of passes at once, a graceful end.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt};
+use kube::{
+    Api, Client, ResourceExt,
+    api::ListParams,
+    runtime::{
+        Controller, Predicate, WatchStreamExt, controller::Action,
+        controller::Config as ControllerConfig, predicates, reflector, watcher,
+    },
+};
+use tracing::Instrument;
+
+use super::{Context, StoreError, reconcile};
+use crate::{
+    api::VmInstance,
+    lifecycle::{NextLook, backoff},
+};
+
+/// A pass that takes longer than this is given up. Longer than all time limits of its calls.
+const PASS_LIMIT: Duration = Duration::from_secs(150);
+/// How long a graceful end waits for running passes.
+const GRACE: Duration = Duration::from_secs(25);
+
+/// How the loop runs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Only this namespace; `None`: all.
+    pub watch_namespace: Option<String>,
+    /// Passes at once.
+    pub concurrency: u16,
+}
+
+/// Why the controller did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(
+        "the API server does not serve vminstances.vm.zenlayer.com: apply the CRD first (kubectl \
+         apply -k deploy/kustomize, or -f crds/)"
+    )]
+    NoCrd,
+    #[error("list vminstances.vm.zenlayer.com: check the ServiceAccount's RBAC and the API server")]
+    List(#[source] Box<kube::Error>),
+}
+
+struct Shell {
+    ctx: Context,
+    /// Failures in a row by uid.
+    failures: Mutex<HashMap<String, u32>>,
+}
+
+/// The objects that the settings let the operator see.
+fn objects(client: Client, settings: &Settings) -> Api<VmInstance> {
+    match &settings.watch_namespace {
+        Some(namespace) => Api::namespaced(client, namespace),
+        None => Api::all(client),
+    }
+}
+
+/// Says clearly what is missing, before the watch would only retry.
+async fn check(api: &Api<VmInstance>) -> Result<(), RunError> {
+    match api.list(&ListParams::default().limit(1)).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Err(RunError::NoCrd),
+        Err(error) => Err(RunError::List(Box::new(error))),
+    }
+}
+
+/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch: it has no
+/// read time limit of its own. `ready` turns true once the first list has been seen.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    ctx: Context,
+    writer: reflector::store::Writer<VmInstance>,
+    ready: Arc<AtomicBool>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), RunError> {
+    let api = objects(client, &settings);
+    check(&api).await?;
+    let reader = writer.as_reader();
+    let metrics = ctx.metrics.clone();
+    let stream = watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.metadata.managed_fields = None)
+        .inspect(move |event| {
+            if let Err(error) = event {
+                metrics.watch_failed();
+                tracing::warn!(%error, "the watch failed; it starts again");
+            }
+        })
+        .reflect(writer)
+        .applied_objects()
+        .predicate_filter(
+            predicates::generation.combine(predicates::annotations),
+            Default::default(),
+        );
+    let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+    let listed = reader.clone();
+    tokio::spawn(async move {
+        if listed.wait_until_ready().await.is_ok() {
+            ready.store(true, Ordering::Relaxed);
+            tracing::info!("watching");
+        }
+    });
+    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let passes = Controller::for_stream(stream, reader)
+        .with_config(ControllerConfig::default().concurrency(settings.concurrency))
+        .graceful_shutdown_on(async move {
+            stop.await;
+            tracing::info!("stopping: running passes end first");
+            drop(stopping);
+        })
+        .run(pass, on_error, shell)
+        .for_each(|_| std::future::ready(()));
+    tokio::select! {
+        () = passes => {}
+        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => {
+            tracing::warn!("passes did not end in time; what they left open is settled at the next start");
+        }
+    }
+    Ok(())
+}
+
+/// Why a pass ended without a verdict.
+#[derive(Debug, thiserror::Error)]
+enum PassError {
+    #[error("write the verdict")]
+    Store(#[source] StoreError),
+    #[error("the pass took longer than {} s", PASS_LIMIT.as_secs())]
+    TooLong,
+    #[error("the pass panicked: {0}")]
+    Panicked(String),
+}
+
+/// One pass in its shell: panics caught, time limited, counted.
+async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, PassError> {
+    let uid = object.uid().unwrap_or_default();
+    let span = tracing::info_span!(
+        "reconcile",
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any()
+    );
+    let started = shell.ctx.clock.monotonic();
+    let limited = tokio::time::timeout(PASS_LIMIT, reconcile(object, &shell.ctx));
+    let result = match AssertUnwindSafe(limited).catch_unwind().instrument(span).await {
+        Ok(Ok(Ok(next))) => Ok(next),
+        // Another write came first: nothing is wrong, the next pass sees it.
+        Ok(Ok(Err(StoreError::Conflict | StoreError::Gone))) => {
+            Ok(NextLook::After(Duration::from_secs(1)))
+        }
+        Ok(Ok(Err(error))) => Err(PassError::Store(error)),
+        Ok(Err(_)) => Err(PassError::TooLong),
+        Err(panic) => Err(PassError::Panicked(panic_text(panic.as_ref()))),
+    };
+    let elapsed = shell.ctx.clock.monotonic().saturating_sub(started);
+    shell.ctx.metrics.reconciled(result.is_ok(), elapsed);
+    match result? {
+        NextLook::After(pause) => {
+            shell.succeeded(&uid);
+            Ok(Action::requeue(pause))
+        }
+        NextLook::Backoff => Ok(Action::requeue(shell.failed(&uid))),
+        NextLook::OnChange => {
+            shell.succeeded(&uid);
+            Ok(Action::await_change())
+        }
+    }
+}
+
+fn on_error(object: Arc<VmInstance>, error: &PassError, shell: Arc<Shell>) -> Action {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(
+        namespace = object.namespace().unwrap_or_default(),
+        name = object.name_any(),
+        cause,
+        "{error}"
+    );
+    Action::requeue(shell.failed(&object.uid().unwrap_or_default()))
+}
+
+impl Shell {
+    fn failed(&self, uid: &str) -> Duration {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = failures.entry(uid.to_owned()).or_default();
+        *count = count.saturating_add(1);
+        backoff::pause(*count, uid)
+    }
+
+    fn succeeded(&self, uid: &str) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}

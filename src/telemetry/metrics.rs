@@ -1,0 +1,118 @@
+//! Metrics in the OpenMetrics format. Labels come from enumerations only.
+
+use std::{sync::Arc, time::Duration};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+use crate::zenlayer::Answer;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    result: ReconcileResult,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types)]
+enum ReconcileResult {
+    success,
+    error,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    answer: AnswerClass,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[allow(non_camel_case_types)]
+enum AnswerClass {
+    not_sent,
+    refused,
+    accepted,
+    unknown,
+}
+
+/// The operator's metrics; clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    reconciles: Family<ReconcileLabels, Counter>,
+    durations: Histogram,
+    paid_calls: Family<CallLabels, Counter>,
+    status_writes: Counter,
+    watch_failures: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("zenlayer_vm");
+        let reconciles = Family::default();
+        // 1 ms to about 33 s.
+        let durations = Histogram::new(exponential_buckets(0.001, 2.0, 16));
+        let paid_calls = Family::default();
+        let status_writes = Counter::default();
+        let watch_failures = Counter::default();
+        registry.register("reconciles", "Passes over objects by result", reconciles.clone());
+        registry.register(
+            "reconcile_duration_seconds",
+            "Duration of a pass over one object",
+            durations.clone(),
+        );
+        registry.register(
+            "paid_calls",
+            "ModifyInstanceType calls by the class of their answer",
+            paid_calls.clone(),
+        );
+        registry.register("status_writes", "Statuses written", status_writes.clone());
+        registry.register("watch_failures", "Failures of the watch", watch_failures.clone());
+        Self {
+            registry: Arc::new(registry),
+            reconciles,
+            durations,
+            paid_calls,
+            status_writes,
+            watch_failures,
+        }
+    }
+}
+
+impl Metrics {
+    pub fn reconciled(&self, success: bool, elapsed: Duration) {
+        let result = if success { ReconcileResult::success } else { ReconcileResult::error };
+        self.reconciles.get_or_create(&ReconcileLabels { result }).inc();
+        self.durations.observe(elapsed.as_secs_f64());
+    }
+
+    pub fn paid_call(&self, answer: &Answer) {
+        let answer = match answer {
+            Answer::NotSent { .. } => AnswerClass::not_sent,
+            Answer::Refused(_) => AnswerClass::refused,
+            Answer::Accepted { .. } => AnswerClass::accepted,
+            Answer::Unknown { .. } => AnswerClass::unknown,
+        };
+        self.paid_calls.get_or_create(&CallLabels { answer }).inc();
+    }
+
+    pub fn status_written(&self) {
+        self.status_writes.inc();
+    }
+
+    pub fn watch_failed(&self) {
+        self.watch_failures.inc();
+    }
+
+    /// The text of a scrape.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,9 @@
+//! What the operator tells of itself: logs, metrics, and the probes.
+
+mod logging;
+mod metrics;
+mod server;
+
+pub use logging::{LogFormat, init_logging};
+pub use metrics::Metrics;
+pub use server::{ServeError, bind, serve};
