@@ -1,5 +1,8 @@
 //! `VmInstance`: the declaration that one existing virtual machine should be of one instance type.
 
+// Each printcolumn(…) has a name and a path of its own; the lint sees one attribute repeated.
+#![allow(clippy::duplicated_attributes)]
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -113,19 +113,23 @@ pub async fn run(
             tracing::info!("watching");
         }
     });
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stopping, mut stopped) = tokio::sync::watch::channel(false);
+    let mut asked = stopping.subscribe();
+    tokio::spawn(async move {
+        stop.await;
+        tracing::info!("stopping: running passes end first");
+        stopping.send_replace(true);
+    });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(settings.concurrency))
         .graceful_shutdown_on(async move {
-            stop.await;
-            tracing::info!("stopping: running passes end first");
-            drop(stopping);
+            let _ = asked.wait_for(|stop| *stop).await;
         })
         .run(pass, on_error, shell)
         .for_each(|_| std::future::ready(()));
     tokio::select! {
         () = passes => {}
-        () = async { let _ = stopped.await; tokio::time::sleep(GRACE).await } => {
+        () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(GRACE).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }

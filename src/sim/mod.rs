@@ -1,2 +1,15 @@
-//! The simulated cloud. Knows nothing of Kubernetes, nor of `lifecycle` and `zenlayer`: it shares
-//! no code with the client that it tests.
+//! `zenlayer-sim`: the provider's `vm` API, simulated. It knows nothing of Kubernetes, nor of
+//! `lifecycle` and `zenlayer`: it shares no code with the client that is tested against it, or it
+//! would share its misunderstandings.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | `config` | the YAML file that a simulation starts from |
+//! | `world` | instances, plans, orders: pure, `now` is an argument |
+//! | `signature` | ZC2-HMAC-SHA256, verified over the raw bytes |
+//! | `http` | the API and the control API over HTTP |
+
+pub mod config;
+pub mod http;
+pub mod signature;
+pub mod world;
