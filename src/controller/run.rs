@@ -93,8 +93,12 @@ pub async fn run(
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.metadata.managed_fields = None)
-        .inspect(move |event| {
-            if let Err(error) = event {
+        .inspect(move |event| match event {
+            Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
+                tracing::info!("watching");
+            }
+            Ok(_) => {}
+            Err(error) => {
                 metrics.watch_failed();
                 tracing::warn!(%error, "the watch failed; it starts again");
             }
@@ -106,13 +110,6 @@ pub async fn run(
             Default::default(),
         );
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
-    let listed = reader.clone();
-    tokio::spawn(async move {
-        if listed.wait_until_ready().await.is_ok() {
-            ready.store(true, Ordering::Relaxed);
-            tracing::info!("watching");
-        }
-    });
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
     tokio::spawn(async move {

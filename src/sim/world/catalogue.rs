@@ -29,9 +29,12 @@ pub struct Catalogue {
     pub models: Vec<Model>,
 }
 
+/// Cores, GiB, Mbps.
+type Size = (i64, i64, i64);
+
 /// Series, (cores, GiB, Mbps): the sizes published in 2023 (fact sheet section 10; ids other than
 /// c.1c2g, c.2c4g and c.4c8g are INF; the s and h sizes are made up).
-const SIZES: &[(&str, &[(i64, i64, i64)])] = &[
+const SIZES: &[(&str, &[Size])] = &[
     (
         "c",
         &[

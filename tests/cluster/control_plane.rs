@@ -1,0 +1,55 @@
+//! The harness itself: what it starts, it ends.
+
+use std::{process::Command, time::Duration};
+
+use crate::harness::{ControlPlane, eventually};
+
+#[test]
+fn a_failed_start_shows_the_end_of_the_log() {
+    let Err(problem) = ControlPlane::start(&["--no-such-flag"]) else {
+        panic!("kube-apiserver accepts any flag")
+    };
+    assert!(problem.contains("unknown flag: --no-such-flag"), "{problem}");
+    assert!(problem.contains("the last lines of kube-apiserver"), "{problem}");
+}
+
+/// Not a test of its own: the child of the next one. It starts a process and never ends.
+#[test]
+#[ignore = "the child of a_killed_test_leaves_no_process_behind"]
+fn child_that_waits_to_be_killed() {
+    let Ok(file) = std::env::var("HARNESS_CHILD_FILE") else { return };
+    let mut sleep = Command::new("sleep");
+    sleep.arg("600");
+    let log = std::path::Path::new(&file).with_extension("log");
+    let process = crate::harness::Process::start("sleep", sleep, &log).expect("it starts");
+    std::fs::write(&file, process.id().to_string()).expect("it can be written");
+    loop {
+        std::thread::park();
+    }
+}
+
+#[tokio::test]
+async fn a_killed_test_leaves_no_process_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "control_plane::child_that_waits_to_be_killed"])
+        .env("HARNESS_CHILD_FILE", &file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let limit = Duration::from_secs(20);
+    let pid: u32 = eventually("the grandchild", limit, async || {
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string())?;
+        text.parse().map_err(|_| text)
+    })
+    .await;
+    let alive = || std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
+    assert!(alive());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    eventually("the grandchild's end", limit, async || {
+        if alive() { Err(format!("{pid} lives")) } else { Ok(()) }
+    })
+    .await;
+}

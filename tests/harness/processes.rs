@@ -1,0 +1,122 @@
+//! Child processes that never outlive this one: not when a test panics, and not when the test
+//! process itself is killed.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{OnceLock, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+type Request = (Command, mpsc::Sender<io::Result<Child>>);
+
+/// Spawns from one thread that never ends: the kernel's parent-death signal follows the thread
+/// that spawned the child, and a test's thread ends with the test.
+fn spawn(command: Command) -> io::Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<Request>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, requests) = mpsc::channel::<Request>();
+        thread::spawn(move || {
+            for (mut command, answer) in requests {
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (sender, answer) = mpsc::channel();
+    spawner.send((command, sender)).expect("the spawner never ends");
+    answer.recv().expect("the spawner answers each request")
+}
+
+/// Asks the kernel to kill the child when this process is gone.
+#[allow(unsafe_code)]
+fn dies_with_us(command: &mut Command) {
+    // SAFETY: prctl is async-signal-safe and touches no memory of the parent.
+    unsafe {
+        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+}
+
+/// A running child, killed when dropped. Its output goes to a file.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command` with both outputs in `log`.
+    pub fn start(name: &str, mut command: Command, log: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).append(true).open(log)?;
+        command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        dies_with_us(&mut command);
+        let child = spawn(command)?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has written.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines that it has written, for the message of a failure.
+    pub fn tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
+        format!("the last lines of {}:\n  {tail}", self.name)
+    }
+
+    /// Sends a signal, such as `libc::SIGKILL`.
+    #[allow(unsafe_code)]
+    pub fn signal(&self, signal: i32) {
+        let id = i32::try_from(self.id()).expect("process ids are small");
+        // SAFETY: kill touches no memory; the child is not reaped yet, so the id is its own.
+        unsafe { libc::kill(id, signal) };
+    }
+
+    /// The exit status, once it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.ended() {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                return Err(format!("{} still runs; {}", self.name, self.tail()));
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Kills it at once and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let status = self.child.wait().expect("a killed child can be waited for");
+        debug_assert!(status.signal().is_some() || status.code().is_some());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            self.kill();
+        }
+    }
+}
