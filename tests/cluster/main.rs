@@ -4,5 +4,6 @@
 mod harness;
 
 mod control_plane;
+mod crash;
 mod resize;
 mod stage;

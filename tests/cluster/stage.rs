@@ -122,6 +122,7 @@ impl Stage {
             operator_namespace: &self.operator_namespace,
             watch_namespace: Some(&self.namespace),
             arguments: all,
+            gated: true,
         })
     }
 

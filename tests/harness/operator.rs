@@ -17,6 +17,8 @@ pub struct OperatorOptions<'a> {
     pub operator_namespace: &'a str,
     pub watch_namespace: Option<&'a str>,
     pub arguments: Vec<String>,
+    /// With gates around the paid call; they are open at first.
+    pub gated: bool,
 }
 
 pub struct Operator {
@@ -43,8 +45,8 @@ impl Operator {
         if let Some(namespace) = options.watch_namespace {
             command.args(["--watch-namespace", namespace]);
         }
-        if options.arguments.iter().any(|argument| argument == "--testing-gates") {
-            command.arg(&gates);
+        if options.gated {
+            command.arg("--testing-gates").arg(&gates);
         }
         let log = folder.path().join("vm-operator.log");
         let process = Process::start("vm-operator", command, &log).expect("it can be started");
@@ -70,7 +72,7 @@ impl Operator {
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
     }
 
-    /// Closes a gate (`before-call`, `after-call`); needs `--testing-gates` as last argument.
+    /// Closes a gate (`before-call`, `after-call`).
     pub fn close_gate(&self, gate: &str) {
         std::fs::write(self.gates.join(gate), "").expect("a temporary folder can be written");
     }
