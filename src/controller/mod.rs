@@ -6,6 +6,7 @@
 mod clock;
 mod execute;
 mod gate;
+mod guard;
 mod kube_store;
 mod observe;
 mod publish;

@@ -14,6 +14,7 @@ use futures::{FutureExt, StreamExt};
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
+    core::DeserializeGuard,
     runtime::{
         Controller, Predicate, WatchStreamExt, controller::Action,
         controller::Config as ControllerConfig, predicates, reflector, watcher,
@@ -21,7 +22,7 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, StoreError, reconcile};
+use super::{Context, StoreError, guard, reconcile};
 use crate::{
     api::VmInstance,
     lifecycle::{NextLook, backoff},
@@ -60,7 +61,7 @@ struct Shell {
 }
 
 /// The objects that the settings let the operator see.
-fn objects(client: Client, settings: &Settings) -> Api<VmInstance> {
+fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstance>> {
     match &settings.watch_namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
@@ -68,7 +69,7 @@ fn objects(client: Client, settings: &Settings) -> Api<VmInstance> {
 }
 
 /// Says clearly what is missing, before the watch would only retry.
-async fn check(api: &Api<VmInstance>) -> Result<(), RunError> {
+async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> {
     match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Err(RunError::NoCrd),
@@ -90,8 +91,10 @@ pub async fn run(
     check(&api).await?;
     let reader = writer.as_reader();
     let metrics = ctx.metrics.clone();
+    let store = ctx.store.clone();
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        .filter_map(move |event| std::future::ready(guard::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| match event {
             Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
