@@ -116,9 +116,25 @@ fn failure(error: kube::Error) -> StoreError {
             StoreError::Conflict
         }
         kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
-        kube::Error::Api(status) => StoreError::Failed(status.message.clone()),
-        other => StoreError::Failed(other.to_string()),
+        other => StoreError::Failed(problem(&other)),
     }
+}
+
+/// The API server's own words, or the error with its causes.
+pub(super) fn problem(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The credential in a Secret: an access key, or a bearer token.
@@ -249,7 +265,7 @@ impl Store for KubeStore {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let name = object.metadata.name.as_deref().unwrap_or_default();
         let made = KubeEvent {
-            metadata: ObjectMeta { generate_name: Some(format!("{name}.")), ..Default::default() },
+            metadata: ObjectMeta { generate_name: Some(format!("{name}-")), ..Default::default() },
             type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
             reason: Some(event.reason.to_owned()),
             note: Some(event.note[..event.note.floor_char_boundary(NOTE_LIMIT)].to_owned()),
@@ -262,7 +278,8 @@ impl Store for KubeStore {
         };
         let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), namespace);
         if let Err(error) = api.create(&PostParams::default(), &made).await {
-            tracing::warn!(%error, reason = event.reason, "cannot publish an event");
+            let problem = problem(&error);
+            tracing::warn!(problem, reason = event.reason, "cannot publish an event");
         }
     }
 }

@@ -22,7 +22,7 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, StoreError, guard, reconcile};
+use super::{Context, StoreError, guard, kube_store::problem, reconcile};
 use crate::{
     api::VmInstance,
     lifecycle::{NextLook, backoff},
@@ -50,8 +50,11 @@ pub enum RunError {
          apply -k deploy/kustomize, or -f crds/)"
     )]
     NoCrd,
-    #[error("list vminstances.vm.zenlayer.com: check the ServiceAccount's RBAC and the API server")]
-    List(#[source] Box<kube::Error>),
+    #[error(
+        "list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
+         ServiceAccount's RBAC"
+    )]
+    List(String),
 }
 
 struct Shell {
@@ -73,7 +76,7 @@ async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> 
     match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.is_not_found() => Err(RunError::NoCrd),
-        Err(error) => Err(RunError::List(Box::new(error))),
+        Err(error) => Err(RunError::List(problem(&error))),
     }
 }
 

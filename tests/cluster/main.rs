@@ -3,7 +3,15 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod admission;
+mod bad_input;
+mod bad_options;
+mod bad_state;
 mod control_plane;
 mod crash;
+mod kubectl;
+mod pod_security;
+mod probes;
+mod rbac;
 mod resize;
 mod stage;
