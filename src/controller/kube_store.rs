@@ -163,6 +163,16 @@ fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
     Ok(texts)
 }
 
+/// The change that an event is about. Events that differ in it are never folded into one series,
+/// which would keep the first one's note: the second order would be told with the first one's
+/// number.
+fn event_scope(object: &VmInstance) -> Option<String> {
+    let status = object.status.as_ref()?;
+    let current = status.change.as_ref().map(|change| &change.id);
+    let id = current.or_else(|| status.history.last().map(|entry| &entry.id))?;
+    Some(format!("status.history{{{id}}}"))
+}
+
 #[async_trait]
 impl Store for KubeStore {
     async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>) {
@@ -246,6 +256,8 @@ impl Store for KubeStore {
     }
 
     async fn publish_event(&self, object: &VmInstance, event: &Event) {
+        let mut regarding = object.object_ref(&());
+        regarding.field_path = event_scope(object);
         let published = self
             .recorder
             .publish(
@@ -256,7 +268,7 @@ impl Store for KubeStore {
                     action: "Resize".to_owned(),
                     secondary: None,
                 },
-                &object.object_ref(&()),
+                &regarding,
             )
             .await;
         if let Err(error) = published {
