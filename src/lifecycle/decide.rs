@@ -16,7 +16,10 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
     let memory = match &observed.memory {
         Ok(memory) => memory,
         Err(error) => {
-            let problem = format!("{}: {error}", source_chain(error));
+            let problem = format!(
+                "{}; correct the status, or delete the object and create it again",
+                source_chain(error)
+            );
             return report(Situation::Unusable { reason: Reason::InvalidStatus, problem });
         }
     };

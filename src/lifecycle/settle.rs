@@ -38,6 +38,10 @@ pub fn settle(
     if let Some(verdict) = nothing_to_say(desired, before, decision, outcome) {
         return verdict;
     }
+    if let Situation::Unusable { reason, problem } = &decision.situation {
+        let next_look = next_look(desired, &decision.situation, now);
+        return unusable(before, desired.generation, *reason, problem.clone(), next_look, now);
+    }
     let mut memory = remembered(desired, observed, now);
     let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
     remember(&mut memory, &situation, now);
@@ -87,11 +91,24 @@ pub fn invalid(
     if let Some(cause) = std::error::Error::source(error) {
         message = format!("{message}: {cause}");
     }
-    let report =
-        Report { phase: Phase::Failed, ready: false, reason: Reason::InvalidSpec, message };
+    unusable(before, generation, Reason::InvalidSpec, message, NextLook::OnChange, now)
+}
+
+/// Only the conditions are written: what cannot be understood is kept as it is, with all that the
+/// rest of the status remembers.
+fn unusable(
+    before: &VmInstanceStatus,
+    generation: i64,
+    reason: Reason,
+    problem: String,
+    next_look: NextLook,
+    now: Timestamp,
+) -> Verdict {
+    let report = Report { phase: Phase::Failed, ready: false, reason, message: problem.clone() };
     let mut status = before.clone();
     conditions(&mut status, before, &report, None, generation, now);
-    Verdict { status, answers: None, events: Vec::new(), next_look: NextLook::OnChange }
+    let events = announce::events(before, &status, &Situation::Unusable { reason, problem });
+    Verdict { status, answers: None, events, next_look }
 }
 
 /// Passes that leave the status as it is: somebody else wrote first, or a read lags behind a

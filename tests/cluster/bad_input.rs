@@ -12,8 +12,6 @@ use crate::{
     stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown, slow_simulation},
 };
 
-const NAME: &str = "zenlayer-credentials";
-
 /// All calls that the simulator has seen.
 async fn calls(stage: &Stage) -> usize {
     stage.sim.get("requests").await["requests"].as_array().map_or(0, Vec::len)

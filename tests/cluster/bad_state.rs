@@ -213,7 +213,7 @@ async fn an_object_that_an_older_schema_let_in_harms_nobody_else() {
     let (_, note) = told(2).await.into_iter().find(|(_, note)| note.contains("Sometimes")).unwrap();
     println!("{note}");
     assert!(
-        note.contains("expected `Enforce` or `Observe`") && note.contains("correct the object")
+        note.contains("Expected one of Enforce, Observe") && note.contains("correct the object")
     );
 
     // One that is edited while the operator runs keeps all that its status remembers.

@@ -64,13 +64,15 @@ impl Operator {
         .await;
     }
 
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
+    /// Where its probes and metrics are.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Status and body of a path.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
-        let answer = reqwest::get(self.url(path)).await.map_err(|error| error.to_string())?;
+        let url = format!("{}/{path}", self.url());
+        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
     }

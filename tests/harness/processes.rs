@@ -75,6 +75,13 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
+    /// Starts `command` with this process's own outputs.
+    pub fn attached(name: &str, mut command: Command) -> io::Result<Self> {
+        command.stdin(Stdio::null());
+        dies_with_us(&mut command);
+        Ok(Self { name: name.to_owned(), child: spawn(command)?, log: PathBuf::new() })
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
