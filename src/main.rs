@@ -12,7 +12,7 @@ use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Context, GatedCloud, KubeStore, Settings, SystemClock, run},
+    controller::{Context, GRACE, GatedCloud, KubeStore, Settings, SystemClock, run},
     telemetry::{self, Metrics},
     zenlayer::{Client, ClientOptions, Cloud},
 };
@@ -95,8 +95,11 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         timing,
         metrics: metrics.clone(),
     };
-    let settings =
-        Settings { watch_namespace: args.watch_namespace.clone(), concurrency: args.concurrency };
+    let settings = Settings {
+        watch_namespace: args.watch_namespace.clone(),
+        concurrency: args.concurrency,
+        grace: args.testing.testing_grace.unwrap_or(GRACE),
+    };
     tokio::select! {
         ended = run(watch_client, settings, ctx, writer, ready.clone(), stop_signal()) => ended?,
         served = telemetry::serve(listener, metrics, ready) => served?,

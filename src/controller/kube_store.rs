@@ -279,7 +279,7 @@ impl Store for KubeStore {
         let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), namespace);
         if let Err(error) = api.create(&PostParams::default(), &made).await {
             let problem = problem(&error);
-            tracing::warn!(problem, reason = event.reason, "cannot publish an event");
+            tracing::warn!(%problem, reason = event.reason, "cannot publish an event");
         }
     }
 }

@@ -30,8 +30,8 @@ use crate::{
 
 /// A pass that takes longer than this is given up. Longer than all time limits of its calls.
 const PASS_LIMIT: Duration = Duration::from_secs(150);
-/// How long a graceful end waits for running passes.
-const GRACE: Duration = Duration::from_secs(25);
+/// How long a graceful end waits for running passes: less than the 30 s that a Pod is given.
+pub const GRACE: Duration = Duration::from_secs(25);
 
 /// How the loop runs.
 #[derive(Debug, Clone)]
@@ -40,6 +40,8 @@ pub struct Settings {
     pub watch_namespace: Option<String>,
     /// Passes at once.
     pub concurrency: u16,
+    /// How long a graceful end waits for running passes.
+    pub grace: Duration,
 }
 
 /// Why the controller did not start.
@@ -91,6 +93,7 @@ pub async fn run(
     ready: Arc<AtomicBool>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
+    let Settings { grace, concurrency, .. } = settings;
     let api = objects(client, &settings);
     check(&api).await?;
     let reader = writer.as_reader();
@@ -125,7 +128,7 @@ pub async fn run(
         stopping.send_replace(true);
     });
     let passes = Controller::for_stream(stream, reader)
-        .with_config(ControllerConfig::default().concurrency(settings.concurrency))
+        .with_config(ControllerConfig::default().concurrency(concurrency))
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
         })
@@ -133,7 +136,7 @@ pub async fn run(
         .for_each(|_| std::future::ready(()));
     tokio::select! {
         () = passes => {}
-        () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(GRACE).await } => {
+        () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }

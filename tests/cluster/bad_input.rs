@@ -35,7 +35,7 @@ async fn rests(stage: &Stage, operator: &Operator, reason: &str) -> VmInstance {
 #[tokio::test]
 async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended() {
     let stage = Stage::given(ONE_POSTPAID).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator(&["--testing-poll", "200ms"]);
     operator.ready().await;
     let spec = json!({
         "instanceId": "vm-1", "instanceTypeId": "c.2c4g",
@@ -130,7 +130,7 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
 #[tokio::test]
 async fn clocks_that_are_far_apart_allow_no_paid_call_in_either_direction() {
     let stage = Stage::given(ONE_POSTPAID).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator(&["--testing-poll", "400ms"]);
     operator.ready().await;
     // Beyond 240 s a call is not signed; beyond 300 s not even a read is accepted.
     let mut offset = 0;

@@ -82,7 +82,7 @@ async fn patch_status(stage: &Stage, patch: Value) {
 #[tokio::test]
 async fn a_status_edited_by_hand_is_reported_and_its_memory_kept() {
     let stage = Stage::given(ONE_POSTPAID).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator(&["--testing-poll", "400ms"]);
     operator.ready().await;
     stage.declare("c.2c4g").await;
     let before = stage.until_phase(&operator, "vm-1", Phase::InSync).await.status.unwrap();

@@ -84,8 +84,8 @@ async fn the_counters_move_with_what_happens() {
 const SHORT: &[&str] = &["--testing-signature-life", "6s", "--testing-settle-margin", "2s"];
 
 /// An operator that was asked to stop while its paid call stands at the gate.
-async fn stopping(stage: &Stage, gate: &str) -> Operator {
-    let operator = stage.operator(SHORT);
+async fn stopping(stage: &Stage, gate: &str, arguments: &[&str]) -> Operator {
+    let operator = stage.operator(&[SHORT, arguments].concat());
     operator.close_gate(gate);
     operator.ready().await;
     stage.declare("c.2c4g").await;
@@ -102,7 +102,7 @@ async fn stopping(stage: &Stage, gate: &str) -> Operator {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_end_lets_the_running_pass_record_its_answer() {
     let stage = Stage::with(ONE_POSTPAID, &Rules::of_deploy(), &["--signature-life", "6"]).await;
-    let mut operator = stopping(&stage, "after-call").await;
+    let mut operator = stopping(&stage, "after-call", &[]).await;
     operator.open_gate("after-call");
     let ended = operator.process.wait(Duration::from_secs(20)).unwrap();
     assert!(ended.success(), "{ended}");
@@ -119,7 +119,7 @@ async fn a_graceful_end_lets_the_running_pass_record_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_end_does_not_wait_for_ever_and_the_next_process_settles() {
     let stage = Stage::with(ONE_POSTPAID, &Rules::of_deploy(), &["--signature-life", "6"]).await;
-    let mut operator = stopping(&stage, "before-call").await;
+    let mut operator = stopping(&stage, "before-call", &["--testing-grace", "2s"]).await;
     let ended = operator.process.wait(Duration::from_secs(60)).unwrap();
     assert!(ended.success(), "{ended}");
     assert!(operator.process.log().contains("settled at the next start"));

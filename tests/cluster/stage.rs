@@ -134,10 +134,12 @@ impl Stage {
         create(&api, &secret).await;
     }
 
-    /// Starts an operator on this stage, with short pauses.
+    /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        let mut all = vec!["--testing-poll".to_owned(), "1s".to_owned()];
-        all.extend(arguments.iter().map(ToString::to_string));
+        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        if !arguments.contains(&"--testing-poll") {
+            all.extend(["--testing-poll", "1s"].map(str::to_owned));
+        }
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
