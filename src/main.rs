@@ -65,7 +65,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));
 
-    let config = kube::Config::infer().await?;
+    let config = kube::Config::infer().await.map_err(|error| no_cluster(&error))?;
     let watch_client = kube::Client::try_from(config.clone())?;
     let mut unary = config;
     unary.read_timeout = Some(UNARY_LIMIT);
@@ -106,6 +106,16 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The first line only: the rest may quote a kubeconfig with its secrets.
+fn no_cluster(error: &kube::config::InferConfigError) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!(
+        "find the Kubernetes API: {line}; run in a Pod, or set KUBECONFIG to a kubeconfig that can \
+         be read"
+    )
 }
 
 /// Resolves on SIGTERM or SIGINT.

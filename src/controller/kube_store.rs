@@ -76,7 +76,11 @@ fn slot_of(lease: &Lease) -> Result<Slot, StoreError> {
         ))
     })?;
     let record = serde_json::from_str(text).map_err(|error| {
-        StoreError::Failed(format!("annotation {SLOT_ANNOTATION} of Lease {name}: {error}"))
+        StoreError::Failed(format!(
+            "annotation {SLOT_ANNOTATION} of Lease {name}: {error}; if another version wrote it, \
+             run that one; if a person did, and no change of the instance is in flight, delete the \
+             Lease"
+        ))
     })?;
     Ok(Slot { version: lease.metadata.resource_version.clone(), record })
 }

@@ -218,3 +218,91 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        api::{CredentialsRef, ManagementPolicy, VmInstanceSpec, VmInstanceStatus},
+        controller::{Store, SystemClock},
+        lifecycle::{Event, SecretState, Slot, SlotRecord, Timing},
+        telemetry::Metrics,
+        zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId},
+    };
+
+    /// Panics at the first question.
+    struct Broken;
+
+    #[async_trait]
+    impl Store for Broken {
+        async fn secret(&self, _: &str, _: &str) -> (SecretState, Option<Credentials>) {
+            panic!("the index is out of bounds")
+        }
+        async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn write_slot(
+            &self,
+            _: &InstanceId,
+            _: &Slot,
+            _: SlotRecord,
+        ) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn write_status(
+            &self,
+            _: &VmInstance,
+            _: &VmInstanceStatus,
+        ) -> Result<Arc<VmInstance>, StoreError> {
+            unreachable!()
+        }
+        async fn object(&self, _: &str, _: &str) -> Result<Option<Arc<VmInstance>>, StoreError> {
+            unreachable!()
+        }
+        fn claims(&self, _: &InstanceId) -> Vec<Arc<VmInstance>> {
+            unreachable!()
+        }
+        async fn publish_event(&self, _: &VmInstance, _: &Event) {
+            unreachable!()
+        }
+    }
+
+    /// Nothing that a user can do causes one, so it is made here.
+    #[tokio::test]
+    async fn a_panic_in_a_pass_is_an_error_of_that_pass_alone() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let endpoint = Endpoint::parse("http://127.0.0.1:9", false).unwrap();
+        let provider = Provider::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now));
+        let metrics = Metrics::default();
+        let ctx = Context {
+            cloud: Arc::new(provider.unwrap()),
+            store: Arc::new(Broken),
+            clock: Arc::new(SystemClock::default()),
+            timing: Timing::default(),
+            metrics: metrics.clone(),
+        };
+        let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+        let spec = VmInstanceSpec {
+            instance_id: "vm-1".to_owned(),
+            instance_type_id: "c.2c4g".to_owned(),
+            credentials: CredentialsRef::default(),
+            management_policy: ManagementPolicy::Enforce,
+            suspend: false,
+        };
+        let mut object = VmInstance::new("vm-1", spec);
+        object.metadata.namespace = Some("default".to_owned());
+        object.metadata.uid = Some("uid".to_owned());
+        let object = Arc::new(object);
+        for failures in 1..=2 {
+            let error = pass(object.clone(), shell.clone()).await.unwrap_err();
+            assert_eq!(error.to_string(), "the pass panicked: the index is out of bounds");
+            let action = on_error(object.clone(), &error, shell.clone());
+            assert_eq!(action, Action::requeue(backoff::pause(failures, "uid")));
+        }
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("zenlayer_vm_reconciles_total{result=\"error\"} 2"), "{text}");
+    }
+}

@@ -23,9 +23,13 @@ fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> 
     assert!(matches!(code, Some(1 | 2)), "{name}: ended with {status}: {text}");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
     assert_eq!(lines.len(), 1, "{name}: {text}");
-    assert!(!text.contains("panicked"), "{name}: {text}");
+    for word in ["panicked", "hidden"] {
+        assert!(!text.contains(word), "{name}: {text}");
+    }
     lines[0].to_owned()
 }
+
+const MISSING: &[&str] = &["find the Kubernetes API", "set KUBECONFIG to a kubeconfig"];
 
 type Row<'a> = (&'a str, Vec<&'a str>, &'a [&'a str]);
 
@@ -132,9 +136,9 @@ fn the_operator_says_what_is_missing_around_it() {
         nowhere,
         vec![("a port in use", vec!["--http-listen", &address], busy)],
     );
-    table("vm-operator", "run", nowhere, row("no kubeconfig", &["kubeconfig"]));
-    let broken = file("broken", "clusters: [");
-    table("vm-operator", "run", &broken, row("an unreadable kubeconfig", &["kubeconfig"]));
+    table("vm-operator", "run", nowhere, row("no kubeconfig", MISSING));
+    let broken = file("broken", "users: [{ user: { token: hidden } }, [");
+    table("vm-operator", "run", &broken, row("an unreadable kubeconfig", MISSING));
     let plane = ControlPlane::shared();
     let stranger = plane.kubeconfig_for("stranger", "no-such-token");
     table(

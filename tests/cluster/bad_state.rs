@@ -63,6 +63,7 @@ async fn a_slot_that_cannot_be_read_holds_every_call_back_until_it_is_mended() {
             })
             .await;
         assert_eq!(shown(&object, "Ready"), "False KubernetesUnavailable");
+        assert!(message(&object).contains("delete the Lease"), "{}", message(&object));
         println!("{name:<24} | {}", message(&object));
     }
     assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());

@@ -1,5 +1,7 @@
 //! Tests on a real etcd and kube-apiserver, with the operator and the simulator as processes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
