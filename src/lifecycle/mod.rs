@@ -8,7 +8,7 @@
 //! | `decide` | what may be done now? An ordered list of small rules: the specification |
 //! | `decision` | the nouns in between |
 //! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
-//! | `refusal`, `backoff` | for how long does a refusal stand, and how long is a pause? |
+//! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
 
 mod announce;
 pub mod backoff;
@@ -22,6 +22,7 @@ mod refusal;
 mod report;
 mod settle;
 mod slot;
+mod time;
 
 pub use decide::decide;
 pub use decision::{

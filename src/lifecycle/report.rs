@@ -69,7 +69,7 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
         | Situation::Overdue { .. }
         | Situation::Completed { .. }
         | Situation::Undone { .. }
-        | Situation::Released { .. } => in_flight(want, situation),
+        | Situation::Released { .. } => in_flight(want, instance, situation),
         Situation::Rearmed { id } => {
             waiting(Reason::ReadsDisagree, format!("change {id} may be ordered again"))
         }
@@ -209,7 +209,7 @@ fn others(desired: &Desired, situation: &Situation) -> Report {
 }
 
 /// Situations of a change of this object.
-fn in_flight(want: &InstanceTypeId, situation: &Situation) -> Report {
+fn in_flight(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situation) -> Report {
     match situation {
         Situation::OutcomeUnknown { change } => report(
             Phase::Submitting,
@@ -247,7 +247,7 @@ fn in_flight(want: &InstanceTypeId, situation: &Situation) -> Report {
         ),
         Situation::Accepted { change }
         | Situation::EffectSeen { change, .. }
-        | Situation::Progressing { change, .. } => moving(want, situation, change),
+        | Situation::Progressing { change, .. } => moving(want, instance, situation, change),
         Situation::Overdue { change } => failed(
             Reason::ChangeOverdue,
             format!(
@@ -266,6 +266,15 @@ fn in_flight(want: &InstanceTypeId, situation: &Situation) -> Report {
         Situation::Completed { change } => waiting(
             Reason::ChangeInProgress,
             format!("{}; {want} is declared by now", done(change)),
+        ),
+        Situation::Undone { change } if change.to != *want => waiting(
+            Reason::ChangeInProgress,
+            format!(
+                "the change of {} to {} ({}) was seen and is gone again; {want} is declared by now",
+                change.from,
+                change.to,
+                order(change)
+            ),
         ),
         Situation::Undone { change } => failed(
             Reason::Reverted,
@@ -295,7 +304,12 @@ fn done(change: &Change) -> String {
 }
 
 /// A change that the provider carries out, or that waits for its billing cycle.
-fn moving(want: &InstanceTypeId, situation: &Situation, change: &Change) -> Report {
+fn moving(
+    want: &InstanceTypeId,
+    instance: Option<&Instance>,
+    situation: &Situation,
+    change: &Change,
+) -> Report {
     let stage = match situation {
         Situation::EffectSeen { stage, .. } | Situation::Progressing { stage, .. } => *stage,
         _ => None,
@@ -317,7 +331,10 @@ fn moving(want: &InstanceTypeId, situation: &Situation, change: &Change) -> Repo
             Reason::ChangeScheduled,
             format!(
                 "{since}; it takes effect at the next billing cycle{}",
-                change.effective_at.map(|time| format!(", {}", clock(time))).unwrap_or_default()
+                instance
+                    .and_then(|instance| instance.expires_at)
+                    .map(|time| format!(", {}", clock(time)))
+                    .unwrap_or_default()
             ),
         ),
         (_, Some(PlanStage::Scheduled)) => waiting(

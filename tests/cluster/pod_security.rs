@@ -11,6 +11,9 @@ use crate::{
 };
 
 const NAMESPACE: &str = "zenlayer-vm-operator";
+/// Prints each object with its version.
+const VERSIONS: &str = "jsonpath={range .items[*]}{.kind} {.metadata.name} \
+                        {.metadata.resourceVersion}{\"\\n\"}{end}";
 
 /// The Pod that the Deployment asks for.
 fn pod_of_the_deployment(plane: &ControlPlane) -> Value {
@@ -94,8 +97,9 @@ async fn deploy_is_applied_for_real_and_its_pod_passes_the_restricted_level() {
     assert_eq!(documents(&file), documents(&rendered), "deploy/install.yaml is not current");
     let versions = ["get", "crd,deployment,clusterrole,role,namespace", "--all-namespaces"];
     let versions = [&versions[..], &["-l", "app.kubernetes.io/name=zenlayer-vm-operator"]].concat();
-    let versions = [&versions[..], &["-o", "jsonpath={..resourceVersion}"]].concat();
+    let versions = [&versions[..], &["-o", VERSIONS]].concat();
     let before = plane.kubectl_ok(&versions);
+    assert!(before.contains("Deployment vm-operator "), "{before}");
     plane.kubectl_ok(&["apply", "--server-side", "-f", &install]);
     assert_eq!(plane.kubectl_ok(&versions), before);
 
