@@ -196,6 +196,7 @@ async fn a_slot_whose_object_is_gone_is_taken_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_verb_something_fails() {
     let grants = grants(&Rules::of_deploy());
+    let count = grants.len();
     let mut rows: Vec<(String, String)> = futures::stream::iter(grants)
         .map(|(resource, verb)| {
             tokio::spawn(async move {
@@ -212,5 +213,5 @@ async fn without_any_one_verb_something_fails() {
         writeln!(table, "{removed:<28} | {failure}").unwrap();
     }
     println!("{table}");
-    assert_eq!(rows.len(), 9, "{table}");
+    assert!(count > 0 && rows.len() == count, "{table}");
 }
