@@ -13,13 +13,17 @@
 mod answers;
 mod at_rest;
 mod coverage;
+mod driver;
 mod fences;
 mod given;
 mod in_flight;
 mod messages;
 mod ownership;
+mod properties;
 mod refusals;
+mod simulation;
 mod statuses;
 mod table;
 mod traces;
 mod unreadable;
+mod world;
