@@ -347,7 +347,7 @@ impl Controller {
                 }
             }
             (Stage::Intent(held), Action::Submit { change, .. }) => {
-                self.write_intent(held, change, decided, pass, world, trouble, rng)
+                self.write_intent(held, (change, decided), pass, world, trouble, rng)
             }
             (Stage::Window(held), Action::Submit { .. }) => {
                 if world.now - decided_at < 5 && !rng.chance(trouble.not_sent) {
@@ -378,7 +378,7 @@ impl Controller {
                 Stage::Record { held, answer }
             }
             (Stage::Record { held, answer }, Action::Submit { change, .. }) => {
-                self.record(held, change, &answer, decided, world, trouble, rng);
+                self.record(held, (change, decided), &answer, world, trouble, rng);
                 Stage::Publish(Outcome::Answered { answer })
             }
             _ => unreachable!("a stage of a submit without a submit"),
@@ -408,8 +408,7 @@ impl Controller {
     fn write_intent(
         &self,
         held: Slot,
-        change: &Change,
-        decided: Timestamp,
+        (change, decided): (&Change, Timestamp),
         pass: &mut Pass,
         world: &mut World,
         trouble: &Trouble,
@@ -448,9 +447,8 @@ impl Controller {
     fn record(
         &self,
         held: Slot,
-        change: &Change,
+        (change, decided): (&Change, Timestamp),
         answer: &Answer,
-        decided: Timestamp,
         world: &mut World,
         trouble: &Trouble,
         rng: &mut Rng,

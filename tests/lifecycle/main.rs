@@ -10,6 +10,8 @@
 //! | `properties` | arbitrary worlds and memories |
 //! | `world`, `driver`, `simulation` | two controllers in a small world that breaks everything |
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+
 mod answers;
 mod at_rest;
 mod coverage;

@@ -204,7 +204,7 @@ fn run(seed: u64, rules: Rules) -> Option<String> {
     let fault = run.go();
     // Rest is a law of the whole protocol only.
     let whole = rules == ALL_RULES;
-    fault.or_else(|| if whole && seed % 8 == 0 { run.comes_to_rest() } else { None })
+    fault.or_else(|| if whole && seed.is_multiple_of(8) { run.comes_to_rest() } else { None })
 }
 
 /// The first seed below `limit` that breaks a law, on every core at once.
