@@ -41,18 +41,22 @@ pub(super) fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     if !facts.observed.is_gone() {
         return None;
     }
-    let Some(change) = facts.change() else {
+    let Some(change) = facts.change().cloned() else {
         return Some(report(Situation::InstanceGone { ended: None }));
     };
-    let may_still_land = change.state == ChangeState::Submitting
-        && change.fence.is_some()
-        && !facts.is_past_fence(change);
-    if may_still_land {
-        return Some(report(Situation::OutcomeUnknown { change: change.clone() }));
+    let unanswered = match change.state {
+        ChangeState::Submitting | ChangeState::Unverified => true,
+        ChangeState::Accepted | ChangeState::Observed => false,
+    };
+    if unanswered && change.fence.is_none() {
+        return Some(report(Situation::Unverified { change, asks: true }));
     }
-    let action = if facts.holds_slot(change) { facts.close_slot(change) } else { Action::Nothing };
-    let situation = Situation::InstanceGone { ended: Some(change.clone()) };
-    Some(Decision { action, situation })
+    if unanswered && !facts.is_past_fence(&change) {
+        return Some(report(Situation::OutcomeUnknown { change }));
+    }
+    let action =
+        if facts.holds_slot(&change) { facts.close_slot(&change) } else { Action::Nothing };
+    Some(Decision { action, situation: Situation::InstanceGone { ended: Some(change) } })
 }
 
 pub(super) fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
