@@ -1,0 +1,11 @@
+//! The simulator: its world, and its skin over HTTP.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod caller;
+mod cli;
+mod control;
+mod faults;
+mod stage;
+mod transport;
