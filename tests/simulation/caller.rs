@@ -32,6 +32,8 @@ pub struct Request {
     pub signed: Vec<&'static str>,
     pub extra: Vec<(String, String)>,
     pub upper_case_names: bool,
+    /// The connection stays open after the answer.
+    pub keep_alive: bool,
 }
 
 impl Request {
@@ -50,6 +52,7 @@ impl Request {
             signed: vec!["content-type", "host"],
             extra: Vec::new(),
             upper_case_names: false,
+            keep_alive: false,
         }
     }
 
@@ -100,8 +103,10 @@ impl Request {
             ("content-type".to_owned(), self.content_type.clone()),
             ("x-zc-action".to_owned(), self.action.clone()),
             ("content-length".to_owned(), self.body.len().to_string()),
-            ("connection".to_owned(), "close".to_owned()),
         ];
+        if !self.keep_alive {
+            headers.push(("connection".to_owned(), "close".to_owned()));
+        }
         headers.extend(self.version.iter().map(|it| ("x-zc-version".to_owned(), it.clone())));
         let authorization = match &self.authorization {
             Some(given) => given.clone(),
@@ -153,6 +158,11 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         lines.find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// As it travelled.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.head.as_bytes(), b"\r\n\r\n", &self.body].concat()
     }
 
     pub fn text(&self) -> String {

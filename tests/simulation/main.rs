@@ -6,6 +6,8 @@ mod harness;
 mod caller;
 mod cli;
 mod control;
+mod docs;
 mod faults;
+mod golden;
 mod stage;
 mod transport;

@@ -511,3 +511,37 @@ async fn the_same_seed_gives_the_same_bytes_twice() {
     assert_eq!(first, run(7).await);
     assert_ne!(first, run(8).await);
 }
+
+/// Each row breaks one rule more than the next: the earliest check answers.
+#[tokio::test]
+async fn each_check_comes_before_the_next() {
+    let more = "transport:
+  rateLimit: { perSecond: 0.001, burst: 4 }
+  unknownAction: { status: 400, code: ACTION }
+  unknownVersion: { status: 400, code: VERSION }
+  noPermission: { status: 400, code: PERMISSION }
+";
+    let stage = Stage::with(MORE_CREDENTIALS, more).await;
+    let reader = |one: &mut Request| (one.key_id, one.secret) = ("READER".into(), "reader".into());
+    let version = |one: &mut Request| one.version = Some("1".into());
+    let modify = stage.request("ModifyInstanceType", json!({}));
+    let pony = stage.request("CreatePony", json!({}));
+    let table = vec![
+        (
+            "the signature first",
+            pony.clone().with(version).with(|one| one.secret = "x".into()),
+            FAILURE,
+        ),
+        ("then the action", pony.with(reader).with(version), "400 ACTION"),
+        ("then the version", modify.clone().with(reader).with(version), "400 VERSION"),
+        ("then the permission", modify.clone().with(reader), "400 PERMISSION"),
+        ("then the world", modify.clone(), "400 MISSING_PARAMETER"),
+        ("refused calls count", look(&stage).with(reader), "200 OK"),
+        (
+            "the rate before the action",
+            modify.with(reader).with(version),
+            "429 REQUEST_LIMIT_EXCEEDED",
+        ),
+    ];
+    verdicts(&stage, table).await;
+}
