@@ -1,7 +1,13 @@
 //! How much the simulator bears: 10,000 instances, one server thread, one pool of connections.
 //! Run by hand with `cargo bench --bench simulator`; it prints figures and judges nothing.
 
-#![allow(dead_code, reason = "the benchmark uses a part of the tests' caller")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "a benchmark may fail like a test, and uses a part of the tests' caller"
+)]
 
 #[path = "../tests/simulation/caller.rs"]
 mod caller;

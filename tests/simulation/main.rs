@@ -5,6 +5,7 @@ mod harness;
 
 mod caller;
 mod cli;
+mod conformance;
 mod control;
 mod docs;
 mod faults;
