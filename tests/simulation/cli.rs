@@ -255,20 +255,22 @@ async fn an_order_that_was_answered_survives_a_kill() {
         let known: Vec<&Value> =
             orders.as_array().unwrap().iter().map(|order| &order["orderNumber"]).collect();
         assert_eq!(known, answered.iter().collect::<Vec<_>>(), "round {round}");
-        let clock = control(&address, "clock").await;
+        let step = reqwest::Client::new().post(format!("http://{address}/control/clock"));
+        let step = step.json(&json!({ "advanceSeconds": 100 })).send().await.unwrap();
+        let clock: Value = step.json().await.unwrap();
         let now: Timestamp = clock["now"].as_str().unwrap().parse().unwrap();
-        assert_eq!(now.as_second(), crate::stage::START + 100 * round, "round {round}");
+        let expected = crate::stage::START + 100 * (round + 1);
+        assert_eq!(now.as_second(), expected, "round {round}");
         let to = if round % 2 == 0 { "c.2c4g" } else { "c.1c2g" };
         let body = json!({ "instanceId": "vm-1", "instanceTypeId": to }).to_string();
         let request = Request::new("ModifyInstanceType", body, now.as_second());
         let answer = send(address.parse().unwrap(), &request.bytes()).await.unwrap();
+        // Killed with the answer in hand: what it rests on must be on the disk.
+        process.signal(libc::SIGKILL);
+        process.wait(LIMIT).unwrap();
         assert_eq!(answer.verdict(), "200 OK", "round {round}");
         ids.push(answer.json()["requestId"].clone());
         answered.push(answer.json()["response"]["orderNumber"].clone());
-        let step = reqwest::Client::new().post(format!("http://{address}/control/clock"));
-        step.json(&json!({ "advanceSeconds": 100 })).send().await.unwrap();
-        process.signal(libc::SIGKILL);
-        process.wait(LIMIT).unwrap();
     }
     let unique: std::collections::BTreeSet<String> = ids.iter().map(Value::to_string).collect();
     assert_eq!(unique.len(), ids.len(), "no request id comes twice");
