@@ -10,10 +10,12 @@ A case of the file is one of
   {"call": ACTION, "with": {…}, "refused": CODE}                    the code of the exception
   {"call": ACTION, "with": {…}, "raises": NAME}                     an exception of Python's own
 with "name", and optionally "as" (a credential of the file other than the first one), and
-"version" ("2023-03-13" for the older module). Cases with "only": "signed"|"bearer" are left out
+"version" ("2023-03-13" for the older module), and "retries". Objects of "gives" may start from one
+of "templates": {"like": NAME, …}. Cases with "only": "signed"|"bearer" are left out
 of other runs.
 """
 
+from datetime import datetime
 import importlib
 import json
 import re
@@ -40,11 +42,8 @@ class Driver:
         self.setup = setup
         self.credentials = credentials
         # The SDK signs with the time of the simulation, which moves by steps.
-        clock = types.SimpleNamespace(time=self.now, sleep=lambda seconds: None)
+        clock = types.SimpleNamespace(time=lambda: self.time, sleep=lambda seconds: None)
         abstract_client.time = clock
-
-    def now(self):
-        return self.time
 
     def control(self, method, path, body=None):
         data = None if body is None and method == "GET" else json.dumps(body).encode()
@@ -55,8 +54,6 @@ class Driver:
 
     def read_clock(self):
         shown = self.control("GET", "clock")["now"]
-        from datetime import datetime
-
         self.time = datetime.fromisoformat(shown.replace("Z", "+00:00")).timestamp()
 
     def credential(self, name):
@@ -113,6 +110,17 @@ def differences(expected, found, path=""):
         yield "%s: expected %r, found %r" % (path, expected, found)
 
 
+def filled(value, templates):
+    """The expectation, with {"like": NAME, …} filled in from the templates of the file."""
+    if isinstance(value, list):
+        return [filled(item, templates) for item in value]
+    if not isinstance(value, dict):
+        return value
+    own = {name: filled(field, templates) for name, field in value.items()}
+    like = own.pop("like", None)
+    return own if like is None else {**filled(templates[like], templates), **own}
+
+
 def bad_request_id(request_id):
     if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
         yield "requestId: expected T and a UUID of version 4, found %r" % request_id
@@ -156,6 +164,8 @@ def main():
             driver.control(case["control"], case["path"], case.get("body"))
             driver.read_clock()
             continue
+        if "gives" in case:
+            case["gives"] = filled(case["gives"], script["templates"])
         report["calls"] += 1
         report["refusals"] += "gives" not in case
         report["actions"].add(case["call"])
