@@ -83,7 +83,7 @@ async fn deliver(
         _ => {}
     }
     let Decided { draft, date, generation: _ } = decided;
-    let mut bytes = draft.bytes();
+    let mut bytes = draft.body.into_bytes();
     let mut response = Response::new(Body::empty());
     *response.status_mut() =
         StatusCode::from_u16(draft.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
