@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Fault, Shared};
+use crate::sim::world::ConsoleChange;
 
 pub fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -39,24 +40,14 @@ fn parsed<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Box<Response>> 
 }
 
 async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Value> {
-    Json(json!({ "orders": shared.lock().world.orders }))
+    Json(json!({ "orders": shared.lock().world.books().orders }))
 }
 
 async fn instances(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let mut service = shared.lock();
     let now = service.now(Timestamp::now());
     service.world.advance(now);
-    Json(json!({ "instances": service.world.instances.values().collect::<Vec<_>>() }))
-}
-
-/// What a person may do in the console.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct InstanceChange {
-    #[serde(rename = "type")]
-    type_id: Option<String>,
-    state: Option<String>,
-    remove: Option<bool>,
+    Json(json!({ "instances": service.world.instances().collect::<Vec<_>>() }))
 }
 
 async fn change_instance(
@@ -64,32 +55,20 @@ async fn change_instance(
     Path(id): Path<String>,
     body: String,
 ) -> Response {
-    let change: InstanceChange = match parsed(&body) {
-        Ok(change) => change,
-        Err(response) => return *response,
+    let change = if body.contains("remove") {
+        ConsoleChange::Remove { id }
+    } else {
+        match parsed(&body) {
+            Ok(change) => ConsoleChange::Change { id, change },
+            Err(response) => return *response,
+        }
     };
     let mut service = shared.lock();
     let now = service.now(Timestamp::now());
-    service.world.advance(now);
-    if change.remove == Some(true) {
-        service.world.instances.remove(&id);
-        return Json(json!({})).into_response();
+    match service.world.console(now, change) {
+        Ok(shown) => Json(shown).into_response(),
+        Err(text) => problem(StatusCode::BAD_REQUEST, text),
     }
-    if let Some(type_id) = &change.type_id
-        && service.world.catalogue.model(type_id).is_none()
-    {
-        return problem(StatusCode::BAD_REQUEST, format!("type {type_id:?} does not exist"));
-    }
-    let Some(instance) = service.world.instances.get_mut(&id) else {
-        return problem(StatusCode::NOT_FOUND, format!("instance {id:?} does not exist"));
-    };
-    if let Some(type_id) = change.type_id {
-        instance.type_id = type_id;
-    }
-    if let Some(state) = change.state {
-        instance.state = state;
-    }
-    Json(json!(instance)).into_response()
 }
 
 async fn clock(State(shared): State<Arc<Shared>>) -> Json<Value> {

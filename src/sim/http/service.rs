@@ -15,7 +15,7 @@ use super::fault::{self, Fault, FaultKind};
 use crate::sim::{
     config::{Config, Credential},
     signature::Authorization,
-    world::{Call, Refused, World},
+    world::{Call, Effect, Refused, World},
 };
 
 /// What the API accepts (fact sheet section 1; the older one is what Terraform sends).
@@ -152,7 +152,8 @@ impl Service {
             let message = "the version is not known";
             return Err(Refused::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION", message));
         }
-        self.world.call(now, Call { action, body: arrival.body, request_id })
+        self.world
+            .call(now, Call { action, body: arrival.body, request_id, effect: Effect::Normal })
     }
 
     fn authorise(&self, now: Timestamp, arrival: &Arrival<'_>) -> Result<(), Refused> {
