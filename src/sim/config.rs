@@ -3,16 +3,29 @@
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::world::{Catalogue, ChargeType, Instance, Model, Plan, World};
+use super::{
+    http::{ClockSettings, Credential, Fault, Problem, Settings, Transport},
+    world::{Catalogue, ChargeType, Instance, Model, Plan, World},
+};
 
 /// A whole simulation.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Config {
     /// Who may call.
     pub credentials: Vec<Credential>,
+    /// How requests are checked, and how answers travel.
+    #[serde(default)]
+    pub transport: Transport,
+    /// How the service's clock runs.
+    #[serde(default)]
+    pub clock: ClockSettings,
+    /// What goes wrong, from the start on.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
     pub instances: Vec<InstanceConfig>,
     /// How long an immediate change takes, such as 4s.
     #[serde(default = "default_processing")]
@@ -22,23 +35,8 @@ pub struct Config {
     pub models: Vec<Model>,
 }
 
-/// An access key, or a bearer token.
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Credential {
-    pub access_key_id: Option<String>,
-    pub access_key_password: Option<String>,
-    pub token: Option<String>,
-}
-
-impl std::fmt::Debug for Credential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Credential(redacted)")
-    }
-}
-
 /// One instance at the start.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstanceConfig {
     pub id: String,
@@ -120,25 +118,44 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), (String, String)> {
+    /// The parts that belong to the skin.
+    fn check_skin(&self) -> Result<(), Problem> {
+        let inside = |part: &'static str| {
+            move |(field, problem): Problem| (format!("{part}.{field}"), problem)
+        };
+        self.transport.check().map_err(inside("transport"))?;
+        self.clock.check().map_err(inside("clock"))?;
+        let mut names = std::collections::BTreeSet::new();
+        for (index, credential) in self.credentials.iter().enumerate() {
+            let field = |name: &str| match name {
+                "" => format!("credentials[{index}]"),
+                name => format!("credentials[{index}].{name}"),
+            };
+            credential.check().map_err(|(name, problem)| (field(&name), problem))?;
+            let name = credential.name.as_ref().or(credential.access_key_id.as_ref());
+            if name.is_some_and(|name| !names.insert(name)) {
+                return Err((field("name"), "is used twice".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the skin needs of this file.
+    pub fn settings(&self) -> Settings {
+        Settings {
+            transport: self.transport.clone(),
+            clock: self.clock.clone(),
+            credentials: self.credentials.clone(),
+            faults: self.faults.clone(),
+        }
+    }
+
+    fn check(&self) -> Result<(), Problem> {
         let catalogue = self.catalogue();
         if self.processing_time.is_negative() {
             return Err(("processingTime".into(), "must not be negative: write 4s".into()));
         }
-        for (index, credential) in self.credentials.iter().enumerate() {
-            let Credential { access_key_id, access_key_password, token } = credential;
-            let complete = match (access_key_id, access_key_password, token) {
-                (Some(id), Some(password), None) => !id.is_empty() && !password.is_empty(),
-                (None, None, Some(token)) => !token.is_empty(),
-                _ => false,
-            };
-            if !complete {
-                return Err((
-                    format!("credentials[{index}]"),
-                    "needs accessKeyId and accessKeyPassword, or token".into(),
-                ));
-            }
-        }
+        self.check_skin()?;
         let mut seen = std::collections::BTreeSet::new();
         for (index, one) in self.instances.iter().enumerate() {
             let field = |name: &str| format!("instances[{index}].{name}");

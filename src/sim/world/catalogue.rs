@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 pub type Micros = i64;
 
 /// One instance type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     pub id: String,

@@ -9,13 +9,13 @@ mod parameters;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use actions::{Call, Refused};
 pub use catalogue::{Catalogue, Micros, Model};
 
 /// Billing (fact sheet section 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ChargeType {
     Prepaid,
@@ -23,7 +23,7 @@ pub enum ChargeType {
 }
 
 /// A change that has been accepted and is not in effect yet (fact sheet section 7.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "status")]
 pub enum Plan {
     None,
@@ -38,7 +38,7 @@ pub enum Plan {
 }
 
 /// One virtual machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Instance {
     pub id: String,
@@ -57,7 +57,7 @@ pub struct Instance {
 }
 
 /// What an order was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum OrderKind {
     /// POSTPAID, or a PREPAID upgrade.
@@ -67,7 +67,7 @@ pub enum OrderKind {
 }
 
 /// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Order {
     pub order_number: String,
@@ -82,7 +82,7 @@ pub struct Order {
 }
 
 /// The state of the simulated provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct World {
     pub catalogue: Catalogue,
