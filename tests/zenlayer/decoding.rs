@@ -113,7 +113,10 @@ fn an_odd_required_field_names_itself_and_spoils_only_its_own_instance() {
             let success = Success::parse(&bytes).unwrap();
             let batch = success.instances(&ids(&["vm-1", "vm-2"])).unwrap();
             let cause = odd(&batch["vm-1"]);
-            assert!(cause.contains(&format!("vm-1.{field} is missing")), "{field} {value}: {cause}");
+            assert!(
+                cause.contains(&format!("vm-1.{field} is missing")),
+                "{field} {value}: {cause}"
+            );
             assert!(matches!(batch["vm-2"], Found::Present(_)), "{field} {value}");
         }
     }
@@ -241,8 +244,11 @@ fn a_catalogue_keeps_the_zone_that_was_asked_and_fails_as_a_whole() {
     assert_eq!(offers[0].bandwidth_limit, Some(-1));
     assert_eq!(offers[0].internet_charge_types, ["ByBandwidth"]);
     for (name, offers, expected) in [
-        ("an odd type", vec![offer("FRA-A", json!("c.1c2g")), offer("FRA-A", json!(4))],
-            "instanceTypeQuotaSet[1].instanceType is missing or not a non-empty string"),
+        (
+            "an odd type",
+            vec![offer("FRA-A", json!("c.1c2g")), offer("FRA-A", json!(4))],
+            "instanceTypeQuotaSet[1].instanceType is missing or not a non-empty string",
+        ),
         ("no object", vec![json!("c.1c2g")], "instanceTypeQuotaSet[0] is missing or not an object"),
     ] {
         let bytes = quota(offers);
@@ -303,7 +309,8 @@ fn an_error_object_needs_a_code() {
     assert_eq!((failure.code.as_str(), failure.message.as_str()), ("C", "m"));
     assert_eq!(failure.request_id.unwrap().as_str(), "A");
     assert_eq!(Failure::parse(br#"{"code":"C"}"#).unwrap().message, "");
-    for text in ["", "{}", "[]", r#"{"code":""}"#, r#"{"code":5}"#, r#"{"message":"m"}"#, "<html>"] {
+    for text in ["", "{}", "[]", r#"{"code":""}"#, r#"{"code":5}"#, r#"{"message":"m"}"#, "<html>"]
+    {
         assert_eq!(Failure::parse(text.as_bytes()), None, "{text}");
     }
 }

@@ -7,7 +7,12 @@ fn accepts_scheme_host_and_port() {
     // name, text, Host header, loopback
     let table = [
         ("the documented host", DEFAULT_ENDPOINT, "console.zenlayer.com", false),
-        ("the default port, written out", "https://console.zenlayer.com:443", "console.zenlayer.com", false),
+        (
+            "the default port, written out",
+            "https://console.zenlayer.com:443",
+            "console.zenlayer.com",
+            false,
+        ),
         ("the default port of http", "http://localhost:80", "localhost", true),
         ("another port", "https://api.example:8443", "api.example:8443", false),
         ("the port of the other scheme", "https://api.example:80", "api.example:80", false),
@@ -21,7 +26,8 @@ fn accepts_scheme_host_and_port() {
         ("IPv6, the long way", "https://[2001:db8:0:0:0:0:0:1]", "[2001:db8::1]", false),
     ];
     for (name, text, host, loopback) in table {
-        let endpoint = Endpoint::parse(text, false).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let endpoint =
+            Endpoint::parse(text, false).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(endpoint.host_header(), host, "{name}");
         assert_eq!(endpoint.is_loopback(), loopback, "{name}");
         assert_eq!(endpoint.url().path(), "/api/v2/vm", "{name}");
@@ -45,18 +51,31 @@ fn rejects_everything_else_with_a_remedy() {
         ("a fragment", "https://api.example#x", ["has a fragment", only]),
         ("a user", "https://me@api.example", ["has a user name or password", only]),
         ("a password", "https://me:hunter2@api.example", ["has a user name or password", only]),
+        ("a password and no host", "https://me:hunter2@", ["is not a URL", write]),
         ("no URL", "console.zenlayer.com", ["is not a URL", write]),
         ("nothing", "", ["is not a URL", write]),
-        ("host and port without a scheme", "api.example:443", ["scheme \"api.example\"", "use https"]),
+        (
+            "host and port without a scheme",
+            "api.example:443",
+            ["scheme \"api.example\"", "use https"],
+        ),
         ("another scheme", "ftp://api.example", ["scheme \"ftp\"", "use https"]),
         ("no host", "https://", ["is not a URL", write]),
         ("a port that is no number", "https://api.example:x", ["is not a URL", write]),
         ("a port that is too high", "https://api.example:65536", ["is not a URL", write]),
         ("a broken IPv6 address", "https://[::1", ["is not a URL", write]),
-        ("http to a host", "http://console.zenlayer.com", ["console.zenlayer.com is plain http", insecure]),
+        (
+            "http to a host",
+            "http://console.zenlayer.com",
+            ["console.zenlayer.com is plain http", insecure],
+        ),
         ("http to every address", "http://0.0.0.0:80", ["0.0.0.0 is plain http", insecure]),
         ("http to a name like localhost", "http://localhost.example", ["plain http", insecure]),
-        ("http to IPv6", "http://[2001:db8::1]:8080", ["[2001:db8::1]:8080 is plain http", insecure]),
+        (
+            "http to IPv6",
+            "http://[2001:db8::1]:8080",
+            ["[2001:db8::1]:8080 is plain http", insecure],
+        ),
     ];
     for (name, text, parts) in table {
         let error = Endpoint::parse(text, false).expect_err(name).to_string();

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use zenlayer_vm_operator::zenlayer::{
-    ApiError, ReadError, RequestId,
-    error::{ErrorClass, ErrorClass::*, Problem::*, TABLE, classify},
+use zenlayer_vm_operator::{
+    sim::http::CODES,
+    zenlayer::{
+        ApiError, ReadError, RequestId,
+        error::{ErrorClass, ErrorClass::*, Problem::*, TABLE, classify},
+    },
 };
 
 /// Code, documented status, class: written down here a second time, from the fact sheet's sections
@@ -32,6 +35,7 @@ const DOCUMENTED: &[(&str, u16, ErrorClass)] = &[
     ("OPERATION_FAILED_RESOURCE_NOT_FOUND", 404, Terminal(InstanceNotFound)),
     // Section 5, later or elsewhere.
     ("REQUEST_LIMIT_EXCEEDED", 429, Throttled),
+    ("INVALID_OPERATION_TIMEOUT", 400, Transient),
     ("STOCK_INSUFFICIENT", 400, Terminal(OutOfStock)),
     ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", 400, Terminal(OutOfStock)),
     ("RESOURCES_SOLDOUT_INSTANCE_TYPE", 400, Terminal(OutOfStock)),
@@ -70,6 +74,13 @@ fn the_table_holds_each_documented_code_once_and_no_other() {
     let unique: BTreeSet<&str> = rows.iter().copied().collect();
     assert_eq!(rows.len(), unique.len(), "a code has two rows");
     assert_eq!(unique, DOCUMENTED.iter().map(|(code, ..)| *code).collect());
+}
+
+/// The simulator's list is written apart from the client's.
+#[test]
+fn every_code_that_the_simulator_can_play_has_a_row() {
+    let rows: BTreeSet<&str> = TABLE.iter().map(|(code, _)| *code).collect();
+    assert_eq!(rows, CODES.iter().map(|(code, _)| *code).collect());
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn answers_of_calls_in_flight_together_halve_once() {
     for millisecond in 0..10 {
         pace.throttled(Duration::from_millis(millisecond), None);
     }
-    assert_eq!(pace.take(Duration::from_millis(9)), at(0.5));
+    // A little of the rate has come back by then.
+    let wait = pace.take(Duration::from_millis(9));
+    assert!((at(0.49)..=at(0.5)).contains(&wait), "{wait:?}");
     let mut again = given_pace();
     again.throttled(at(0.0), None);
     again.throttled(at(1.0), None);
@@ -79,9 +81,8 @@ fn it_never_stops_altogether() {
 fn the_rate_comes_back_additively_within_a_minute() {
     let mut pace = given_pace();
     pace.throttled(Duration::ZERO, None);
-    let turns: Vec<usize> = [0.0, 15.0, 30.0, 120.0]
-        .map(|second| turns_in_a_second(&mut pace, at(second)))
-        .to_vec();
+    let turns: Vec<usize> =
+        [0.0, 15.0, 30.0, 120.0].map(|second| turns_in_a_second(&mut pace, at(second))).to_vec();
     assert!(turns.is_sorted(), "{turns:?}");
     assert!(turns[0] <= 2, "{turns:?}");
     // The burst and four more.

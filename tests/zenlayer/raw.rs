@@ -18,6 +18,8 @@ pub enum Play {
     Answer(Vec<u8>),
     /// These bytes, then the connection is closed.
     AnswerAndClose(Vec<u8>),
+    /// 401 with the request's own Authorization header in its text, as a careless proxy answers.
+    Echo,
     /// Reads the request and closes without an answer.
     Close,
     /// Reads the request and resets the connection.
@@ -162,8 +164,13 @@ async fn serve(mut stream: TcpStream, play: impl Fn() -> Play, seen: Arc<Mutex<S
             _ => {}
         }
         let Some(request) = request(&mut stream, &mut buffer).await else { return };
+        let authorization = request.header("authorization").unwrap_or_default().to_owned();
         seen.lock().unwrap().requests.push(request);
         match play {
+            Play::Echo => {
+                let body = format!(r#"{{"code":"NO","message":"refused: {authorization}"}}"#);
+                let _ = stream.write_all(&bytes(401, &[], &body, body.len())).await;
+            }
             Play::Answer(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {
                     return;

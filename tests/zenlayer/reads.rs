@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 use jiff::SignedDuration;
 use zenlayer_vm_operator::zenlayer::{
     Client, ClientOptions, Cloud, Credentials, Found, ReadError, Reading, TypeStatus,
@@ -73,7 +73,8 @@ async fn a_passing_failure_is_tried_at_most_three_times_and_no_other_is() {
         assert_eq!(outcome(&read), expected, "{name}: {read:?}");
         assert_eq!(server.requests().len(), requests, "{name}");
     });
-    join_all(rows).await;
+    // Few at once: making a client takes its time in a debug build.
+    stream::iter(rows).buffer_unordered(4).collect::<()>().await;
 }
 
 #[tokio::test]
@@ -84,7 +85,8 @@ async fn each_try_is_signed_anew() {
         let second = clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         jiff::Timestamp::from_second(second).unwrap()
     };
-    let endpoint = zenlayer_vm_operator::zenlayer::Endpoint::parse(&server.endpoint(), true).unwrap();
+    let endpoint =
+        zenlayer_vm_operator::zenlayer::Endpoint::parse(&server.endpoint(), true).unwrap();
     let client = Client::new(endpoint, given_options(), std::sync::Arc::new(now)).unwrap();
     assert!(ask(&client).await.is_ok());
     let requests = server.requests();
@@ -187,7 +189,6 @@ async fn what_is_not_understood_keeps_the_request_id() {
 
 #[tokio::test]
 async fn a_compressed_answer_is_read_and_its_limit_is_that_of_the_text() {
-    // `gzip` of the good answer, and of 200,000 blanks, made once.
     let zipped = |body: &[u8]| {
         let mut head = format!(
             "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
@@ -204,22 +205,16 @@ async fn a_compressed_answer_is_read_and_its_limit_is_that_of_the_text() {
     assert!(bomb.len() < 1000);
     let server = RawServer::start(vec![zipped(&bomb)]).await;
     let read = ask(&given_client(&server.endpoint())).await;
-    assert_eq!(outcome(&read), "no answer", "{read:?}");
+    assert_eq!(outcome(&read), "not understood", "{read:?}");
+    assert_eq!(server.requests().len(), 1);
     assert!(read.unwrap_err().to_string().contains("exceeds 100000 bytes"));
 }
 
 fn gzip(text: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut child = std::process::Command::new("gzip")
-        .arg("-c")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("gzip is there");
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(text).unwrap();
-    drop(stdin);
-    child.wait_with_output().unwrap().stdout
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[tokio::test]

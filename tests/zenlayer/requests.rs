@@ -99,7 +99,7 @@ async fn every_action_sends_its_documented_request_signed() {
         assert_eq!(stamp, NOW.to_string(), "{action}");
         let authorization = Authorization::parse(request.header("authorization").unwrap()).unwrap();
         assert_eq!(authorization.key_id, KEY_ID);
-        let header = |name: &str| request.header(name);
+        let header = |name: &str| request.header(name).map(|value| value.as_bytes().into());
         assert!(authorization.verifies(PASSWORD, stamp, &request.body, header), "{action}");
         assert!(request.header("accept-encoding").unwrap().contains("gzip"), "{action}");
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Client,
-    transport::{Arrived, chain},
+    transport::{Arrived, BodyError, chain},
 };
 use crate::zenlayer::{
     Credentials, ReadError, Reading,
@@ -108,21 +108,27 @@ impl Client {
             let cause = "the rate limit of this credential left no turn in time".to_owned();
             return Err(Failed::for_good(ReadError::Transport { cause }));
         }
-        let headers = self
+        let (headers, authorization) = self
             .headers(credentials, action, body, (self.now)())
             .map_err(|cause| Failed::for_good(ReadError::Transport { cause }))?;
         let limit = left.saturating_sub(started.elapsed()).min(self.options.try_timeout);
         let request = self.reads.post(self.endpoint.url().clone()).headers(headers);
         let sent = request.timeout(limit).body(body.to_vec()).send().await;
         let response = sent.map_err(|error| Failed::in_transport(chain(error)))?;
-        let arrived = Arrived::read(response, self.options.body_limit).await;
+        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.limiter.throttled(credentials, arrived.retry_after);
         }
         if arrived.status != StatusCode::OK {
             return Err(Failed::refused(&arrived));
         }
-        let body = arrived.body.map_err(Failed::in_transport)?;
+        let body = arrived.body.map_err(|error| match error {
+            BodyError::Broken(cause) => Failed::in_transport(cause),
+            BodyError::TooLong(_) => {
+                let cause = format!("HTTP 200, but {error}");
+                Failed::for_good(ReadError::Malformed { cause })
+            }
+        })?;
         decoded(&body, decode).map(|value| Reading { value, date: arrived.date })
     }
 }

@@ -18,7 +18,8 @@ impl Client {
             return not_sent("the window in which it may be sent has passed".to_owned());
         }
         let body = request::mutation(mutation, instance_id).to_string().into_bytes();
-        let headers = match self.headers(credentials, mutation.action(), &body, *signed_at) {
+        let headers = self.headers(credentials, mutation.action(), &body, *signed_at);
+        let (headers, authorization) = match headers {
             Ok(headers) => headers,
             Err(cause) => return not_sent(cause),
         };
@@ -41,7 +42,7 @@ impl Client {
             }
             Err(error) => return Answer::Unknown { cause: chain(error) },
         };
-        let arrived = Arrived::read(response, self.options.body_limit).await;
+        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.limiter.throttled(credentials, arrived.retry_after);
         }
@@ -68,7 +69,7 @@ fn classified(mutation: &Mutation, arrived: &Arrived) -> Answer {
 }
 
 fn accepted(mutation: &Mutation, arrived: &Arrived) -> Result<Answer, String> {
-    let body = arrived.body.as_ref().map_err(String::clone)?;
+    let body = arrived.body.as_ref().map_err(ToString::to_string)?;
     let success = Success::parse(body).map_err(|error| error.to_string())?;
     let order_number = match mutation {
         Mutation::Modify { .. } => success.order_number(),
