@@ -1,6 +1,8 @@
 //! The client of the provider's API: signatures, endpoints, errors, decoding, and what it sends
 //! and concludes, against raw TCP servers and against the simulator as a process.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail like tests")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
