@@ -26,6 +26,7 @@ pub struct Config {
     /// What goes wrong, from the start on.
     #[serde(default)]
     pub faults: Vec<Fault>,
+    /// The machines that there are at the start.
     pub instances: Vec<InstanceConfig>,
     /// How long an immediate change takes, such as 4s.
     #[serde(default = "default_processing")]

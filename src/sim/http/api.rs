@@ -83,12 +83,12 @@ async fn deliver(
         _ => {}
     }
     let Decided { draft, date, generation: _ } = decided;
-    let mut bytes = draft.bytes();
+    let mut bytes = draft.body.into_bytes();
     let mut response = Response::new(Body::empty());
     *response.status_mut() =
         StatusCode::from_u16(draft.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.extend(draft.headers.into_iter());
+    headers.extend(draft.headers);
     if let Ok(value) = HeaderValue::from_str(&draft.content_type) {
         headers.insert(header::CONTENT_TYPE, value);
     }

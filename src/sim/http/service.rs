@@ -4,7 +4,7 @@
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     actions,
@@ -70,8 +70,8 @@ pub struct Service {
     requests: u64,
 }
 
-/// The decision on a call: what the world answered, or why it was not asked.
-type Outcome = Result<Map<String, Value>, Denied>;
+/// The decision on a call: the text of the world's answer, or a refusal.
+type Outcome = Result<String, Denied>;
 
 impl Service {
     /// Starts a simulation, or goes on with a saved one.
@@ -219,6 +219,7 @@ impl Service {
         let call = Call { action: &arrival.action, body: &arrival.body, request_id };
         self.world
             .call(now, call)
+            .map(|fields| Value::Object(fields).to_string())
             .map_err(|refused| Denied::new(refused.status, &refused.code, refused.message))
     }
 
@@ -246,15 +247,17 @@ pub fn imf_fixdate(time: Timestamp) -> HeaderValue {
 /// The two-level envelope of a success, or the flat object of a refusal (fact sheet section 4).
 fn envelope(outcome: Outcome, request_id: &str) -> Draft {
     match outcome {
-        Ok(mut response) => {
-            response.insert("requestId".to_owned(), request_id.into());
-            let body = [("requestId", request_id.into()), ("response", Value::Object(response))];
-            let body = body.map(|(name, value): (&str, Value)| (name.to_owned(), value));
-            Draft::json(200, body.into_iter().collect())
+        // The world's fields follow as they are: parsing a large answer again would cost more than
+        // making it.
+        Ok(fields) => {
+            let fields = fields.strip_prefix('{').unwrap_or("}");
+            let comma = if fields == "}" { "" } else { "," };
+            let id = format!("{{\"requestId\":\"{request_id}\"");
+            Draft::json(200, format!("{id},\"response\":{id}{comma}{fields}}}"))
         }
         Err(Denied { status, code, message, retry_after }) => {
             let body = json!({ "requestId": request_id, "code": code, "message": message });
-            let mut draft = Draft::json(status, body);
+            let mut draft = Draft::json(status, body.to_string());
             if let Some(seconds) = retry_after {
                 let after: (HeaderName, _) = (header::RETRY_AFTER, HeaderValue::from(seconds));
                 draft.headers.push(after);

@@ -11,26 +11,13 @@ pub struct Draft {
     pub status: u16,
     pub content_type: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    pub body: Content,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content {
-    Json(Value),
-    Text(String),
+    pub body: String,
 }
 
 impl Draft {
-    pub fn json(status: u16, body: Value) -> Self {
+    pub fn json(status: u16, body: String) -> Self {
         let content_type = "application/json; charset=utf-8".to_owned();
-        Self { status, content_type, headers: Vec::new(), body: Content::Json(body) }
-    }
-
-    pub fn bytes(&self) -> Vec<u8> {
-        match &self.body {
-            Content::Json(value) => value.to_string().into_bytes(),
-            Content::Text(text) => text.clone().into_bytes(),
-        }
+        Self { status, content_type, headers: Vec::new(), body }
     }
 
     /// Applies a fault of the step Answer.
@@ -39,7 +26,7 @@ impl Draft {
             FaultKind::Page { page } => {
                 self.status = page.status();
                 self.content_type = "text/html; charset=UTF-8".to_owned();
-                self.body = Content::Text(page.html());
+                self.body = page.html();
                 if *page == super::Page::Challenge {
                     let name = HeaderName::from_static("cf-mitigated");
                     self.headers.push((name, HeaderValue::from_static("challenge")));
@@ -47,7 +34,7 @@ impl Draft {
             }
             FaultKind::Body { status, body, content_type } => {
                 self.status = *status;
-                self.body = Content::Text(body.clone());
+                self.body.clone_from(body);
                 if let Some(content_type) = content_type {
                     self.content_type.clone_from(content_type);
                 }
@@ -84,10 +71,11 @@ impl Draft {
 
     /// Changes an answer of success; a refusal has no `response`.
     fn change(&mut self, change: impl FnOnce(&mut Value)) {
-        if let Content::Json(body) = &mut self.body
+        if let Ok(mut body) = serde_json::from_str::<Value>(&self.body)
             && body.get("response").is_some()
         {
-            change(body);
+            change(&mut body);
+            self.body = body.to_string();
         }
     }
 
