@@ -33,6 +33,90 @@ async fn the_console_changes_and_removes_instances() {
 }
 
 #[tokio::test]
+async fn instances_are_added_and_taken_away() {
+    let stage = Stage::given().await;
+    let setup = json!({ "id": "vm-3", "type": "g.2c8g", "chargeType": "PREPAID", "zone": "HKG-A" });
+    let added = stage.does("POST", "instances", setup.clone()).await;
+    assert_eq!((&added["id"], &added["zone"]), (&json!("vm-3"), &json!("HKG-A")));
+    let found = stage.call("DescribeInstances", json!({ "instanceIds": ["vm-3"] })).await.json();
+    assert_eq!(found["response"]["dataSet"][0]["memory"], 8);
+    let table = [
+        ("there already", setup, "vm-3"),
+        ("an unknown type", json!({ "id": "a", "type": "x", "chargeType": "PREPAID" }), "type"),
+        ("no charge type", json!({ "id": "a", "type": "c.1c2g" }), "chargeType"),
+        ("an unknown field", json!({ "id": "a", "color": "red" }), "color"),
+    ];
+    for (name, setup, field) in table {
+        let answer = stage.control("POST", "instances", setup).await;
+        assert_eq!(answer.status, 400, "{name}");
+        assert!(answer.text().contains(field), "{name}: {}", answer.text());
+    }
+    stage.does("DELETE", "instances/vm-3", Value::Null).await;
+    assert_eq!(stage.control("DELETE", "instances/vm-3", Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn the_balance_is_shown_topped_up_and_charged() {
+    let stage = Stage::with("", "balance: 5\n").await;
+    assert_eq!(stage.shows("balance").await["balance"], "5");
+    let upgrade = json!({ "instanceId": "vm-2", "instanceTypeId": "c.4c8g" });
+    let refused = stage.call("ModifyInstanceType", upgrade.clone()).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    stage.does("POST", "balance", json!({ "topUp": "100.25" })).await;
+    assert_eq!(stage.shows("balance").await["balance"], "105.25");
+    assert_eq!(stage.call("ModifyInstanceType", upgrade).await.verdict(), "200 OK");
+    let ledger = stage.shows("ledger").await;
+    let amount = |value: &Value| value.as_str().unwrap().parse::<f64>().unwrap();
+    let charged = amount(&ledger["charges"][0]["amount"]);
+    assert!(charged > 0.0, "{ledger}");
+    assert!((amount(&ledger["balance"]) + charged - 105.25).abs() < 1e-9, "{ledger}");
+    assert_eq!(stage.control("POST", "balance", json!({ "topUp": "much" })).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_person_orders_recycles_and_restores_in_the_console() {
+    let stage = Stage::given().await;
+    let order = json!({ "order": { "id": "vm-1", "type": "c.2c4g" } });
+    let ordered = stage.does("POST", "console", order).await;
+    assert_eq!(ordered["requestId"], "console");
+    stage.does("POST", "console", json!({ "dropPlan": { "id": "vm-1" } })).await;
+    assert_eq!(stage.shows("plans").await["plans"], json!([]));
+    stage.does("POST", "console", json!({ "recycle": { "id": "vm-1" } })).await;
+    stage.does("POST", "clock", json!({ "toNextEvent": true })).await;
+    let refused = stage.send(&stage.modify()).await;
+    assert_eq!(refused.verdict(), "400 UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE");
+    stage.does("POST", "console", json!({ "restore": { "id": "vm-1" } })).await;
+    assert_eq!(stage.send(&stage.modify()).await.verdict(), "200 OK");
+    for change in [json!({ "explode": {} }), json!({ "restore": { "id": "vm-9" } })] {
+        assert_eq!(stage.control("POST", "console", change).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn open_questions_are_played_otherwise_while_it_runs() {
+    let stage = Stage::given().await;
+    let mut behaviour = stage.shows("behaviour").await;
+    assert_eq!(behaviour["noPlanStatus"], "enable");
+    behaviour["noPlanStatus"] = "disable".into();
+    stage.does("PUT", "behaviour", behaviour).await;
+    let status = stage.call("DescribeInstanceTypeStatus", json!({ "instanceId": "vm-1" })).await;
+    assert_eq!(status.json()["response"]["modifiedInstanceTypeStatus"], "Disable");
+    let unknown = stage.control("PUT", "behaviour", json!({ "color": "red" })).await;
+    assert_eq!(unknown.status, 400);
+}
+
+#[tokio::test]
+async fn the_clock_steps_to_what_is_due_next() {
+    let stage = Stage::given().await;
+    stage.send(&stage.modify()).await;
+    let due = stage.shows("clock").await["nextEvent"].clone();
+    assert_eq!(due, "2026-01-01T00:00:30Z");
+    let stepped = stage.does("POST", "clock", json!({ "toNextEvent": true })).await;
+    assert_eq!(stepped["now"], due);
+    assert_eq!(stage.shows("plans").await["plans"], json!([]));
+}
+
+#[tokio::test]
 async fn plans_and_orders_are_shown() {
     let stage = Stage::given().await;
     assert_eq!(stage.shows("plans").await["plans"], json!([]));

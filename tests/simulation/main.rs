@@ -1,5 +1,7 @@
 //! The simulator: its world, and its skin over HTTP.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 

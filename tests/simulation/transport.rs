@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, io::Read};
 
 use serde_json::{Value, json};
+use zenlayer_vm_operator::sim::http::Arrival;
 
 use crate::{
     caller::{Answer, Request},
@@ -544,4 +545,57 @@ async fn each_check_comes_before_the_next() {
         ),
     ];
     verdicts(&stage, table).await;
+}
+
+/// Headers and bodies that are almost right, and any bytes at all: each gets an answer in JSON.
+#[tokio::test]
+async fn any_bytes_get_an_answer() {
+    use proptest::prelude::*;
+
+    let stage = Stage::with("  - { token: sim-token }\n", "").await;
+    let authorization = prop_oneof![
+        Just(look(&stage).signed_authorization()),
+        "ZC2-HMAC-SHA256 Credential=[A-Z]{0,3}, SignedHeaders=[a-z;-]{0,30}, Signature=[0-9a-f]{0,9}",
+        "(ZC2-HMAC-SHA256|Bearer) [ -~]{0,60}",
+        "[ -~\u{80}-\u{ff}]{0,60}",
+    ];
+    let body = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 0..200),
+        "[{}\\[\\]\",:a-z0-9]{0,80}".prop_map(String::into_bytes),
+        "\\{\"instanceIds?\":(null|[0-9]{1,30}|\\[\"vm-1\"\\]|\"[a-z]{0,5}\")\\}"
+            .prop_map(String::into_bytes),
+    ];
+    let action = proptest::sample::select(zenlayer_vm_operator::sim::http::ACTIONS);
+    let stamp = prop_oneof![Just(START.to_string()), "-?[0-9]{0,30}"];
+    let token = prop_oneof![Just("sim-token".to_owned()), "[a-z]{0,4}"];
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let cases = (authorization, body, action, stamp, token);
+    let ran = runner.run(&cases, |(authorization, body, action, stamp, token)| {
+        for authorization in [authorization, format!("Bearer {token}")] {
+            let mut headers = hyper::HeaderMap::new();
+            let fields = [
+                ("authorization", authorization.as_str()),
+                ("x-zc-action", action),
+                ("x-zc-version", "2026-04-01"),
+                ("x-zc-timestamp", &stamp),
+                ("content-type", "application/json"),
+                ("host", "127.0.0.1:18980"),
+            ];
+            for (name, value) in fields {
+                if let Ok(value) = hyper::header::HeaderValue::from_str(value) {
+                    headers.insert(name, value);
+                }
+            }
+            let arrival = Arrival::new(headers, body.clone());
+            let play = stage.shared.arrive(&arrival);
+            let decided = stage.shared.decide(&arrival, &play);
+            let answer: Value = serde_json::from_str(&decided.draft.body).unwrap();
+            prop_assert!((200..600).contains(&decided.draft.status));
+            prop_assert!(answer["requestId"].is_string());
+        }
+        Ok(())
+    });
+    ran.unwrap();
+    let log = stage.shows("requests").await;
+    assert!(log["counts"].to_string().contains("\"OK\""), "some are let in: {}", log["counts"]);
 }

@@ -1,18 +1,6 @@
-//! The actions that exist (fact sheet section 7).
+//! What the skin asks about actions.
 
-pub const ACTIONS: &[&str] = &[
-    "ModifyInstanceType",
-    "DescribeInstanceTypeStatus",
-    "DescribeInstances",
-    "DescribeInstancesStatus",
-    "DescribeZoneInstanceConfigInfos",
-    "CancelInstanceDowngrade",
-    "StartInstances",
-    "StopInstances",
-    "RebootInstances",
-    "InquiryPriceCreateInstance",
-    "DescribeZones",
-];
+pub use crate::sim::world::ACTIONS;
 
 /// Whether calls of this action leave the world as it is.
 pub fn reads_only(action: &str) -> bool {

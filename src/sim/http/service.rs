@@ -15,7 +15,7 @@ use super::{
     request_id::request_id,
     settings::{Settings, Transport},
 };
-use crate::sim::world::{Call, World};
+use crate::sim::world::{Call, Refused, World};
 
 /// A request as it arrived.
 pub struct Arrival {
@@ -210,17 +210,21 @@ impl Service {
         &mut self,
         now: Timestamp,
         arrival: &Arrival,
-        _play: &Play,
+        play: &Play,
         request_id: &str,
     ) -> Outcome {
         if !actions::reads_only(&arrival.action) {
             self.generation += 1;
         }
-        let call = Call { action: &arrival.action, body: &arrival.body, request_id };
-        self.world
-            .call(now, call)
-            .map(|fields| Value::Object(fields).to_string())
-            .map_err(|refused| Denied::new(refused.status, &refused.code, refused.message))
+        let call = Call {
+            action: &arrival.action,
+            body: &arrival.body,
+            request_id,
+            effect: play.effect(),
+        };
+        let refused =
+            |refused: Refused| Denied::new(refused.status, &refused.code, refused.message);
+        self.world.answer(now, call).map_err(refused)
     }
 
     /// The Date header: the service's clock, and the faults that move it.

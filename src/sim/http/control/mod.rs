@@ -36,8 +36,14 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/control", get(help))
         .route("/control/ledger", get(cloud::ledger))
         .route("/control/plans", get(cloud::plans))
-        .route("/control/instances", get(cloud::instances))
-        .route("/control/instances/{id}", patch(cloud::change_instance))
+        .route("/control/instances", get(cloud::instances).post(cloud::add_instance))
+        .route(
+            "/control/instances/{id}",
+            patch(cloud::change_instance).delete(cloud::remove_instance),
+        )
+        .route("/control/balance", get(cloud::balance).post(cloud::top_up))
+        .route("/control/behaviour", get(cloud::behaviour).put(cloud::set_behaviour))
+        .route("/control/console", post(cloud::console))
         .route("/control/clock", get(time::show).post(time::change))
         .route("/control/requests", get(records::requests).delete(records::forget))
         .route("/control/faults", get(faults::list).post(faults::add).delete(faults::clear))
@@ -64,9 +70,17 @@ PATCH  /control/instances/ID     {\"type\": …, \"state\": …, …} as a perso
                                  {\"remove\": true} takes it away
 DELETE /control/instances/ID     takes it away
 GET    /control/plans            changes that are accepted and not in effect
-GET    /control/ledger           orders that were accepted, and the balance
+GET    /control/ledger           orders that were accepted, charges, balance
+GET    /control/balance          the balance
+POST   /control/balance          {\"topUp\": 100}
+POST   /control/console          what else a person does there: {\"recycle\": {\"id\": …}}, {\"restore\": …},
+                                 {\"order\": {\"id\": …, \"type\": …}}, {\"dropPlan\": …}, {\"pay\": {\"orderNumber\": …}},
+                                 {\"stock\": {\"zone\": …, \"type\": …, \"left\": 0}}
+GET    /control/behaviour        how open questions are played
+PUT    /control/behaviour        the same, set anew, written as in the file
 GET    /control/clock            the service's clock
-POST   /control/clock            one of {\"advanceSeconds\": 3600}, {\"advanceTo\": \"2026-02-01T00:00:00Z\"},
+POST   /control/clock            one of {\"advanceSeconds\": 3600}, {\"toNextEvent\": true},
+                                 {\"advanceTo\": \"2026-02-01T00:00:00Z\"},
                                  {\"mode\": \"wall\"|\"scaled\"|\"stepped\", \"scale\": 3600}
 GET    /control/requests         calls with their codes, and counts by action and code;
                                  ?action=…&instance=…&limit=… chooses

@@ -23,6 +23,7 @@ fn shown(service: &Service, now: Timestamp) -> Value {
         "now": now,
         "mode": service.clock.mode(),
         "scale": service.clock.scale(),
+        "nextEvent": service.world.next_event(),
     })
 }
 
@@ -31,6 +32,8 @@ fn shown(service: &Service, now: Timestamp) -> Value {
 struct ClockChange {
     advance_seconds: Option<i64>,
     advance_to: Option<Timestamp>,
+    /// Moves to the moment at which something is due next.
+    to_next_event: Option<bool>,
     mode: Option<ClockMode>,
     scale: Option<f64>,
 }
@@ -44,28 +47,29 @@ pub async fn change(State(shared): State<Arc<Shared>>, body: String) -> Response
 fn apply(shared: &Shared, change: &ClockChange) -> Changed {
     let wall = Timestamp::now();
     let mut service = shared.lock();
-    let now = service.clock.now(wall);
-    let by = match change {
-        ClockChange {
-            advance_seconds: Some(seconds),
-            advance_to: None,
-            mode: None,
-            scale: None,
-        } => SignedDuration::from_secs(*seconds),
-        ClockChange { advance_seconds: None, advance_to: Some(to), mode: None, scale: None } => {
-            to.duration_since(now)
+    let now = service.advance(wall);
+    let ClockChange { advance_seconds, advance_to, to_next_event, mode, scale } = change;
+    let by = match (advance_seconds, advance_to, to_next_event, mode) {
+        (Some(seconds), None, None, None) => SignedDuration::from_secs(*seconds),
+        (None, Some(to), None, None) => to.duration_since(now),
+        (None, None, Some(true), None) => {
+            let next = service.world.next_event();
+            next.map_or(SignedDuration::ZERO, |next| next.duration_since(now))
         }
-        ClockChange { advance_seconds: None, advance_to: None, mode: Some(mode), scale } => {
+        (None, None, None, Some(mode)) => {
             let settings = ClockSettings { mode: *mode, scale: *scale, start: None };
             settings.check().map_err(|(field, problem)| bad(format!("{field} {problem}")))?;
             service.clock = service.clock.clone().resume(&settings, wall);
             SignedDuration::ZERO
         }
-        ClockChange { .. } => {
-            let text = "write one of advanceSeconds, advanceTo, and mode (with scale)";
+        _ => {
+            let text = "write one of advanceSeconds, advanceTo, toNextEvent, mode (with scale)";
             return Err(Box::new(bad(text)));
         }
     };
+    if scale.is_some() && mode.is_none() {
+        return Err(Box::new(bad("scale needs the mode scaled")));
+    }
     service.clock.step(by).map_err(|error| bad(error.to_string()))?;
     let now = service.advance(wall);
     Ok(shown(&service, now))

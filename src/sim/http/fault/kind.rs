@@ -34,8 +34,8 @@ pub enum FaultKind {
     /// The service's clock is ahead by so many seconds (negative: behind) when it judges the
     /// signature, and in the Date header.
     ClockSkew { seconds: f64 },
-    /// The call is refused with this code, before anything happens. The status is the one that
-    /// belongs to the code, the message is one that says so, and there is no Retry-After header.
+    /// The call is refused with this code, before anything happens. Without a status it is the one
+    /// that belongs to the code; without retryAfter there is no such header.
     Error {
         code: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]

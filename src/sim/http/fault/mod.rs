@@ -28,7 +28,7 @@ pub struct Fault {
 }
 
 /// The calls that a rule is played for.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Selector {
     /// The action; without it, every one.
@@ -53,6 +53,20 @@ pub struct Selector {
     pub effect: Option<bool>,
 }
 
+impl Default for Selector {
+    fn default() -> Self {
+        Self {
+            action: None,
+            instance: None,
+            nth: 1,
+            times: Times::Count(1),
+            probability: None,
+            seed: 0,
+            effect: None,
+        }
+    }
+}
+
 /// How often a rule is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "times is a number of calls, or always")]
@@ -65,12 +79,6 @@ pub enum Times {
 #[serde(rename_all = "camelCase")]
 pub enum Always {
     Always,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        Self::Count(1)
-    }
 }
 
 /// The names of [`Selector`]; the other fields of a rule belong to its kind.
@@ -86,7 +94,6 @@ impl<'de> Deserialize<'de> for Fault {
                 if SELECTOR_FIELDS.contains(&name.as_str()) { &mut selector } else { &mut kind };
             part.insert(name, value);
         }
-        selector.entry("nth").or_insert(1.into());
         let selector = Selector::deserialize(Value::Object(selector)).map_err(D::Error::custom)?;
         let kind = FaultKind::deserialize(Value::Object(kind)).map_err(D::Error::custom)?;
         let fault = Self { selector, kind };

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{Fault, FaultKind, Step};
+use crate::sim::world::Effect;
 
 /// What is played for one call.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -47,6 +48,15 @@ impl Play {
         match self.at(Step::Arrival) {
             Some(FaultKind::LateRequest { seconds }) => Some(duration(*seconds)),
             _ => None,
+        }
+    }
+
+    /// What becomes of the call once it is accepted.
+    pub fn effect(&self) -> Effect {
+        match self.at(Step::Decision) {
+            Some(FaultKind::RegistrationLag { seconds }) => Effect::After(duration(*seconds)),
+            Some(FaultKind::FailsSilently {}) => Effect::FailsSilently,
+            _ => Effect::Normal,
         }
     }
 
