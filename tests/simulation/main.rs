@@ -1,0 +1,3 @@
+//! The simulator: its world, and its skin over HTTP.
+
+mod world;
