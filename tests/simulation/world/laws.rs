@@ -269,8 +269,8 @@ fn a_hundred_thousand_random_calls_break_no_law() {
     println!("{total:>8} steps in all");
     assert_eq!(total, RUNS * CALLS as u64);
     for action in ACTIONS {
-        assert!(counts[*action]["200"] > 500, "{action} was hardly ever accepted");
-        assert!(counts[*action].len() > 2, "{action} was hardly ever refused");
+        assert!(counts[*action]["200"] > 300, "{action} was hardly ever accepted");
+        assert!(counts[*action].len() > 1, "{action} was hardly ever refused");
     }
     let reached: BTreeSet<&str> = counts
         .iter()

@@ -30,6 +30,8 @@ struct Profile {
     /// Pauses, drawn evenly from this list.
     pauses: Vec<i64>,
     types: Vec<&'static str>,
+    /// Percent of the changes that are cancelled right away.
+    cancels: u32,
     /// The instances that most calls are about.
     hot: u32,
 }
@@ -38,7 +40,8 @@ const TYPES: &[&str] = &[
     "c.1c2g", "c.2c4g", "c.4c8g", "c.8c16g", "c.9c4g", "g.2c8g", "m.2c16g", "s.1c1g", "h.4c8g",
     "c.3c3g",
 ];
-const ZONES: &[&str] = &["FRA-A", "FRA-A", "FRA-A", "LAB-A", "OLD-A"];
+const ZONES: &[&str] =
+    &["FRA-A", "FRA-A", "FRA-A", "FRA-A", "FRA-A", "FRA-A", "FRA-A", "LAB-A", "LAB-A", "OLD-A"];
 const INSTANCES: u32 = 12;
 
 /// A list with each item as often as a draw says, and some of them often.
@@ -59,13 +62,19 @@ fn profile(rng: &mut Rng) -> Profile {
     let mut pauses = weighted(rng, &[0, 0, 0, 1, 5, 10, 29, 30, 31, 3600], 5);
     let long = if rng.bool() { [DAY, 10 * DAY, 31 * DAY].as_slice() } else { &[DAY] };
     pauses.extend(weighted(rng, long, 2));
+    let mut actions = weighted(rng, ACTIONS, 6);
+    let changes = ["ModifyInstanceType", "ModifyInstanceType", "CancelInstanceDowngrade"];
+    actions.extend(weighted(rng, &changes, 6));
+    // Some runs know only one series, in which all changes are allowed.
+    let types = if rng.bool() { &TYPES[..5] } else { TYPES };
     Profile {
-        actions: weighted(rng, ACTIONS, 6),
+        actions,
         odd_parameter: rng.u32(0..=20),
         odd_effect: pick(rng, &[0, 0, 10, 50]),
         console: pick(rng, &[1, 5, 10, 30]),
         pauses,
-        types: weighted(rng, TYPES, 4),
+        types: weighted(rng, types, 4),
+        cancels: rng.u32(0..=60),
         hot: rng.u32(1..=INSTANCES),
     }
 }
@@ -113,7 +122,7 @@ fn instance(rng: &mut Rng, index: u32) -> Value {
         "zone": pick(rng, ZONES),
         "chargeType": pick(rng, &["PREPAID", "PREPAID", "POSTPAID"]),
         "state": pick(rng, &["RUNNING", "RUNNING", "RUNNING", "STOPPED", "PENDING", "IMAGING"]),
-        "settles": rng.bool(),
+        "settles": rng.u8(..8) != 0,
         "autoRenew": rng.u8(..4) != 0,
         "bandwidth": rng.i64(1..=1200),
         "details": { "tags": { "stage": "test" }, "publicIpAddresses": [format!("192.0.2.{index}")] },
@@ -138,8 +147,24 @@ pub fn given_run(seed: u64, steps: usize) -> (Setup, Vec<Step>) {
         .map(|index| serde_json::from_value(instance(&mut rng, index)).unwrap())
         .collect();
     assert_eq!(setup.check(), Ok(()));
-    let script = (0..steps).map(|_| step(&mut rng, &profile)).collect();
+    let mut script: Vec<Step> = Vec::with_capacity(steps);
+    while script.len() < steps {
+        let next = regret(&mut rng, &profile, script.last());
+        script.push(next.unwrap_or_else(|| step(&mut rng, &profile)));
+    }
     (setup, script)
+}
+
+/// Takes back the change that was just asked for, now and then.
+fn regret(rng: &mut Rng, profile: &Profile, last: Option<&Step>) -> Option<Step> {
+    let Does::Call { action: "ModifyInstanceType", body, .. } = &last?.does else { return None };
+    if rng.u32(..100) >= profile.cancels {
+        return None;
+    }
+    let body = json!({ "instanceId": body["instanceId"] });
+    let effect = effect(rng, profile);
+    let does = Does::Call { action: "CancelInstanceDowngrade", body, effect };
+    Some(Step { seconds: rng.i64(0..=10), does })
 }
 
 fn step(rng: &mut Rng, profile: &Profile) -> Step {
@@ -266,9 +291,8 @@ fn console(rng: &mut Rng, profile: &Profile) -> Value {
         12 => json!({ "change": { "id": id, "change": { "type": type_id } } }),
         13 => json!({ "change": { "id": id, "change": { "autoRenew": rng.bool() } } }),
         14 => {
-            let state =
-                pick(rng, &["RUNNING", "STOPPED", "REBUILDING", "RECYCLE", "CREATE_FAILED"]);
-            json!({ "change": { "id": id, "change": { "state": state, "settles": rng.bool() } } })
+            let state = pick(rng, &["RUNNING", "RUNNING", "STOPPED", "REBUILDING", "RECYCLE"]);
+            json!({ "change": { "id": id, "change": { "state": state, "settles": rng.u8(..8) != 0 } } })
         }
         _ => json!({ "behaviour": switches(rng) }),
     }
