@@ -199,10 +199,10 @@ impl Setup {
                     "must not be negative: write 95 for 5 % off".into(),
                 ));
             }
-            let named = zone.offers.iter().map(|offer| &offer.type_id);
-            for type_id in named.chain(zone.stock.keys()) {
+            let offered = zone.offers.iter().map(|offer| ("offers", &offer.type_id));
+            for (name, type_id) in offered.chain(zone.stock.keys().map(|id| ("stock", id))) {
                 known(type_id, catalogue.models.keys())
-                    .map_err(|problem| (field("offers or stock"), problem))?;
+                    .map_err(|problem| (field(name), problem))?;
             }
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -219,34 +219,43 @@ impl Setup {
 }
 
 fn check_durations(setup: &Setup) -> Result<(), SetupError> {
-    let behaviour = &setup.behaviour;
-    let named = |part: &str, name: &str| match part {
-        "" => name.to_owned(),
-        part => format!("{part}.{name}"),
-    };
-    let durations = setup.durations.all().map(|(name, time)| ("durations", name, time));
-    let single = [
-        ("", "processingTime", setup.processing_time),
-        ("behaviour", "enableAtStart", behaviour.enable_at_start),
-        ("behaviour", "enableAtEnd", behaviour.enable_at_end),
-    ];
-    for (part, name, time) in single.into_iter().chain(durations) {
-        if time.is_negative() {
-            return Err((named(part, name), "must not be negative: write 4s".into()));
-        }
+    let durations = setup.durations.all().map(|(name, time)| (format!("durations.{name}"), time));
+    let processing = ("processingTime".to_owned(), setup.processing_time);
+    for (name, time) in durations.into_iter().chain([processing]) {
+        not_negative(time).map_err(|problem| (name, problem))?;
     }
-    for (part, lags) in [
-        ("behaviour.readLag", &behaviour.read_lag),
-        ("behaviour.registrationLag", &behaviour.registration_lag),
-    ] {
-        for (action, lag) in lags {
-            known(action, ACTIONS).map_err(|problem| (part.to_owned(), problem))?;
-            if lag.is_negative() {
-                return Err((named(part, action), "must not be negative: write 4s".into()));
-            }
-        }
+    let inside = |(name, problem)| (format!("behaviour.{name}"), problem);
+    setup.behaviour.check().map_err(inside)
+}
+
+fn not_negative(time: SignedDuration) -> Result<(), String> {
+    if time.is_negative() {
+        return Err("must not be negative: write 4s".into());
     }
     Ok(())
+}
+
+impl Behaviour {
+    pub(super) fn check(&self) -> Result<(), SetupError> {
+        let times = [("enableAtStart", self.enable_at_start), ("enableAtEnd", self.enable_at_end)];
+        for (name, time) in times {
+            not_negative(time).map_err(|problem| (name.to_owned(), problem))?;
+        }
+        for (part, lags, reads) in
+            [("readLag", &self.read_lag, true), ("registrationLag", &self.registration_lag, false)]
+        {
+            let actions = ACTIONS.iter().filter(|action| is_read(action) == reads);
+            for (action, lag) in lags {
+                known(action, actions.clone()).map_err(|problem| (part.to_owned(), problem))?;
+                not_negative(*lag).map_err(|problem| (format!("{part}.{action}"), problem))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_read(action: &str) -> bool {
+    action.starts_with("Describe") || action.starts_with("Inquiry")
 }
 
 fn known(value: &str, all: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), String> {
