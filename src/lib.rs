@@ -1,4 +1,55 @@
 //! A Kubernetes operator that resizes existing Zenlayer Cloud virtual machines in place.
+//!
+//! A namespaced `VmInstance` declares an instance type. The controller makes one paid call,
+//! `ModifyInstanceType`, follows the change with `DescribeInstanceTypeStatus`, and writes order
+//! number, phase and conditions to the status. Three promises, in this order: never pay twice,
+//! never lie, stay small and quiet.
+//!
+//! # The map
+//!
+//! | module | what it is | may use |
+//! | --- | --- | --- |
+//! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | nothing of this crate |
+//! | [`zenlayer`] | the provider's API: client, wire types, signature, error table | nothing of this crate |
+//! | [`lifecycle`] | the pure core: what to do, and what it meant; no I/O, no clock, no randomness | `api`, plain types of `zenlayer` |
+//! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all but `sim` |
+//! | [`telemetry`] | logs, metrics, probes | plain types of `zenlayer` |
+//! | [`config`] | command line and environment | all but `sim` |
+//! | [`sim`] | the provider, simulated; the second binary, never in a production image | `telemetry`; of the rest nothing, or it would share our misunderstandings |
+//!
+//! `tests/tidy.rs` enforces the last column.
+//!
+//! # One pass
+//!
+//! [`controller::reconcile`] is the whole story. Each step is a file of its own:
+//!
+//! ```text
+//! desired  = Desired::from_object(object)                 pure    lifecycle/desired.rs
+//! observed = observe(object).await                        reads   controller/observe.rs
+//! decision = decide(desired, observed, now)               pure    lifecycle/decide.rs
+//! outcome  = execute(decision).await                      effect  controller/execute.rs
+//! verdict  = settle(desired, observed, decision, outcome) pure    lifecycle/settle.rs
+//! publish(verdict).await                                  writes  controller/publish.rs
+//! ```
+//!
+//! The traits [`Cloud`](zenlayer::Cloud), [`Store`](controller::Store) and
+//! [`Clock`](controller::Clock) are the only way out of it.
+//!
+//! # Why nothing is paid twice
+//!
+//! The provider's call has no idempotency token. Three things stand in for one:
+//!
+//! * a *slot*: a Lease for each machine, written by compare-and-swap, that one change can hold;
+//! * an *intent*: the change is written to the status before the call is made;
+//! * a *fence*: the call is signed with the moment of the decision, and the provider refuses a
+//!   signature that is more than 300 s old. After that, and a margin, an unanswered call has
+//!   either shown its effect or never will.
+//!
+//! # Reading order
+//!
+//! Ten minutes: [`api::VmInstanceSpec`], [`controller::reconcile`], the list of rules at the top
+//! of `lifecycle/decide.rs`, [`lifecycle::Situation`], [`lifecycle::SlotRecord`],
+//! [`zenlayer::Answer`]. Then `tests/lifecycle`, where every rule has its cases.
 
 pub mod api;
 pub mod config;

@@ -6,6 +6,7 @@
 mod clock;
 mod execute;
 mod gate;
+mod guard;
 mod kube_store;
 mod observe;
 mod publish;
@@ -21,7 +22,7 @@ pub use clock::{Clock, SystemClock};
 pub use gate::GatedCloud;
 pub use kube_store::{KubeStore, slot_name};
 pub use reconcile::reconcile;
-pub use run::{RunError, Settings, run};
+pub use run::{GRACE, RunError, Settings, run};
 pub use store::{Store, StoreError};
 
 /// What every pass works with.

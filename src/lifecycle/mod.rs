@@ -8,7 +8,10 @@
 //! | `decide` | what may be done now? An ordered list of small rules: the specification |
 //! | `decision` | the nouns in between |
 //! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
-//! | `refusal`, `backoff` | for how long does a refusal stand, and how long is a pause? |
+//! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
+
+// Time and chance are arguments: clippy.toml lists what is refused here.
+#![deny(clippy::disallowed_methods)]
 
 mod announce;
 pub mod backoff;
@@ -22,6 +25,7 @@ mod refusal;
 mod report;
 mod settle;
 mod slot;
+mod time;
 
 pub use decide::decide;
 pub use decision::{

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Desired, Refusal, SecretState, Severity, Situation, decide::after, memory::Memory,
+    Change, Desired, Refusal, SecretState, Severity, Situation,
+    memory::Memory,
+    time::{after, whole_seconds},
 };
 use crate::{
     api::Reason,
@@ -116,20 +118,27 @@ pub fn reaction(
 
 /// The situation of a read that failed.
 pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timestamp) -> Situation {
-    let failed = |reason, severity, problem: String, refusal| Situation::ReadFailed {
+    let context =
+        |problem: &str| format!("cannot read instance {}: {problem}", desired.instance_id);
+    let passing = |reason, problem: &str| Situation::ReadFailed {
         reason,
-        problem: format!("cannot read instance {}: {problem}", desired.instance_id),
-        severity,
-        refusal,
+        problem: context(problem),
+        severity: Severity::Passing,
+        refusal: None,
     };
     let ReadError::Api { error: api, .. } = error else {
-        return failed(Reason::ApiUnavailable, Severity::Passing, error.to_string(), None);
+        return passing(Reason::ApiUnavailable, &error.to_string());
     };
     match reaction(desired, api, None, version, now) {
-        Reaction::Wait(reason) => failed(reason, Severity::Passing, api.to_string(), None),
+        Reaction::Wait(reason) => passing(reason, &api.to_string()),
         Reaction::Stop(refusal) => {
-            let problem = refusal.message.clone();
-            failed(refusal.reason, Severity::Terminal, problem, Some(refusal))
+            let message = context(&refusal.message);
+            Situation::ReadFailed {
+                reason: refusal.reason,
+                problem: message.clone(),
+                severity: Severity::Terminal,
+                refusal: Some(Refusal { message, ..refusal }),
+            }
         }
     }
 }
@@ -145,9 +154,4 @@ pub fn secret_problem(secret: &SecretState, name: &str) -> String {
         SecretState::Incomplete { problem, .. } => format!("Secret {name}: {problem}"),
         SecretState::Unreadable { problem } => format!("cannot read Secret {name}: {problem}"),
     }
-}
-
-/// A status holds whole seconds; comparing with what it gives back needs the same here.
-pub fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
 }

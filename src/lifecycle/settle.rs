@@ -1,26 +1,30 @@
 //! `settle`: what a pass means for the status, for the people who watch, and for the next look.
 
+mod next_look;
+mod remember;
+mod write;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use self::{
+    next_look::next_look,
+    remember::{remember, remembered},
+    write::{conditions, in_sync, write},
+};
 use super::{
-    Action, Change, ChangeId, Decision, Desired, Observed, Outcome, PlanStage, Severity, Situation,
-    Standing, Verdict, announce,
-    backoff::spread_over,
+    Action, Change, Decision, Desired, Observed, Outcome, Severity, Situation, Verdict, announce,
     decision::{NextLook, Report},
     desired::InvalidSpec,
     memory::Memory,
     refusal::{self, Reaction},
     report,
+    time::whole_seconds,
 };
 use crate::{
-    api::{
-        ChangeState, ConditionType, HistoryOutcome, ObservedInstance, Phase, Reason,
-        VmInstanceStatus, condition,
-    },
-    zenlayer::{Answer, Instance},
+    api::{ChangeState, Phase, Reason, VmInstanceStatus},
+    zenlayer::Answer,
 };
 
 /// Pause before a pass that only goes on where this one ended.
@@ -38,16 +42,18 @@ pub fn settle(
     if let Some(verdict) = nothing_to_say(desired, before, decision, outcome) {
         return verdict;
     }
-    let mut memory = remembered(desired, observed, now);
-    let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
-    remember(&mut memory, &situation, now);
-    let mut report = report::of(desired, observed.instance(), &situation);
-    if let Some(refusal) = &memory.refusal
-        && let Situation::ReadFailed { .. } = situation
-    {
-        report.message.clone_from(&refusal.message);
-    }
-    let status = write(desired, before, observed.instance(), memory, &report, now);
+    let (situation, status) = if observed.memory.is_err() {
+        let situation = decision.situation.clone();
+        let status = unreadable(desired, before, observed, &situation, now);
+        (situation, status)
+    } else {
+        let mut memory = remembered(desired, before, observed, now);
+        let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
+        remember(&mut memory, &situation, now);
+        let report = report::of(desired, observed.instance(), &situation);
+        let status = write(desired, before, observed, memory, &report, now);
+        (situation, status)
+    };
     let answers = match (&decision.action, outcome) {
         (Action::Submit { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
         _ => None,
@@ -60,6 +66,22 @@ pub fn settle(
     }
 }
 
+/// A status that cannot be read is kept as it is, but for the conditions: an intent or an order in
+/// it must not be lost.
+fn unreadable(
+    desired: &Desired,
+    before: &VmInstanceStatus,
+    observed: &Observed,
+    situation: &Situation,
+    now: Timestamp,
+) -> VmInstanceStatus {
+    let report = report::of(desired, observed.instance(), situation);
+    let mut status = before.clone();
+    let in_sync = in_sync(before, desired);
+    conditions(&mut status, before, &report, in_sync, desired.generation, now);
+    status
+}
+
 /// The status with the intent of a call that is about to be made.
 pub fn intent(
     desired: &Desired,
@@ -68,12 +90,12 @@ pub fn intent(
     change: &Change,
     now: Timestamp,
 ) -> VmInstanceStatus {
-    let mut memory = remembered(desired, observed, now);
+    let mut memory = remembered(desired, before, observed, now);
     memory.change = Some(change.clone());
     memory.order_number = None;
     memory.request_id = None;
     let report = report::of(desired, observed.instance(), &Situation::Submitting);
-    write(desired, before, observed.instance(), memory, &report, now)
+    write(desired, before, observed, memory, &report, now)
 }
 
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
@@ -94,8 +116,8 @@ pub fn invalid(
     Verdict { status, answers: None, events: Vec::new(), next_look: NextLook::OnChange }
 }
 
-/// Passes that leave the status as it is: somebody else wrote first, or a read lags behind a
-/// status that says more than the read.
+/// Passes that leave the status as it is: somebody else wrote first, a read lags behind a status
+/// that says more than the read, or a change in flight could not be looked at for a moment.
 fn nothing_to_say(
     desired: &Desired,
     before: &VmInstanceStatus,
@@ -107,41 +129,15 @@ fn nothing_to_say(
     };
     match (outcome, &decision.situation) {
         (Outcome::LostRace, _) => kept(NextLook::After(AT_ONCE)),
-        (Outcome::StoreFailed { .. }, _) => kept(NextLook::Backoff),
-        (Outcome::Done, Situation::ReadLags | Situation::ReadsStale)
-            if before.observed_generation == Some(desired.generation) =>
+        (Outcome::Done, situation)
+            if before.observed_generation == Some(desired.generation)
+                && (*situation == Situation::ReadLags
+                    || (*situation == Situation::ReadsStale && before.change.is_some())) =>
         {
             kept(NextLook::After(desired.timing.poll.0))
         }
         _ => None,
     }
-}
-
-/// The memory that this pass starts from: the change as status and slot show it together, the
-/// target of the declared type, the one-shot annotations, and a refusal only while it stands.
-fn remembered(desired: &Desired, observed: &Observed, now: Timestamp) -> Memory {
-    let mut memory = observed.memory.clone().unwrap_or_default();
-    match observed.standing(&desired.object) {
-        Standing::InFlight(change) => {
-            if let Some(number) = &change.order_number {
-                memory.order_number = Some(number.clone());
-            }
-            if let Some(id) = &change.request_id {
-                memory.request_id = Some(id.clone());
-            }
-            memory.change = Some(change);
-        }
-        Standing::GivenBack(_) => memory.change = None,
-        Standing::Idle | Standing::HeldElsewhere(_) => {}
-    }
-    if refusal::standing(desired, &memory, &observed.secret, now).is_none() {
-        memory.refusal = None;
-    }
-    memory.target = Some(memory.target_for(&desired.type_id, desired.generation));
-    if desired.retry_at.is_some() {
-        memory.handled.retry_at.clone_from(&desired.retry_at);
-    }
-    memory
 }
 
 /// The situation once the outcome of the action is known.
@@ -153,24 +149,28 @@ fn after_the_effect(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Situation {
-    let (Action::Submit { change, .. }, Outcome::Answered { answer }) = (&decision.action, outcome)
-    else {
-        return decision.situation.clone();
+    let passing = |reason, problem| Situation::ReadFailed {
+        reason,
+        problem,
+        severity: Severity::Passing,
+        refusal: None,
+    };
+    let (change, answer) = match (&decision.action, outcome) {
+        (Action::Submit { change, .. }, Outcome::Answered { answer }) => (change, answer),
+        (_, Outcome::StoreFailed { problem }) => {
+            let problem = format!("cannot write the slot or the intent: {problem}");
+            return passing(Reason::KubernetesUnavailable, problem);
+        }
+        _ => return decision.situation.clone(),
     };
     memory.change = Some(change.clone());
     memory.order_number = None;
     memory.request_id = None;
-    let failed = |reason, problem, severity, refusal| Situation::ReadFailed {
-        reason,
-        problem,
-        severity,
-        refusal,
-    };
     match answer {
         Answer::Accepted { order_number, request_id } => {
             let change = Change {
                 state: ChangeState::Accepted,
-                submitted_at: Some(refusal::whole_seconds(now)),
+                submitted_at: Some(whole_seconds(now)),
                 order_number: order_number.clone(),
                 request_id: request_id.clone(),
                 ..change.clone()
@@ -184,228 +184,19 @@ fn after_the_effect(
         Answer::NotSent { cause } => {
             memory.change = None;
             let problem = format!("the call was not sent: {cause}");
-            failed(Reason::ApiUnavailable, problem, Severity::Passing, None)
+            passing(Reason::ApiUnavailable, problem)
         }
         Answer::Refused(error) => {
             memory.change = None;
             memory.request_id.clone_from(&error.request_id);
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason) => {
-                    failed(reason, error.to_string(), Severity::Passing, None)
-                }
+                Reaction::Wait(reason) => passing(reason, error.to_string()),
                 Reaction::Stop(refusal) => {
                     memory.refusal = Some(refusal.clone());
                     Situation::Refused { refusal }
                 }
             }
         }
-    }
-}
-
-/// What the status must remember of the situation.
-fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
-    let now = refusal::whole_seconds(now);
-    let release = |memory: &mut Memory, id: &ChangeId| {
-        memory.handled.release = Some(id.0.clone());
-    };
-    match situation {
-        Situation::EffectSeen { change, stage, .. } => {
-            memory.change = Some(Change { state: ChangeState::Observed, ..change.clone() });
-            if stage.is_none() {
-                memory.end(change, HistoryOutcome::Completed, now);
-            }
-        }
-        Situation::Unverified { change, asks: true } => {
-            memory.change = Some(Change { state: ChangeState::Unverified, ..change.clone() });
-        }
-        Situation::Unverified { change, asks: false } => {
-            memory.end(change, HistoryOutcome::Unverified, now);
-        }
-        Situation::Completed { change } => memory.end(change, HistoryOutcome::Completed, now),
-        Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
-        Situation::InstanceGone { ended: Some(change) } => {
-            memory.end(change, HistoryOutcome::InstanceGone, now);
-        }
-        Situation::Released { change } => {
-            memory.end(change, HistoryOutcome::Released, now);
-            release(memory, &change.id);
-        }
-        Situation::Rearmed { id } => {
-            for entry in memory.history.iter_mut().filter(|entry| entry.id == *id) {
-                entry.outcome = HistoryOutcome::Released;
-            }
-            release(memory, id);
-        }
-        Situation::ReadFailed { refusal: Some(refusal), .. } => {
-            memory.refusal = Some(refusal.clone());
-        }
-        _ => {}
-    }
-}
-
-/// All of the status that the operator owns, written on every pass.
-fn write(
-    desired: &Desired,
-    before: &VmInstanceStatus,
-    instance: Option<&Instance>,
-    memory: Memory,
-    report: &Report,
-    now: Timestamp,
-) -> VmInstanceStatus {
-    let Memory { target, change, refusal, handled, history, order_number, request_id } = memory;
-    let mut change = change;
-    if let (Some(change), Phase::Scheduled) = (&mut change, report.phase) {
-        change.effective_at = instance.and_then(|instance| instance.expires_at);
-    }
-    let mut status = VmInstanceStatus {
-        observed_generation: Some(desired.generation),
-        phase: Some(report.phase),
-        order_number: order_number.map(String::from),
-        request_id: request_id.map(String::from),
-        instance: instance
-            .map(|instance| observed_instance(instance, before.instance.as_ref(), now))
-            .or_else(|| before.instance.clone()),
-        target: target.map(|target| crate::api::Target {
-            type_id: target.type_id.into(),
-            since_generation: target.since_generation,
-        }),
-        change: change.as_ref().map(Change::to_api),
-        refusal: refusal.as_ref().map(super::Refusal::to_api),
-        handled,
-        history: history.iter().map(super::Ended::to_api).collect(),
-        conditions: Vec::new(),
-    };
-    let in_sync =
-        status.instance.as_ref().map(|instance| instance.type_id == desired.type_id.as_str());
-    conditions(&mut status, before, report, in_sync, desired.generation, now);
-    status
-}
-
-fn observed_instance(
-    instance: &Instance,
-    before: Option<&ObservedInstance>,
-    now: Timestamp,
-) -> ObservedInstance {
-    let seen = ObservedInstance {
-        type_id: instance.type_id.to_string(),
-        state: instance.state.to_string(),
-        charge_type: instance.charge_type.to_string(),
-        zone_id: instance.zone_id.clone(),
-        name: instance.name.clone(),
-        cpu_count: instance.cpu_count,
-        memory_gib: instance.memory_gib,
-        expires_at: instance.expires_at.map(Time),
-        observed_at: Time(refusal::whole_seconds(now)),
-    };
-    match before {
-        Some(before)
-            if *before
-                == (ObservedInstance {
-                    observed_at: before.observed_at.clone(),
-                    ..seen.clone()
-                }) =>
-        {
-            before.clone()
-        }
-        _ => seen,
-    }
-}
-
-/// Ready, InSync, and whichever of Reconciling and Stalled is true. The only place that derives
-/// them.
-fn conditions(
-    status: &mut VmInstanceStatus,
-    before: &VmInstanceStatus,
-    report: &Report,
-    in_sync: Option<bool>,
-    generation: i64,
-    now: Timestamp,
-) {
-    let Report { phase, ready, reason, message } = report;
-    let now = refusal::whole_seconds(now);
-    let mut add = |type_, value: &str, reason, message: &str| {
-        let made = condition(&before.conditions, type_, value, reason, message, generation, now);
-        status.conditions.retain(|old| old.type_ != made.type_);
-        status.conditions.push(made);
-    };
-    add(ConditionType::Ready, if *ready { "True" } else { "False" }, *reason, message);
-    match in_sync {
-        Some(true) => add(ConditionType::InSync, "True", Reason::InSync, message),
-        Some(false) => add(ConditionType::InSync, "False", Reason::TypeDiffers, message),
-        None => add(ConditionType::InSync, "Unknown", Reason::NotObserved, message),
-    }
-    status.observed_generation = Some(generation);
-    status.phase = Some(*phase);
-    status.conditions.retain(|old| old.type_ != "Reconciling" && old.type_ != "Stalled");
-    let extra = match phase {
-        Phase::Failed => Some(ConditionType::Stalled),
-        Phase::Waiting | Phase::Submitting | Phase::Changing | Phase::Pending => {
-            Some(ConditionType::Reconciling)
-        }
-        Phase::InSync | Phase::Drifted | Phase::Scheduled | Phase::Suspended => None,
-    };
-    if let Some(type_) = extra {
-        let made = condition(&before.conditions, type_, "True", *reason, message, generation, now);
-        status.conditions.push(made);
-    }
-}
-
-/// When to look again, if nothing wakes the object before.
-fn next_look(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
-    let timing = &desired.timing;
-    let at_rest = NextLook::After(spread_over(timing.drift, &desired.object.uid));
-    let growing = |since: Timestamp| {
-        let age = now.duration_since(since).unsigned_abs();
-        NextLook::After((age / 5).clamp(timing.poll.0, timing.poll.1))
-    };
-    match situation {
-        Situation::SecretUnusable { .. } => NextLook::After(timing.secret),
-        Situation::ReadFailed { severity: Severity::Passing, .. } => NextLook::Backoff,
-        Situation::ReadFailed { severity: Severity::Terminal, .. } | Situation::Refused { .. } => {
-            NextLook::After(timing.secret)
-        }
-        Situation::OutcomeUnknown { change }
-        | Situation::Accepted { change }
-        | Situation::EffectSeen {
-            change,
-            stage: Some(PlanStage::Running | PlanStage::Unknown),
-            ..
-        }
-        | Situation::Progressing {
-            change,
-            stage: None | Some(PlanStage::Running | PlanStage::Unknown),
-        } => growing(change.started_at),
-        Situation::EffectSeen { change, stage: None, .. } | Situation::Completed { change }
-            if change.to == desired.type_id =>
-        {
-            at_rest
-        }
-        Situation::GivenBack
-        | Situation::Submitting
-        | Situation::Unverified { asks: false, .. }
-        | Situation::EffectSeen { stage: None, .. }
-        | Situation::Completed { .. }
-        | Situation::Undone { .. }
-        | Situation::Released { .. }
-        | Situation::Rearmed { .. } => NextLook::After(AT_ONCE),
-        Situation::ReadLags | Situation::ReadsStale => NextLook::After(timing.poll.0),
-        Situation::HeldElsewhere { .. }
-        | Situation::ForeignPlan { .. }
-        | Situation::ForeignPlanToTarget { .. }
-        | Situation::InstanceBusy { .. } => NextLook::After(timing.poll.1),
-        Situation::Unusable { .. }
-        | Situation::InstanceGone { .. }
-        | Situation::DuplicateClaim { .. }
-        | Situation::Unverified { asks: true, .. }
-        | Situation::EffectSeen { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::Progressing { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::Overdue { .. }
-        | Situation::InSync
-        | Situation::DriftObserved
-        | Situation::Suspended
-        | Situation::Reverted { .. }
-        | Situation::InstanceUnusable { .. }
-        | Situation::ClockSkewed { .. } => at_rest,
     }
 }

@@ -78,9 +78,10 @@ pub struct Expectation {
 }
 
 impl SlotRecord {
-    /// Taken by `holding`; the earlier expectation stays.
+    /// Taken by `holding`; the earlier expectation stays, and so does the word that an earlier
+    /// change is over, until its object has read it.
     pub fn taken(&self, holding: Holding) -> Self {
-        Self { holding: Some(holding), closed: self.closed.clone(), returned: None }
+        Self { holding: Some(holding), ..self.clone() }
     }
 
     /// Given back: the call was not sent, refused, or ended without an effect to expect.

@@ -64,12 +64,42 @@ impl Operator {
         .await;
     }
 
+    /// Where its probes and metrics are.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// Status and body of a path.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
-        let url = format!("http://127.0.0.1:{}/{path}", self.port);
+        let url = format!("{}/{path}", self.url());
         let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
+    }
+
+    /// The sum of a metric over its labels; 0 where it does not exist yet.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let Ok((200, text)) = self.get("metrics").await else { return 0.0 };
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if rest.starts_with(['{', ' ']) {
+                rest.rsplit(' ').next()?.parse::<f64>().ok()
+            } else {
+                None
+            }
+        });
+        values.sum()
+    }
+
+    /// Waits until so many further passes have ended.
+    pub async fn further_passes(&self, count: f64) {
+        let passes = "zenlayer_vm_reconciles_total";
+        let wanted = self.metric(passes).await + count;
+        eventually("further passes", Duration::from_secs(30), async || {
+            let now = self.metric(passes).await;
+            if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
+        })
+        .await;
     }
 
     /// Closes a gate (`before-call`, `after-call`).

@@ -1,0 +1,125 @@
+//! What is generated or shipped is current, and holds nothing that it should not.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use serde_json::Value;
+use zenlayer_vm_operator::api;
+
+fn read(path: &str) -> String {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn documents(path: &str) -> Vec<Value> {
+    serde_saphyr::from_multiple(&read(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+#[test]
+fn the_crd_in_crds_is_what_the_types_say() {
+    let current = api::crd_yaml().unwrap();
+    assert_eq!(read("crds/vminstances.vm.zenlayer.com.yaml"), current, "run `make generate`");
+}
+
+/// Calls `look` with every schema below this one, with its path.
+fn schemas(path: &str, schema: &Value, look: &mut impl FnMut(&str, &Value)) {
+    look(path, schema);
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        schemas(&format!("{path}.{name}"), child, look);
+    }
+    if schema["items"].is_object() {
+        schemas(&format!("{path}[]"), &schema["items"], look);
+    }
+}
+
+#[test]
+fn every_schema_is_structural_described_and_never_null() {
+    let crd = serde_json::to_value(api::crd().unwrap()).unwrap();
+    let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    let mut seen = 0;
+    let mut problems = Vec::new();
+    schemas("", root, &mut |path, schema| {
+        seen += 1;
+        let mut problem = |text: &str| problems.push(format!("{path} {text}"));
+        if schema["type"].as_str().is_none() {
+            problem("has no type");
+        }
+        if schema.get("nullable").is_some() {
+            problem("is nullable");
+        }
+        if schema["enum"].as_array().is_some_and(|members| members.contains(&Value::Null)) {
+            problem("has null among its values");
+        }
+        let known = ["date-time", "int64", "int32"];
+        if schema["format"].as_str().is_some_and(|format| !known.contains(&format)) {
+            problem("has a format that the API server does not know");
+        }
+        let users_see_it = path.starts_with(".spec");
+        if users_see_it && schema["description"].as_str().is_none_or(str::is_empty) {
+            problem("has no description");
+        }
+        let open = schema.get("maxLength").is_none() && schema.get("enum").is_none();
+        if users_see_it && schema["type"] == "string" && open {
+            problem("is a string of any length");
+        }
+    });
+    assert!(seen > 30, "only {seen} schemas were looked at");
+    assert!(problems.is_empty(), "{problems:#?}");
+}
+
+#[test]
+fn a_new_object_is_never_mistaken_for_one_that_was_looked_at() {
+    let crd = serde_json::to_value(api::crd().unwrap()).unwrap();
+    let status = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    assert_eq!(status["default"]["observedGeneration"], -1);
+}
+
+#[test]
+fn install_yaml_holds_every_object_of_the_kustomize_base() {
+    let names = |documents: &[Value]| -> BTreeSet<String> {
+        let name = |one: &Value| format!("{} {}", one["kind"], one["metadata"]["name"]);
+        documents.iter().map(name).collect()
+    };
+    let mut base = documents("crds/vminstances.vm.zenlayer.com.yaml");
+    for file in ["namespace", "service-account", "rbac", "deployment"] {
+        base.extend(documents(&format!("deploy/kustomize/{file}.yaml")));
+    }
+    let installed = documents("deploy/install.yaml");
+    assert_eq!(names(&installed), names(&base), "run `make generate`");
+    let crd = installed.iter().find(|one| one["kind"] == "CustomResourceDefinition").unwrap();
+    assert_eq!(crd["spec"], base[0]["spec"], "run `make generate`");
+}
+
+#[test]
+fn the_version_is_the_same_everywhere() {
+    let version = env!("CARGO_PKG_VERSION");
+    let kustomization = &documents("deploy/kustomize/kustomization.yaml")[0];
+    assert_eq!(kustomization["images"][0]["newTag"], version);
+    assert!(read("deploy/Dockerfile").contains(&format!("zenlayer-vm-operator:{version}")));
+}
+
+/// The simulator has no place where production credentials are.
+#[test]
+fn the_production_image_is_built_without_the_simulator() {
+    let dockerfile = read("deploy/Dockerfile");
+    assert!(dockerfile.contains("--bin vm-operator"));
+    assert!(!dockerfile.contains("zenlayer-sim"));
+}
+
+#[test]
+fn every_example_is_yaml_of_a_known_kind() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
+    let mut kinds = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name == "simulator.yaml" {
+            continue;
+        }
+        for document in documents(&format!("deploy/examples/{name}")) {
+            kinds.insert(document["kind"].as_str().unwrap_or_else(|| panic!("{name}")).to_owned());
+        }
+    }
+    let expected = ["Application", "Kustomization", "Secret", "VmInstance"];
+    assert!(kinds.iter().eq(expected), "{kinds:?}");
+}
