@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::{
     sim::http::CODES,
     zenlayer::{
-        Answer, Call, Client, ClientOptions, Cloud, Found, InstanceId, InstanceIds, ReadError,
+        Answer, Call, Client, ClientOptions, Cloud, Found, InstanceId, InstanceIds, Mutation,
+        ReadError,
     },
 };
 
 use crate::{
-    given::{given_call, given_modify, given_options, id},
+    given::{given_call, given_modify, given_mutations, given_options, id},
     harness::{Simulator, eventually},
     roots::{client_of_today, simulation, simulator_key},
 };
@@ -44,11 +45,12 @@ fn verdict_of_write(answer: &Answer) -> &'static str {
 }
 
 async fn write(client: &Client, instance: &InstanceId) -> Answer {
-    let call = Call {
-        signed_at: Timestamp::now(),
-        instance_id: instance.clone(),
-        ..given_call(given_modify())
-    };
+    mutate(client, instance, given_modify()).await
+}
+
+async fn mutate(client: &Client, instance: &InstanceId, mutation: Mutation) -> Answer {
+    let call =
+        Call { signed_at: Timestamp::now(), instance_id: instance.clone(), ..given_call(mutation) };
     client.mutate(&simulator_key(), &call).await
 }
 
@@ -333,6 +335,63 @@ async fn every_fault_of_the_simulator_has_its_verdict_and_no_write_is_sent_twice
         let writes = sim.calls("ModifyInstanceType", &format!("vm-{n}")).await.len();
         assert_eq!(writes, 1, "{}", row.name);
     }
+}
+
+/// The faults after which a careless client sends again, for every mutation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_mutation_of_any_kind_is_sent_twice() {
+    let faults = [
+        ("unknown", json!({ "kind": "dropBefore" })),
+        ("unknown", json!({ "kind": "dropAfter" })),
+        ("unknown", json!({ "kind": "page", "page": "unavailable" })),
+        ("unknown", json!({ "kind": "page", "page": "badGateway", "effect": true })),
+        ("unknown", json!({ "kind": "truncatedBody" })),
+        ("unknown", json!({ "kind": "delayAnswer", "seconds": 6 })),
+        ("unknown", json!({ "kind": "error", "code": "REQUEST_TIMED_OUT" })),
+        ("refused", json!({ "kind": "error", "code": "REQUEST_LIMIT_EXCEEDED", "retryAfter": 0 })),
+    ];
+    let rows: Vec<_> = given_mutations()
+        .into_iter()
+        .flat_map(|mutation| faults.iter().map(move |fault| (mutation.clone(), fault.clone())))
+        .collect();
+    // Each call is allowed: it is the fault alone that is in the way.
+    let instances: String = rows
+        .iter()
+        .enumerate()
+        .map(|(n, (mutation, _))| match mutation {
+            Mutation::CancelDowngrade => {
+                format!("  - {{ id: vm-{n}, type: c.4c8g, chargeType: PREPAID, expiresIn: 20d }}\n")
+            }
+            Mutation::Start => format!(
+                "  - {{ id: vm-{n}, type: c.1c2g, chargeType: POSTPAID, state: STOPPED }}\n"
+            ),
+            Mutation::Modify { .. } | Mutation::Stop | Mutation::Reboot => {
+                format!("  - {{ id: vm-{n}, type: c.1c2g, chargeType: POSTPAID }}\n")
+            }
+        })
+        .collect();
+    let sim = Simulator::start(&simulation(&instances), &[]).await;
+    let played = rows.iter().enumerate().map(async |(n, (mutation, (expected, fault)))| {
+        let (instance, row) = (format!("vm-{n}"), format!("{mutation} {fault}"));
+        let client = client_of_today(&sim.endpoint(), limits(fault));
+        if *mutation == Mutation::CancelDowngrade {
+            let scheduled = write(&client, &id(&instance)).await;
+            assert_eq!(verdict_of_write(&scheduled), "accepted", "{row}: {scheduled:?}");
+        }
+        let mut rule = fault.clone();
+        rule["instance"] = json!(instance);
+        sim.fault(rule).await;
+        let answer = mutate(&client, &id(&instance), mutation.clone()).await;
+        assert_eq!(verdict_of_write(&answer), *expected, "{row}: {answer:?}");
+        let calls = eventually(&row, LIMIT, async || {
+            let calls = sim.calls(mutation.action(), &instance).await;
+            if calls.is_empty() { Err("nothing arrived".to_owned()) } else { Ok(calls) }
+        })
+        .await;
+        assert_eq!(calls.len(), 1, "{row}: {calls:?}");
+    });
+    let played = stream::iter(played).buffer_unordered(8).count().await;
+    assert_eq!(played, 40);
 }
 
 /// The kinds of the table are all that the simulator has (and `refuseConnections`, below).

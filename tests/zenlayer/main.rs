@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod actions;
 mod decoding;
 mod endpoint;
 mod errors;

@@ -1,5 +1,4 @@
 //! Reads: idempotent, so a passing failure is tried again, with jitter and within a budget.
-#![allow(clippy::disallowed_methods, reason = "the client owns the clock of its budget")]
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,6 @@ use crate::zenlayer::{
     Credentials, ReadError, Reading,
     decode::{DecodeError, Success},
     error::ErrorClass,
-    pace::LONGEST_PAUSE,
 };
 
 /// Tries of one read, the first included.
@@ -83,9 +81,7 @@ impl Client {
             .when(|failed: &Failed| matches!(failed.retry, Retry::After(_)))
             .adjust(|failed, pause| {
                 let Retry::After(least) = failed.retry else { return None };
-                pause
-                    .map(|pause| pause.max(least))
-                    .filter(|pause| *pause <= LONGEST_PAUSE && *pause < left())
+                pause.map(|pause| pause.max(least)).filter(|pause| *pause < left())
             })
             .notify(|failed, pause| {
                 let (error, pause_ms) = (&failed.error, pause.as_millis());

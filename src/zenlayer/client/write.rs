@@ -1,5 +1,4 @@
 //! The mutating call: at most one POST, whatever happens, and the class of what came back.
-#![allow(clippy::disallowed_methods, reason = "the client owns the clock of its window")]
 
 use std::time::Instant;
 
