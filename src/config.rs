@@ -76,6 +76,9 @@ pub struct TestingArgs {
     /// All pauses between looks.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_poll: Option<Duration>,
+    /// How long after the decision a paid call may still be sent.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_send_window: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
@@ -116,12 +119,14 @@ impl RunArgs {
             testing_signature_life,
             testing_settle_margin,
             testing_poll,
+            testing_send_window,
             testing_grace,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
+            || testing_send_window.is_some()
             || testing_grace.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
@@ -147,6 +152,9 @@ impl RunArgs {
         let life = self.testing.testing_signature_life.unwrap_or(usual.signature_life);
         let margin = self.testing.testing_settle_margin.unwrap_or(self.settle_margin);
         let mut timing = Timing::new(life, margin);
+        if let Some(window) = self.testing.testing_send_window {
+            timing.send_window = window;
+        }
         if let Some(poll) = self.testing.testing_poll {
             timing.poll = (poll, poll);
             timing.drift = poll;
