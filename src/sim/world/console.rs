@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Behaviour, Call, Effect, InstanceSetup, OrderOutcome, State, World, history, site::Site,
+    Behaviour, Call, Effect, InstanceSetup, OrderOutcome, State, World, billing::check_amount,
+    history, site::Site,
 };
 
 /// One thing that a person does.
@@ -178,6 +179,7 @@ impl World {
     }
 
     fn top_up(&mut self, amount: Decimal) -> Result<Value, String> {
+        check_amount(amount)?;
         self.books.balance += amount;
         self.books.topped_up += amount;
         Ok(json!({ "balance": self.books.balance }))

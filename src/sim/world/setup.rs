@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ACTIONS, Behaviour, Catalogue, ChargeType, Details, Instance, MONTH, Model, Plan, Rules, State,
-    Zone, later,
+    Zone, billing::check_amount, later,
 };
 
 /// Where it is wrong, and how.
@@ -186,24 +186,18 @@ impl Setup {
     pub fn check(&self) -> Result<(), SetupError> {
         let catalogue = self.catalogue();
         check_durations(self)?;
+        check_amount(self.balance).map_err(|problem| ("balance".to_owned(), problem))?;
         for (index, model) in self.models.iter().enumerate() {
-            if model.monthly_price.is_sign_negative() || model.hourly_price.is_sign_negative() {
-                return Err((format!("models[{index}]"), "has a negative price".into()));
+            for (name, price) in
+                [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
+            {
+                check_price(price)
+                    .map_err(|problem| (format!("models[{index}].{name}"), problem))?;
             }
         }
         for (index, zone) in self.zones.iter().enumerate() {
-            let field = |name: &str| format!("zones[{index}].{name}");
-            if zone.discount.is_sign_negative() {
-                return Err((
-                    field("discount"),
-                    "must not be negative: write 95 for 5 % off".into(),
-                ));
-            }
-            let offered = zone.offers.iter().map(|offer| ("offers", &offer.type_id));
-            for (name, type_id) in offered.chain(zone.stock.keys().map(|id| ("stock", id))) {
-                known(type_id, catalogue.models.keys())
-                    .map_err(|problem| (field(name), problem))?;
-            }
+            check_zone(zone, &catalogue)
+                .map_err(|(name, problem)| (format!("zones[{index}].{name}"), problem))?;
         }
         let mut seen = std::collections::BTreeSet::new();
         for (index, one) in self.instances.iter().enumerate() {
@@ -216,6 +210,34 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+fn check_price(price: Decimal) -> Result<(), String> {
+    if price < Decimal::ZERO {
+        return Err(format!("must not be negative, and is {price}"));
+    }
+    check_amount(price)
+}
+
+fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
+    let wrong = |field: &str| {
+        let field = field.to_owned();
+        move |problem: String| (field, problem)
+    };
+    if zone.discount < Decimal::ZERO || zone.discount > Decimal::ONE_HUNDRED {
+        let problem = "is a percentage that is paid: write 95 for 5 % off".to_owned();
+        return Err(wrong("discount")(problem));
+    }
+    for offer in &zone.offers {
+        known(&offer.type_id, catalogue.models.keys()).map_err(wrong("offers"))?;
+        for price in [offer.monthly_price, offer.hourly_price].into_iter().flatten() {
+            check_price(price).map_err(wrong("offers"))?;
+        }
+    }
+    for type_id in zone.stock.keys() {
+        known(type_id, catalogue.models.keys()).map_err(wrong("stock"))?;
+    }
+    Ok(())
 }
 
 fn check_durations(setup: &Setup) -> Result<(), SetupError> {
@@ -278,8 +300,8 @@ impl InstanceSetup {
         if let Err(problem) = known(&self.zone, catalogue.zones.keys()) {
             return wrong("zone", problem);
         }
-        if self.period < 1 {
-            return wrong("period", "must be at least 1, a month".into());
+        if !(1..=120).contains(&self.period) {
+            return wrong("period", "must be from 1 to 120, in months".into());
         }
         if self.expires_at.is_some() && self.expires_in.is_some() {
             return wrong("expiresIn", "stands beside expiresAt: keep one".into());

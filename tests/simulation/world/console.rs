@@ -138,6 +138,8 @@ fn what_makes_no_sense_is_refused_with_a_reason_and_changes_nothing() {
             json!({ "add": { "id": "x", "type": "c.3c3g", "chargeType": "PREPAID" } }),
             "type \"c.3c3g\" is none of",
         ),
+        (json!({ "topUp": { "amount": "79228162514264337593543950335" } }), "is beyond"),
+        (json!({ "topUp": { "amount": "0.00001" } }), "more than 4 digits"),
         (json!({ "behaviour": { "readLag": { "DescribeAll": "1s" } } }), "is none of"),
     ];
     let mut cloud = given();

@@ -18,7 +18,7 @@ use super::{
     random::{Does, Step, given_run},
 };
 
-const RUNS: u64 = 100;
+const RUNS: u64 = 115;
 const CALLS: usize = 1000;
 
 /// What is known of a run beside the world itself.
@@ -265,9 +265,10 @@ fn a_hundred_thousand_random_calls_break_no_law() {
         answers.iter().for_each(|(answer, count)| println!("  {count:>6} {answer}"));
     }
     outcomes.iter().for_each(|(what, count)| println!("{count:>8} {what}"));
-    let total: u64 = counts.values().flat_map(BTreeMap::values).sum();
-    println!("{total:>8} steps in all");
-    assert_eq!(total, RUNS * CALLS as u64);
+    let console: u64 = counts["console"].values().sum();
+    let calls: u64 = counts.values().flat_map(BTreeMap::values).sum::<u64>() - console;
+    println!("{calls:>8} calls in all, and {console} changes in the console");
+    assert!(calls >= 100_000, "{calls} calls");
     for action in ACTIONS {
         assert!(counts[*action]["200"] > 300, "{action} was hardly ever accepted");
         assert!(counts[*action].len() > 1, "{action} was hardly ever refused");

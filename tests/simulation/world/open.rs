@@ -236,6 +236,21 @@ fn each_read_lags_as_it_was_set() {
 }
 
 #[test]
+fn a_lag_that_spans_several_changes_shows_each_of_them() {
+    let mut cloud = given_behaviour("readLag: { DescribeInstancesStatus: 25s }");
+    cloud.ok("StopInstances", json!({ "instanceIds": ["post"] }));
+    cloud.step(10);
+    cloud.ok("StartInstances", json!({ "instanceIds": ["post"] }));
+    let shown = [(14, "RUNNING"), (1, "STOPPING"), (9, "STOPPING"), (1, "BOOTING"), (9, "BOOTING")];
+    for (seconds, state) in shown {
+        cloud.step(seconds);
+        assert_eq!(cloud.state("post"), state);
+    }
+    cloud.step(1);
+    assert_eq!(cloud.state("post"), "RUNNING");
+}
+
+#[test]
 fn lagging_reads_show_what_is_gone_and_do_not_show_what_is_new() {
     let mut cloud = given_behaviour("readLag: { DescribeInstances: 20s }");
     cloud.console(json!({ "remove": { "id": "post" } })).unwrap();

@@ -31,7 +31,7 @@ fn what_is_wrong_is_named_by_its_field() {
         (one(", expiresIn: 20d, expiresAt: 2030-01-01T00:00:00Z"), "stands beside expiresAt"),
         (one(", zone: X-1"), "instances[0].zone \"X-1\" is none of FRA-A, HKG-A"),
         (one(", state: RESIZING"), "RESIZING"),
-        (one(", period: 0"), "instances[0].period must be at least 1"),
+        (one(", period: 0"), "instances[0].period must be from 1 to 120"),
         (one(", cores: 4"), "cores"),
         ("instances: [{ id: vm, type: c.3c3g, chargeType: PREPAID }]".into(), "instances[0].type \"c.3c3g\" is none of c.12c24g"),
         ("instances: [{ id: '', type: c.1c2g, chargeType: PREPAID }]".into(), "instances[0].id is empty"),
@@ -44,11 +44,22 @@ fn what_is_wrong_is_named_by_its_field() {
         ("instances: []\nbehaviour: { readLag: { DescribeInstances: -1s } }".into(), "behaviour.readLag.DescribeInstances must not be negative"),
         ("instances: []\nbehaviour: { enableAtEnd: -1s }".into(), "behaviour.enableAtEnd must not be negative"),
         ("instances: []\nbehaviour: { guests: live }".into(), "guests"),
-        ("instances: []\nzones: [{ id: X-1, discount: -5 }]".into(), "zones[0].discount must not be negative"),
+        ("instances: []\nzones: [{ id: X-1, discount: -5 }]".into(), "zones[0].discount is a percentage"),
         ("instances: []\nzones: [{ id: X-1, stock: { c.3c3g: 1 } }]".into(), "zones[0].stock \"c.3c3g\" is none of"),
         ("instances: []\nzones: [{ id: X-1, offers: [{ type: c.3c3g }] }]".into(), "zones[0].offers \"c.3c3g\" is none of"),
-        ("instances: []\nmodels: [{ id: x, series: x, cpuCount: 1, memory: 1, bandwidthLimit: -1, monthlyPrice: -1, hourlyPrice: 1 }]".into(), "models[0] has a negative price"),
+        ("instances: []\nmodels: [{ id: x, series: x, cpuCount: 1, memory: 1, bandwidthLimit: -1, monthlyPrice: -1, hourlyPrice: 1 }]".into(), "models[0].monthlyPrice must not be negative"),
     ];
+    let money = [
+        ("instances: []\nbalance: 1000000000.01", "balance 1000000000.01 is beyond 1000000000"),
+        ("instances: []\nbalance: 0.00001", "balance 0.00001 has more than 4 digits"),
+        ("instances: []\nbalance: -5.25", "fine"),
+        (
+            "instances: []\nzones: [{ id: X-1, offers: [{ type: c.1c2g, hourlyPrice: -1 }] }]",
+            "zones[0].offers must not be negative",
+        ),
+        ("instances: []\nzones: [{ id: X-1, discount: 101 }]", "zones[0].discount is a percentage"),
+    ];
+    let rows = rows.into_iter().chain(money.map(|(yaml, expected)| (yaml.to_owned(), expected)));
     for (yaml, expected) in rows {
         let problem = problem(&yaml);
         assert!(problem.contains(expected), "{yaml}\n{problem}");
