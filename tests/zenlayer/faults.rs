@@ -207,7 +207,7 @@ fn kinds() -> Vec<Row> {
         ),
         row(
             "slowBody",
-            json!({ "kind": "slowBody", "seconds": 20 }),
+            json!({ "kind": "slowBody", "seconds": 15 }),
             ("unknown", 1),
             ("no answer", 3),
         ),
@@ -219,7 +219,7 @@ fn kinds() -> Vec<Row> {
         ),
         row(
             "delayAnswer",
-            json!({ "kind": "delayAnswer", "seconds": 8 }),
+            json!({ "kind": "delayAnswer", "seconds": 15 }),
             ("unknown", 1),
             ("no answer", 3),
         ),
@@ -231,7 +231,7 @@ fn kinds() -> Vec<Row> {
         ),
         row(
             "lateRequest",
-            json!({ "kind": "lateRequest", "seconds": 8 }),
+            json!({ "kind": "lateRequest", "seconds": 15 }),
             ("unknown", 1),
             ("no answer", 3),
         ),
@@ -265,13 +265,13 @@ fn kinds() -> Vec<Row> {
     ]
 }
 
-/// Where the answer is to come too late, early is after two seconds; a busy machine is no fault.
+/// Where the answer is to come too late, the client gives up in time; a busy machine is no fault.
 fn limits(fault: &Value) -> ClientOptions {
     let late = fault["seconds"].as_f64().is_some_and(|seconds| seconds >= 5.0);
     match fault["kind"].as_str() {
         Some("slowBody" | "delayAnswer" | "lateRequest") if late => ClientOptions {
-            try_timeout: Duration::from_millis(800),
-            total_timeout: Duration::from_secs(4),
+            try_timeout: Duration::from_secs(3),
+            total_timeout: Duration::from_secs(10),
             ..given_options()
         },
         _ => given_options(),
@@ -346,7 +346,7 @@ async fn no_mutation_of_any_kind_is_sent_twice() {
         ("unknown", json!({ "kind": "page", "page": "unavailable" })),
         ("unknown", json!({ "kind": "page", "page": "badGateway", "effect": true })),
         ("unknown", json!({ "kind": "truncatedBody" })),
-        ("unknown", json!({ "kind": "delayAnswer", "seconds": 6 })),
+        ("unknown", json!({ "kind": "delayAnswer", "seconds": 15 })),
         ("unknown", json!({ "kind": "error", "code": "REQUEST_TIMED_OUT" })),
         ("refused", json!({ "kind": "error", "code": "REQUEST_LIMIT_EXCEEDED", "retryAfter": 0 })),
     ];
@@ -375,7 +375,8 @@ async fn no_mutation_of_any_kind_is_sent_twice() {
         let (instance, row) = (format!("vm-{n}"), format!("{mutation} {fault}"));
         let client = client_of_today(&sim.endpoint(), limits(fault));
         if *mutation == Mutation::CancelDowngrade {
-            let scheduled = write(&client, &id(&instance)).await;
+            let patient = client_of_today(&sim.endpoint(), given_options());
+            let scheduled = write(&patient, &id(&instance)).await;
             assert_eq!(verdict_of_write(&scheduled), "accepted", "{row}: {scheduled:?}");
         }
         let mut rule = fault.clone();
@@ -455,8 +456,9 @@ async fn a_refused_connection_is_not_sent() {
 async fn a_write_that_is_delivered_after_its_signatures_life_is_refused() {
     let instances = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }\n";
     let sim = Simulator::start(&simulation(instances), &["--signature-life", "5"]).await;
-    sim.fault(json!({ "kind": "lateRequest", "seconds": 8, "action": "ModifyInstanceType" })).await;
-    let options = ClientOptions { total_timeout: Duration::from_secs(2), ..given_options() };
+    sim.fault(json!({ "kind": "lateRequest", "seconds": 15, "action": "ModifyInstanceType" }))
+        .await;
+    let options = ClientOptions { total_timeout: Duration::from_secs(8), ..given_options() };
     let answer = write(&client_of_today(&sim.endpoint(), options), &id("vm-1")).await;
     assert_eq!(verdict_of_write(&answer), "unknown", "{answer:?}");
     let codes = eventually("the late request", LIMIT, async || {

@@ -105,15 +105,15 @@ async fn each_try_is_signed_anew() {
 async fn all_tries_end_within_the_total_limit() {
     let server = RawServer::start(vec![Play::Silence]).await;
     let options = ClientOptions {
-        try_timeout: Duration::from_millis(900),
-        total_timeout: Duration::from_millis(1000),
+        try_timeout: Duration::from_secs(4),
+        total_timeout: Duration::from_secs(5),
         ..given_options()
     };
     let started = Instant::now();
     let read = ask(&given_client_with(&server.endpoint(), options)).await;
     assert_eq!(outcome(&read), "no answer");
-    // Three tries of their own length would take 2.7 s.
-    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+    // Three tries of their own length would take 12 s.
+    assert!(started.elapsed() < Duration::from_secs(11), "{:?}", started.elapsed());
     assert!(server.requests().len() <= 2);
 }
 

@@ -117,8 +117,12 @@ async fn play(play: Play, mutation: Mutation) -> (Answer, usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn each_answer_has_its_class_and_nothing_is_sent_twice() {
-    for mutation in given_mutations() {
-        let rows = table().into_iter().map(async |(name, played, expected)| {
+    for (turn, mutation) in given_mutations().into_iter().enumerate() {
+        // The paid one meets every row, and the other four share them out once more.
+        let others = given_mutations().len() - 1;
+        let table = table().into_iter().enumerate();
+        let table = table.filter(|(row, _)| turn == 0 || row % others == turn - 1);
+        let rows = table.map(|(_, row)| row).map(async |(name, played, expected)| {
             let (answer, connections, requests) = play(played, mutation.clone()).await;
             let row = format!("{mutation}: {name}: {answer:?}");
             assert_eq!(class(&answer), expected, "{row}");
