@@ -33,7 +33,7 @@ pub(super) fn slot_is_held_elsewhere(facts: &Facts) -> Option<Decision> {
 pub(super) fn read_contradicts_what_was_seen(facts: &Facts) -> Option<Decision> {
     let instance = facts.observed.instance()?;
     let closed = facts.observed.slot()?.record.closed.as_ref()?;
-    if facts.has_passed(closed.until) {
+    if !facts.may_lag(closed.until) {
         return None;
     }
     let plan = facts.observed.type_status().map_or(PlanView::None, PlanView::of);
