@@ -97,7 +97,7 @@ impl Demo {
 
     /// Declares the three types, and shows what happens from then on.
     fn resize(&self) -> Process {
-        step(4, "three machines of other types are declared");
+        step(4, "for three machines, another type is declared; the provider will refuse the third");
         kubectl(&self.plane, &["apply", "-f", "deploy/examples/secret.yaml"]);
         kubectl(&self.plane, &["apply", "-f", "deploy/examples/vminstances.yaml"]);
         println!("$ kubectl get zvm -w");
