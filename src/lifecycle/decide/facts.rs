@@ -1,5 +1,7 @@
 //! One pass's arguments, read together once, and the questions that several rules ask of them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -9,6 +11,10 @@ use crate::{
     },
     zenlayer::{Instance, TypeStatus},
 };
+
+/// How far ahead of our clock a `Date` is believed: far more than any clock that is looked after is
+/// behind, and far less than a wrong `Date` may be ahead.
+const BELIEVED: Duration = Duration::from_secs(3600);
 
 pub(super) struct Facts<'a> {
     pub desired: &'a Desired,
@@ -65,21 +71,20 @@ impl Facts<'_> {
         closed.is_some_and(|closed| closed.change == change.id && self.may_lag(closed.until))
     }
 
-    /// Whether reads may still lag behind an effect that they must agree with until this moment. No
-    /// such moment lies further ahead than a margin of a clock that calls are signed by: one that
-    /// does comes of a wrong `Date`, or of a person, and would make the status tell what was for
-    /// ever.
+    /// Whether reads may still lag behind an effect that they must agree with until this moment. One
+    /// that lies further ahead than a margin of a believed `Date` comes of a wrong one, or of a
+    /// person, and would make the status tell what was for ever.
     pub fn may_lag(&self, until: Timestamp) -> bool {
-        let timing = &self.desired.timing;
-        let furthest = after(self.now, timing.signature_life * 2 + timing.margin);
+        let furthest = after(self.now, BELIEVED + self.desired.timing.margin);
         !self.has_passed(until) && until <= furthest
     }
 
     /// Closes the slot: reads must agree with this change for one margin.
     pub fn close_slot(&self, change: &Change) -> Action {
         let timing = &self.desired.timing;
-        let ours = after(self.now, timing.signature_life);
-        let now = self.observed.provider_now().map_or(ours, |date| date.min(ours));
+        let date = self.observed.provider_now();
+        let believed = date.filter(|date| *date <= after(self.now, BELIEVED));
+        let now = believed.unwrap_or_else(|| after(self.now, timing.signature_life));
         let expectation = Expectation {
             change: change.id.clone(),
             from: change.from.clone(),
