@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     lifecycle::Timing,
     telemetry::LogFormat,
-    zenlayer::{DEFAULT_ENDPOINT, Endpoint, InvalidEndpoint},
+    zenlayer::{DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots},
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -35,6 +35,10 @@ pub struct RunArgs {
     /// replayed by anybody on the way.
     #[arg(long, env = "ALLOW_INSECURE_ENDPOINT")]
     pub allow_insecure_endpoint: bool,
+    /// PEM file of certificate authorities to trust for the endpoint (and for an https proxy)
+    /// besides those of the system. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+    #[arg(long, env = "ENDPOINT_CA", value_name = "FILE")]
+    pub endpoint_ca: Option<PathBuf>,
     /// Namespace of the operator, in which the slots (Leases) are kept.
     #[arg(long, env = "POD_NAMESPACE", default_value = "zenlayer-vm-operator")]
     pub operator_namespace: String,
@@ -82,6 +86,10 @@ pub struct TestingArgs {
 pub enum ConfigError {
     #[error("--endpoint is not valid")]
     Endpoint(#[source] InvalidEndpoint),
+    #[error("--endpoint-ca {file}: cannot read the file", file = .file.display())]
+    EndpointCaFile { file: PathBuf, source: std::io::Error },
+    #[error("--endpoint-ca {file}", file = .file.display())]
+    EndpointCa { file: PathBuf, source: InvalidRoots },
     #[error("--settle-margin is {}s: it must be at least 60s", .0.as_secs())]
     Margin(Duration),
     #[error(
@@ -115,6 +123,15 @@ impl RunArgs {
             return Err(ConfigError::Testing(endpoint));
         }
         Ok(endpoint)
+    }
+
+    /// The authorities of `--endpoint-ca`; without it, none.
+    pub fn extra_roots(&self) -> Result<ExtraRoots, ConfigError> {
+        let Some(file) = &self.endpoint_ca else { return Ok(ExtraRoots::default()) };
+        let pem = std::fs::read(file)
+            .map_err(|source| ConfigError::EndpointCaFile { file: file.clone(), source })?;
+        ExtraRoots::from_pem(&pem)
+            .map_err(|source| ConfigError::EndpointCa { file: file.clone(), source })
     }
 
     pub fn timing(&self) -> Result<Timing, ConfigError> {

@@ -61,6 +61,8 @@ fn start(args: &RunArgs) -> Result<(), AnyError> {
 async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
     let timing = args.timing()?;
+    let client_options =
+        ClientOptions { extra_roots: args.extra_roots()?, ..ClientOptions::default() };
     let listener = telemetry::bind(args.http_listen).await?;
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));
@@ -84,7 +86,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
     let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now))?);
+        Arc::new(Client::new(endpoint, client_options, Arc::new(Timestamp::now))?);
     if let Some(folder) = &args.testing.testing_gates {
         cloud = Arc::new(GatedCloud::new(cloud, folder.clone()));
     }

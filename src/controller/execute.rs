@@ -11,7 +11,7 @@ use crate::{
         Action, Change, ChangeId, Decision, Desired, Holding, HoldingState, Outcome, Slot,
         SlotRecord, intent,
     },
-    zenlayer::{Answer, Credentials, ModifyInstanceType},
+    zenlayer::{Answer, Call, Credentials, Mutation},
 };
 
 /// The moment of a decision, by both clocks.
@@ -153,13 +153,13 @@ async fn call(
     if send_within.is_zero() {
         return Answer::NotSent { cause: "the window in which it may be sent has passed".into() };
     }
-    let call = ModifyInstanceType {
+    let call = Call {
+        mutation: Mutation::Modify { to: change.to.clone() },
         instance_id: desired.instance_id.clone(),
-        instance_type_id: change.to.clone(),
         signed_at: change.started_at,
         send_within,
     };
-    ctx.cloud.modify_instance_type(credentials, &call).await
+    ctx.cloud.mutate(credentials, &call).await
 }
 
 /// The slot learns the answer before the status does, so that a crash in between loses nothing.

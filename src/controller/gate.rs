@@ -1,5 +1,5 @@
-//! For tests of real processes: a cloud that stops right before or right after the paid call until
-//! the test lets it go on. Reached through a hidden flag that is refused for an endpoint that is
+//! For tests of real processes: a cloud that stops right before or right after a mutating call
+//! until the test lets it go on. Reached through a hidden flag that is refused for an endpoint that is
 //! not loopback.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -7,12 +7,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use crate::zenlayer::{
-    Answer, Cloud, Credentials, Instance, InstanceId, ModifyInstanceType, ReadError, Reading,
-    TypeStatus,
+    Answer, Batch, Call, CatalogueQuery, Cloud, Credentials, Instance, InstanceId, InstanceIds,
+    InstanceState, Offer, Price, PriceInquiry, ReadError, Reading, TypeStatus, Zone,
 };
 
 /// Passes calls on to `inner`. Where the folder holds a file `before-call` or `after-call`, the
-/// paid call stops there: a file `…-reached` appears, and it goes on once the first one is gone.
+/// mutating call stops there: a file `…-reached` appears, and it goes on once the first one is gone.
 pub struct GatedCloud {
     inner: Arc<dyn Cloud>,
     folder: PathBuf,
@@ -40,16 +40,20 @@ impl GatedCloud {
 
 #[async_trait]
 impl Cloud for GatedCloud {
-    async fn ready(&self, credentials: &Credentials) {
-        self.inner.ready(credentials).await;
-    }
-
-    async fn describe_instance(
+    async fn describe_instances(
         &self,
         credentials: &Credentials,
-        id: &InstanceId,
-    ) -> Result<Reading<Option<Instance>>, ReadError> {
-        self.inner.describe_instance(credentials, id).await
+        ids: &InstanceIds,
+    ) -> Result<Reading<Batch<Instance>>, ReadError> {
+        self.inner.describe_instances(credentials, ids).await
+    }
+
+    async fn describe_states(
+        &self,
+        credentials: &Credentials,
+        ids: &InstanceIds,
+    ) -> Result<Reading<Batch<InstanceState>>, ReadError> {
+        self.inner.describe_states(credentials, ids).await
     }
 
     async fn describe_type_status(
@@ -60,13 +64,36 @@ impl Cloud for GatedCloud {
         self.inner.describe_type_status(credentials, id).await
     }
 
-    async fn modify_instance_type(
+    async fn describe_catalogue(
         &self,
         credentials: &Credentials,
-        call: &ModifyInstanceType,
-    ) -> Answer {
+        query: &CatalogueQuery,
+    ) -> Result<Reading<Vec<Offer>>, ReadError> {
+        self.inner.describe_catalogue(credentials, query).await
+    }
+
+    async fn inquire_price(
+        &self,
+        credentials: &Credentials,
+        inquiry: &PriceInquiry,
+    ) -> Result<Reading<Price>, ReadError> {
+        self.inner.inquire_price(credentials, inquiry).await
+    }
+
+    async fn describe_zones(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Reading<Vec<Zone>>, ReadError> {
+        self.inner.describe_zones(credentials).await
+    }
+
+    async fn ready(&self, credentials: &Credentials) {
+        self.inner.ready(credentials).await;
+    }
+
+    async fn mutate(&self, credentials: &Credentials, call: &Call) -> Answer {
         self.pass("before-call").await;
-        let answer = self.inner.modify_instance_type(credentials, call).await;
+        let answer = self.inner.mutate(credentials, call).await;
         self.pass("after-call").await;
         answer
     }

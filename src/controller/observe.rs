@@ -6,7 +6,7 @@ use super::Context;
 use crate::{
     api::VmInstance,
     lifecycle::{Claim, Desired, Memory, Observed, SecretState, Slot, standing_refusal},
-    zenlayer::Credentials,
+    zenlayer::{Credentials, InstanceIds},
 };
 
 /// What was observed, and the credential that a call would use.
@@ -56,7 +56,8 @@ async fn observe_cloud(
     observed: &mut Observed,
 ) {
     let id = &desired.instance_id;
-    let instance = ctx.cloud.describe_instance(credentials, id).await;
+    let batch = ctx.cloud.describe_instances(credentials, &InstanceIds::one(id.clone())).await;
+    let instance = batch.and_then(|batch| batch.into_one(id));
     let changing = observed.memory.as_ref().is_ok_and(|memory| memory.change.is_some());
     let (exists, differs) = match &instance {
         Ok(reading) => match &reading.value {

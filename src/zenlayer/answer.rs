@@ -1,6 +1,6 @@
 //! What became of a call: the four classes of an answer to a write, and the failures of a read.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{OrderNumber, RequestId, error::ErrorClass};
 
@@ -55,6 +55,14 @@ pub struct Reading<T> {
     pub value: T,
     /// The provider's clock: the `Date` header of this very answer, if it had a valid one.
     pub date: Option<Timestamp>,
+}
+
+impl<T> Reading<T> {
+    /// How far our clock, which said `ours` when the answer came, is ahead of the provider's. The
+    /// header has whole seconds, and the answer took its way: exact to a second or two.
+    pub fn skew(&self, ours: Timestamp) -> Option<SignedDuration> {
+        self.date.map(|date| ours.duration_since(date))
+    }
 }
 
 /// Why a read gave nothing.

@@ -74,6 +74,16 @@ pub const TABLE: &[(&str, ErrorClass)] = &[
     ("UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT", Terminal(ZoneNotSupported)),
     ("UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE", Terminal(InstanceRecycled)),
     ("INVALID_PRODUCT_NOT_FOUND", Terminal(InstanceTypeNotFound)),
+    ("OPERATION_DENIED_DOWNGRADE_NOT_EXIST", Busy(NoPlanToCancel)),
+    ("OPERATION_DENIED_INSTANCE_RECYCLED", Terminal(InstanceRecycled)),
+    ("OPERATION_DENIED_INSTANCE_NOT_STOPPED", Busy(InstanceBusy)),
+    ("OPERATION_DENIED_INSTANCE_NOT_RUNNING", Busy(InstanceBusy)),
+    ("OPERATION_DENIED_INSTANCE_STATUS", Busy(InstanceBusy)),
+    ("INVALID_ZONE_NOT_FOUND", Terminal(ZoneNotSupported)),
+    // Of sibling products (fact sheet section 5): planned for, never seen here.
+    ("STOCK_INSUFFICIENT", Terminal(OutOfStock)),
+    ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", Terminal(OutOfStock)),
+    ("RESOURCES_SOLDOUT_INSTANCE_TYPE", Terminal(OutOfStock)),
     ("REQUEST_LIMIT_EXCEEDED", Throttled),
 ];
 

@@ -50,6 +50,13 @@ macro_rules! identifier {
             }
         }
 
+        /// So that a map by ids can be asked with text of the wire.
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl TryFrom<String> for $name {
             type Error = InvalidId;
             fn try_from(value: String) -> Result<Self, InvalidId> {

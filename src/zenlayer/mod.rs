@@ -2,21 +2,29 @@
 //! Kubernetes.
 
 mod answer;
+mod batch;
 mod client;
 mod cloud;
 mod credentials;
-mod decode;
+pub mod decode;
 mod endpoint;
 pub mod error;
 mod ids;
+mod pace;
+mod request;
 mod signature;
 mod types;
 
 pub use answer::{Answer, ApiError, ReadError, Reading};
-pub use client::{Client, ClientError, ClientOptions, Now};
-pub use cloud::{Cloud, ModifyInstanceType};
+pub use batch::{Batch, Found, InstanceIds, MOST_IDS};
+pub use client::{Client, ClientError, ClientOptions, ExtraRoots, InvalidRoots, Now};
+pub use cloud::{Call, Cloud, Mutation};
 pub use credentials::Credentials;
 pub use endpoint::{DEFAULT_ENDPOINT, Endpoint, InvalidEndpoint};
 pub use ids::{InstanceId, InstanceTypeId, InvalidId, OrderNumber, RequestId};
+pub use pace::Pace;
+pub use request::{CatalogueQuery, PriceInquiry};
 pub use signature::Signed;
-pub use types::{ChargeType, Instance, InstanceState, PlanState, TypeStatus};
+pub use types::{
+    ChargeType, Instance, InstanceState, Offer, PlanState, Price, SystemDisk, TypeStatus, Zone,
+};

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 use super::{InstanceId, InstanceTypeId};
 
@@ -94,6 +95,11 @@ pub struct Instance {
     pub cpu_count: Option<i64>,
     /// GiB.
     pub memory_gib: Option<i64>,
+    /// `internetMaxBandwidthOut` in Mbps; 0 is no cap below that of the type.
+    pub bandwidth_out: Option<i64>,
+    /// `internetChargeType`, verbatim: it is only ever given back in a price inquiry.
+    pub internet_charge_type: Option<String>,
+    pub system_disk: Option<SystemDisk>,
     /// End of the current PREPAID cycle.
     pub expires_at: Option<Timestamp>,
     /// Whether a PREPAID instance renews itself at `expires_at`.
@@ -109,4 +115,51 @@ pub struct TypeStatus {
     pub target: Option<InstanceTypeId>,
     /// `modifiedInstanceTypeStatus`; null, empty and absent all read as `None`.
     pub state: Option<PlanState>,
+}
+
+/// The system disk, as far as a price depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SystemDisk {
+    pub size_gb: i64,
+    pub category: String,
+}
+
+/// A type that a zone offers for a charge type (fact sheet section 7.5). Nothing here says whether
+/// it is in stock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    pub zone_id: String,
+    pub type_id: InstanceTypeId,
+    pub name: Option<String>,
+    /// Cores.
+    pub cpu_count: Option<i64>,
+    /// GiB.
+    pub memory_gib: Option<i64>,
+    /// `internetMaxBandwidthOutLimit` in Mbps; -1 is no limit.
+    pub bandwidth_limit: Option<i64>,
+    /// Empty where the provider does not say.
+    pub internet_charge_types: Vec<String>,
+}
+
+/// What one instance of a type costs, in the account's currency (fact sheet section 7.8). PREPAID
+/// fills the prices of the period, POSTPAID those of the unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Price {
+    /// List price of the whole period.
+    pub original: Option<Decimal>,
+    /// The same after discount.
+    pub discounted: Option<Decimal>,
+    /// List price of one `charge_unit`.
+    pub unit: Option<Decimal>,
+    /// The same after discount.
+    pub discounted_unit: Option<Decimal>,
+    /// `HOUR`, `DAY` or `MONTH`.
+    pub charge_unit: Option<String>,
+}
+
+/// A zone (fact sheet section 7.9). Nothing here says whether it supports a change of type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    pub id: String,
+    pub name: Option<String>,
 }
