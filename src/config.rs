@@ -5,7 +5,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    lifecycle::Timing,
+    api::{PrepaidDowngrade, PrepaidUpgrade},
+    lifecycle::{Defaults, Timing},
     telemetry::LogFormat,
     zenlayer::{DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots},
 };
@@ -49,6 +50,27 @@ pub struct RunArgs {
     /// least 60s. An unknown outcome is settled 300s plus this after the call.
     #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
     pub settle_margin: Duration,
+    /// What to do about a PREPAID change to a higher list price, where the object does not say.
+    #[arg(long, env = "PREPAID_UPGRADE", value_enum, ignore_case = true, default_value = "allow")]
+    pub prepaid_upgrade: PrepaidUpgrade,
+    /// What to do about a PREPAID change to a lower list price, where the object does not say.
+    #[arg(
+        long,
+        env = "PREPAID_DOWNGRADE",
+        value_enum,
+        ignore_case = true,
+        default_value = "schedule"
+    )]
+    pub prepaid_downgrade: PrepaidDowngrade,
+    /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
+    #[arg(long, env = "MAX_ORDERS_PER_HOUR", default_value_t = 100)]
+    pub max_orders_per_hour: u32,
+    /// How long a change may take before it counts as overdue.
+    #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
+    pub change_deadline: Duration,
+    /// How long a graceful stop, or a start, may take.
+    #[arg(long, env = "POWER_DEADLINE", default_value = "5m", value_parser = duration)]
+    pub power_deadline: Duration,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -134,7 +156,16 @@ impl RunArgs {
             .map_err(|source| ConfigError::EndpointCa { file: file.clone(), source })
     }
 
-    pub fn timing(&self) -> Result<Timing, ConfigError> {
+    pub fn defaults(&self) -> Result<Defaults, ConfigError> {
+        Ok(Defaults {
+            timing: self.timing()?,
+            prepaid_upgrade: self.prepaid_upgrade,
+            prepaid_downgrade: self.prepaid_downgrade,
+            max_orders_per_hour: self.max_orders_per_hour,
+        })
+    }
+
+    fn timing(&self) -> Result<Timing, ConfigError> {
         if self.settle_margin < Duration::from_secs(60) {
             return Err(ConfigError::Margin(self.settle_margin));
         }
@@ -142,6 +173,8 @@ impl RunArgs {
         let life = self.testing.testing_signature_life.unwrap_or(usual.signature_life);
         let margin = self.testing.testing_settle_margin.unwrap_or(self.settle_margin);
         let mut timing = Timing::new(life, margin);
+        timing.change_deadline = self.change_deadline;
+        timing.power_deadline = self.power_deadline;
         if let Some(poll) = self.testing.testing_poll {
             timing.poll = (poll, poll);
             timing.drift = poll;

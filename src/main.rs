@@ -12,7 +12,9 @@ use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Context, GatedCloud, KubeStore, Settings, SystemClock, run},
+    controller::{
+        Context, GatedCloud, KubeStore, Lanes, OfferCache, Orders, Settings, SystemClock, run,
+    },
     telemetry::{self, Metrics},
     zenlayer::{Client, ClientOptions, Cloud},
 };
@@ -60,7 +62,7 @@ fn start(args: &RunArgs) -> Result<(), AnyError> {
 
 async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
-    let timing = args.timing()?;
+    let defaults = args.defaults()?;
     let client_options =
         ClientOptions { extra_roots: args.extra_roots()?, ..ClientOptions::default() };
     let listener = telemetry::bind(args.http_listen).await?;
@@ -94,8 +96,11 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         cloud,
         store: Arc::new(store),
         clock: Arc::new(SystemClock::default()),
-        timing,
+        defaults,
         metrics: metrics.clone(),
+        lanes: Lanes::default(),
+        offers: OfferCache::default(),
+        orders: Orders::default(),
     };
     let settings =
         Settings { watch_namespace: args.watch_namespace.clone(), concurrency: args.concurrency };

@@ -42,6 +42,12 @@ reasons! {
     OutcomeUnknown,
     /// The provider accepted the change and carries it out.
     ChangeInProgress,
+    /// A scheduled change is taken back first.
+    CancelInProgress,
+    /// The machine is being stopped for the change.
+    StopInProgress,
+    /// The machine is being started again after the change.
+    StartInProgress,
 
     /// The machine's state allows no change now.
     InstanceBusy,
@@ -51,6 +57,8 @@ reasons! {
     ForeignPlan,
     /// Two reads of the machine contradict each other, or are too old to act on.
     ReadsDisagree,
+    /// As many changes were ordered within an hour as the operator may order.
+    OrderLimitReached,
     /// The provider limits the rate of calls.
     RateLimited,
     /// The provider's API does not answer as documented.
@@ -82,8 +90,18 @@ reasons! {
     InstanceUnusable,
     /// The provider knows no such instance type.
     InstanceTypeNotFound,
+    /// The machine's zone does not offer that instance type for its charge type.
+    InstanceTypeNotOffered,
     /// The machine cannot take that instance type.
     InstanceTypeUnsupported,
+    /// The machine's bandwidth exceeds what that instance type allows.
+    BandwidthExceedsLimit,
+    /// The policy forbids a PREPAID change to a higher list price.
+    UpgradeDenied,
+    /// The policy forbids a PREPAID change to a lower list price.
+    DowngradeDenied,
+    /// It is not known whether the PREPAID change is an upgrade, and the policy forbids one way.
+    DirectionUnknown,
     /// The machine's zone does not offer the change.
     ZoneNotSupported,
     /// The resource group does not exist.
@@ -96,8 +114,10 @@ reasons! {
     RefusedByProvider,
     /// No answer came and nothing shows that the call took effect: a person decides.
     OutcomeUnverified,
-    /// An accepted change has not shown its effect in time.
+    /// An accepted change has not come to its end in time.
     ChangeOverdue,
+    /// The change is accepted and no longer pending, and the machine is not as it was to be.
+    ChangeNotInEffect,
     /// The change was ordered once for this target and the world undid it: a person decides.
     Reverted,
     /// An older VmInstance claims the same machine.

@@ -3,23 +3,31 @@
 //! The traits [`Store`], [`Cloud`](crate::zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
+mod authors;
 mod clock;
 mod execute;
 mod gate;
 mod kube_store;
+mod lanes;
 mod observe;
+mod offers;
+mod orders;
 mod publish;
 mod reconcile;
+mod rotation;
 mod run;
 mod store;
 
 use std::sync::Arc;
 
-use crate::{lifecycle::Timing, telemetry::Metrics, zenlayer::Cloud};
+use crate::{lifecycle::Defaults, telemetry::Metrics, zenlayer::Cloud};
 
 pub use clock::{Clock, SystemClock};
 pub use gate::GatedCloud;
 pub use kube_store::{KubeStore, slot_name};
+pub use lanes::Lanes;
+pub use offers::OfferCache;
+pub use orders::{Counted, OrderLedger, Orders};
 pub use reconcile::reconcile;
 pub use run::{RunError, Settings, run};
 pub use store::{Store, StoreError};
@@ -29,6 +37,9 @@ pub struct Context {
     pub cloud: Arc<dyn Cloud>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
-    pub timing: Timing,
+    pub defaults: Defaults,
     pub metrics: Metrics,
+    pub lanes: Lanes,
+    pub offers: OfferCache,
+    pub orders: Orders,
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Context, store::StoreError};
+use super::{Context, authors, store::StoreError};
 use crate::{
-    api::{ChangeState, VmInstance},
-    lifecycle::{ChangeId, Verdict},
+    api::{
+        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, VmInstance,
+    },
+    lifecycle::{ChangeId, Event, Verdict},
 };
 
 /// How often an answer is written again when somebody else wrote in between.
@@ -26,7 +28,7 @@ pub async fn publish(
         match ctx.store.write_status(&object, &verdict.status).await {
             Ok(written) => {
                 ctx.metrics.status_written();
-                for event in &verdict.events {
+                for event in verdict.events.iter().chain(&annotations_handled(&object, &written)) {
                     ctx.store.publish_event(&written, event).await;
                 }
                 return Ok(());
@@ -47,6 +49,33 @@ pub async fn publish(
         }
     }
     Err(StoreError::Conflict)
+}
+
+/// One event for each one-shot annotation that was acted on, with who set it.
+fn annotations_handled(before: &VmInstance, after: &VmInstance) -> Vec<Event> {
+    let handled = |object: &VmInstance| {
+        object.status.as_ref().map(|status| status.handled.clone()).unwrap_or_default()
+    };
+    let (before, now) = (handled(before), handled(after));
+    let told = [
+        (RETRY_AT_ANNOTATION, before.retry_at, now.retry_at),
+        (RELEASE_ANNOTATION, before.release, now.release),
+        (CANCEL_PLAN_ANNOTATION, before.cancel_plan, now.cancel_plan),
+    ];
+    let event = |(annotation, value): (&str, String)| {
+        let manager = authors::of(after, &["metadata", "annotations", annotation]);
+        let manager = manager.as_deref().unwrap_or("an unknown manager");
+        Event {
+            warning: false,
+            reason: "AnnotationHandled",
+            note: format!("{annotation}={value}, set by {manager}, was acted on"),
+        }
+    };
+    told.into_iter()
+        .filter(|(_, before, now)| before != now)
+        .filter_map(|(annotation, _, now)| now.map(|value| (annotation, value)))
+        .map(event)
+        .collect()
 }
 
 /// The object as it stands now, if its status still holds the intent of this change.

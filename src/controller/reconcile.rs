@@ -17,7 +17,7 @@ use crate::{
 /// One pass over one object.
 pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
     let before = object.status.clone().unwrap_or_default();
-    let desired = match Desired::from_object(&object, &ctx.timing) {
+    let desired = match Desired::from_object(&object, &ctx.defaults) {
         Ok(desired) => desired,
         Err(error) => {
             let generation = object.metadata.generation.unwrap_or(0);

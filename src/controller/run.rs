@@ -21,10 +21,10 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, StoreError, reconcile};
+use super::{Context, Store, StoreError, reconcile, rotation};
 use crate::{
     api::VmInstance,
-    lifecycle::{NextLook, backoff},
+    lifecycle::{self, NextLook, backoff},
 };
 
 /// A pass that takes longer than this is given up. Longer than all time limits of its calls.
@@ -90,6 +90,9 @@ pub async fn run(
     check(&api).await?;
     let reader = writer.as_reader();
     let metrics = ctx.metrics.clone();
+    let farewell = ctx.store.clone();
+    let pause = ctx.defaults.timing.secret / 2;
+    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), pause);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| object.metadata.managed_fields = None)
@@ -97,6 +100,7 @@ pub async fn run(
             Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
                 tracing::info!("watching");
             }
+            Ok(watcher::Event::Delete(object)) => say_farewell(&farewell, object),
             Ok(_) => {}
             Err(error) => {
                 metrics.watch_failed();
@@ -119,6 +123,7 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(settings.concurrency))
+        .reconcile_on(rotated)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
         })
@@ -131,6 +136,13 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// Says that the change of a deleted object goes on: neither the machine nor the order is touched.
+fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
+    let Some(event) = lifecycle::farewell(object) else { return };
+    let (store, object) = (store.clone(), object.clone());
+    tokio::spawn(async move { store.publish_event(&object, &event).await });
 }
 
 /// Why a pass ended without a verdict.

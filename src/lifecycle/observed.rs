@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{Change, Memory, ObjectKey, Slot, memory::InvalidStatus};
+use super::{
+    Change, Memory, ObjectKey, Restore, Slot, Timing, memory::InvalidStatus, prices::Prices,
+};
 use crate::{
     api::{ChangeState, Reason},
-    zenlayer::{Instance, ReadError, Reading, TypeStatus},
+    zenlayer::{Instance, Offer, ReadError, Reading, TypeStatus},
 };
 
 /// Everything that a decision rests on.
@@ -24,6 +26,23 @@ pub struct Observed {
     /// Whether the object that holds the slot, if it is another one, still exists.
     pub holder_exists: bool,
     pub claim: Claim,
+    /// The types on offer in the instance's zone for its charge type. Read only when a change might
+    /// be ordered; where it cannot be read, the provider decides.
+    pub catalogue: Option<Vec<Offer>>,
+    /// List prices of the type in effect and of the declared one, for a PREPAID instance. Read
+    /// under the same condition.
+    pub prices: Prices,
+    /// Paid calls of all objects within the last hour. Read under the same condition.
+    pub orders: Option<Result<OrderCount, String>>,
+}
+
+/// How much of the hour's limit is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderCount {
+    /// Calls that were accepted, or may yet be, within the last hour.
+    pub within_the_hour: u32,
+    /// When the oldest of them is an hour old.
+    pub oldest_ends: Option<Timestamp>,
 }
 
 /// What is known of the credential.
@@ -80,7 +99,7 @@ pub enum Standing {
 
 impl Observed {
     /// Reads status and slot together. The slot wins: it is written first and outlives the object.
-    pub fn standing(&self, me: &ObjectKey) -> Standing {
+    pub fn standing(&self, me: &ObjectKey, timing: &Timing) -> Standing {
         let remembered = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
         let slot = self.slot.as_ref().and_then(|slot| slot.as_ref().ok());
         let Some(record) = slot.map(|slot| &slot.record) else {
@@ -89,18 +108,20 @@ impl Observed {
         if let Some(holding) = &record.holding {
             return match remembered {
                 Some(change) if change.id == holding.change => {
-                    Standing::InFlight(merged(change, &Change::from_slot(holding)))
+                    Standing::InFlight(merged(change, &Change::from_slot(holding, timing)))
                 }
                 // An observed change has closed its slot; another object may hold it by now.
                 Some(change) if change.state == ChangeState::Observed => {
                     Standing::InFlight(change.clone())
                 }
-                _ if holding.object.uid == me.uid => Standing::InFlight(Change::from_slot(holding)),
+                _ if holding.object.uid == me.uid => {
+                    Standing::InFlight(Change::from_slot(holding, timing))
+                }
                 // The object that ordered it is gone: whoever owns the instance now follows the
                 // change to its end. It was not ordered for a target of this object.
                 _ if !self.holder_exists => Standing::InFlight(Change {
                     target_generation: 0,
-                    ..Change::from_slot(holding)
+                    ..Change::from_slot(holding, timing)
                 }),
                 _ => Standing::HeldElsewhere(holding.object.clone()),
             };
@@ -109,7 +130,7 @@ impl Observed {
         if record.returned.as_ref() == Some(&change.id) {
             return Standing::GivenBack(change.clone());
         }
-        let closed = record.closed.as_ref().is_some_and(|closed| closed.change == change.id);
+        let closed = record.closed.iter().any(|closed| closed.change == change.id);
         if closed && change.state != ChangeState::Observed {
             return Standing::InFlight(Change { state: ChangeState::Observed, ..change.clone() });
         }
@@ -134,6 +155,19 @@ impl Observed {
     /// The plan that the provider shows, where it was read.
     pub fn type_status(&self) -> Option<&TypeStatus> {
         self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
+    }
+
+    /// What the machine is brought back to: by the status, or by a slot that outlived an object.
+    pub fn restore(&self) -> Option<Restore> {
+        let remembered = self.memory.as_ref().ok().and_then(|memory| memory.restore.clone());
+        remembered.or_else(|| {
+            let kept = self.slot()?.record.restore.as_ref()?;
+            Some(Restore {
+                power_state: kept.power_state.clone(),
+                stopped_by: kept.stopped_by.clone(),
+                since: kept.since,
+            })
+        })
     }
 
     /// The slot, where it was read.

@@ -3,12 +3,15 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Desired, Refusal, SecretState, Severity, Situation, decide::after, memory::Memory,
+    Change, Decision, Desired, Refusal, RefusedCall, SecretState, Severity, Situation,
+    decide::{Facts, report},
+    memory::Memory,
+    time::{after, whole_seconds},
 };
 use crate::{
-    api::Reason,
+    api::{ChangeKind, Reason},
     zenlayer::{
-        ApiError, ReadError,
+        ApiError, InstanceTypeId, ReadError,
         error::{ErrorClass, Problem},
     },
 };
@@ -106,7 +109,11 @@ pub fn reaction(
         code: error.code.clone(),
         reason,
         message: format!("{error}; {}", remedy(reason)),
-        call: change.map(|change| (change.from.clone(), change.to.clone())),
+        call: change.map(|change| RefusedCall {
+            kind: change.kind,
+            from: change.from.clone(),
+            to: change.to.clone(),
+        }),
         generation: desired.generation,
         secret_version: secret_version.to_owned(),
         request_id: error.request_id.clone(),
@@ -147,7 +154,37 @@ pub fn secret_problem(secret: &SecretState, name: &str) -> String {
     }
 }
 
-/// A status holds whole seconds; comparing with what it gives back needs the same here.
-pub fn whole_seconds(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
+/// A refusal by this operator, before anything was sent. It stands for a while only: what it rests
+/// on can change without a trace in the object.
+pub fn made_here(
+    desired: &Desired,
+    reason: Reason,
+    message: String,
+    call: Option<RefusedCall>,
+    secret_version: &str,
+    now: Timestamp,
+) -> Refusal {
+    Refusal {
+        code: None,
+        reason,
+        message,
+        call,
+        generation: desired.generation,
+        secret_version: secret_version.to_owned(),
+        request_id: None,
+        retry_after: Some(whole_seconds(after(now, desired.timing.slow_retry))),
+    }
+}
+
+/// The refusal of this very call, if it stands.
+pub fn of_call_stands(
+    facts: &Facts,
+    kind: ChangeKind,
+    from: &InstanceTypeId,
+    to: &InstanceTypeId,
+) -> Option<Decision> {
+    let refusal = standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
+    let call = refusal.call.as_ref()?;
+    let same = call.kind == kind && call.from == *from && call.to == *to;
+    same.then(|| report(Situation::Refused { refusal: refusal.clone() }))
 }

@@ -1,30 +1,26 @@
 //! `settle`: what a pass means for the status, for the people who watch, and for the next look.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    Action, Change, ChangeId, Decision, Desired, Observed, Outcome, PlanStage, Severity, Situation,
+    Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Restore, Severity, Situation,
     Standing, Verdict, announce,
-    backoff::spread_over,
     decision::{NextLook, Report},
     desired::InvalidSpec,
     memory::Memory,
+    next_look::{AT_ONCE, next_look},
     refusal::{self, Reaction},
     report,
+    time::{after, whole_seconds},
 };
 use crate::{
     api::{
-        ChangeState, ConditionType, HistoryOutcome, ObservedInstance, Phase, Reason,
+        ChangeKind, ChangeState, ConditionType, HistoryOutcome, ObservedInstance, Phase, Reason,
         VmInstanceStatus, condition,
     },
     zenlayer::{Answer, Instance},
 };
-
-/// Pause before a pass that only goes on where this one ended.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Status, events and next look after a pass. `before` is the status that was decided from.
 pub fn settle(
@@ -47,14 +43,18 @@ pub fn settle(
     {
         report.message.clone_from(&refusal.message);
     }
+    let restoring = memory.restore.is_some();
+    if restoring {
+        report = report::of_a_stopped_machine(desired, observed.instance(), report);
+    }
     let status = write(desired, before, observed.instance(), memory, &report, now);
     let answers = match (&decision.action, outcome) {
-        (Action::Submit { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
+        (Action::Call { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
         _ => None,
     };
     Verdict {
         events: announce::events(before, &status, &situation),
-        next_look: next_look(desired, &situation, now),
+        next_look: next_look(desired, &situation, restoring, now),
         status,
         answers,
     }
@@ -65,15 +65,40 @@ pub fn intent(
     desired: &Desired,
     before: &VmInstanceStatus,
     observed: &Observed,
-    change: &Change,
+    (change, restore): (&Change, Option<&Restore>),
     now: Timestamp,
 ) -> VmInstanceStatus {
     let mut memory = remembered(desired, observed, now);
-    memory.change = Some(change.clone());
-    memory.order_number = None;
-    memory.request_id = None;
-    let report = report::of(desired, observed.instance(), &Situation::Submitting);
+    begin(&mut memory, desired, change, now);
+    memory.restore = restore.cloned();
+    let situation = Situation::Calling { change: change.clone() };
+    let report = report::of(desired, observed.instance(), &situation);
     write(desired, before, observed.instance(), memory, &report, now)
+}
+
+/// Puts a call into the place of the change in flight. What it displaces is not over: it waits in
+/// the history, or holds the slot once more after this call.
+fn begin(memory: &mut Memory, desired: &Desired, change: &Change, now: Timestamp) {
+    if let Some(displaced) = memory.change.take()
+        && displaced.kind == ChangeKind::Modify
+        && displaced.state == ChangeState::Observed
+    {
+        let outcome = match change.kind {
+            ChangeKind::CancelDowngrade => HistoryOutcome::Scheduled,
+            ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => HistoryOutcome::Overdue,
+        };
+        memory.end(&displaced, outcome, whole_seconds(now));
+    }
+    if change.kind == ChangeKind::Modify {
+        memory.order_number = None;
+        memory.request_id = None;
+    }
+    let cancels_a_foreign_plan = change.kind == ChangeKind::CancelDowngrade
+        && desired.cancel_plan.as_deref() == Some(change.from.as_str());
+    if cancels_a_foreign_plan {
+        memory.handled.cancel_plan.clone_from(&desired.cancel_plan);
+    }
+    memory.change = Some(change.clone());
 }
 
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
@@ -121,13 +146,13 @@ fn nothing_to_say(
 /// target of the declared type, the one-shot annotations, and a refusal only while it stands.
 fn remembered(desired: &Desired, observed: &Observed, now: Timestamp) -> Memory {
     let mut memory = observed.memory.clone().unwrap_or_default();
-    match observed.standing(&desired.object) {
+    memory.restore = observed.restore();
+    match observed.standing(&desired.object, &desired.timing) {
         Standing::InFlight(change) => {
-            if let Some(number) = &change.order_number {
-                memory.order_number = Some(number.clone());
-            }
-            if let Some(id) = &change.request_id {
-                memory.request_id = Some(id.clone());
+            if change.kind == ChangeKind::Modify {
+                let Change { order_number, request_id, .. } = &change;
+                memory.order_number = order_number.clone().or(memory.order_number);
+                memory.request_id = request_id.clone().or(memory.request_id);
             }
             memory.change = Some(change);
         }
@@ -153,13 +178,13 @@ fn after_the_effect(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Situation {
-    let (Action::Submit { change, .. }, Outcome::Answered { answer }) = (&decision.action, outcome)
+    let (Action::Call { change, restore, .. }, Outcome::Answered { answer }) =
+        (&decision.action, outcome)
     else {
         return decision.situation.clone();
     };
-    memory.change = Some(change.clone());
-    memory.order_number = None;
-    memory.request_id = None;
+    begin(memory, desired, change, now);
+    memory.restore.clone_from(restore);
     let failed = |reason, problem, severity, refusal| Situation::ReadFailed {
         reason,
         problem,
@@ -170,13 +195,15 @@ fn after_the_effect(
         Answer::Accepted { order_number, request_id } => {
             let change = Change {
                 state: ChangeState::Accepted,
-                submitted_at: Some(refusal::whole_seconds(now)),
+                submitted_at: Some(whole_seconds(now)),
                 order_number: order_number.clone(),
                 request_id: request_id.clone(),
                 ..change.clone()
             };
-            memory.order_number.clone_from(order_number);
-            memory.request_id.clone_from(request_id);
+            if change.kind == ChangeKind::Modify {
+                memory.order_number.clone_from(order_number);
+                memory.request_id.clone_from(request_id);
+            }
             memory.change = Some(change.clone());
             Situation::Accepted { change }
         }
@@ -188,7 +215,9 @@ fn after_the_effect(
         }
         Answer::Refused(error) => {
             memory.change = None;
-            memory.request_id.clone_from(&error.request_id);
+            if change.kind == ChangeKind::Modify {
+                memory.request_id.clone_from(&error.request_id);
+            }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
                 Reaction::Wait(reason) => {
@@ -205,7 +234,7 @@ fn after_the_effect(
 
 /// What the status must remember of the situation.
 fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
-    let now = refusal::whole_seconds(now);
+    let now = whole_seconds(now);
     let release = |memory: &mut Memory, id: &ChangeId| {
         memory.handled.release = Some(id.0.clone());
     };
@@ -213,7 +242,7 @@ fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
         Situation::EffectSeen { change, stage, .. } => {
             memory.change = Some(Change { state: ChangeState::Observed, ..change.clone() });
             if stage.is_none() {
-                memory.end(change, HistoryOutcome::Completed, now);
+                complete(memory, change, now);
             }
         }
         Situation::Unverified { change, asks: true } => {
@@ -222,7 +251,13 @@ fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
         Situation::Unverified { change, asks: false } => {
             memory.end(change, HistoryOutcome::Unverified, now);
         }
-        Situation::Completed { change } => memory.end(change, HistoryOutcome::Completed, now),
+        Situation::Completed { change } => complete(memory, change, now),
+        Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
+        Situation::Resumed { change } => {
+            memory.history.retain(|entry| entry.id != change.id);
+            memory.change = Some(change.clone());
+        }
+        Situation::Restored => memory.restore = None,
         Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
         Situation::InstanceGone { ended: Some(change) } => {
             memory.end(change, HistoryOutcome::InstanceGone, now);
@@ -237,11 +272,26 @@ fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
             }
             release(memory, id);
         }
-        Situation::ReadFailed { refusal: Some(refusal), .. } => {
+        Situation::ReadFailed { refusal: Some(refusal), .. } | Situation::Refused { refusal } => {
             memory.refusal = Some(refusal.clone());
         }
         _ => {}
     }
+}
+
+/// A call has done what it was to do. A cancellation ends the change that it took back, too.
+fn complete(memory: &mut Memory, change: &Change, now: Timestamp) {
+    if change.kind == ChangeKind::CancelDowngrade {
+        let taken_back = memory.history.iter_mut().rev().find(|entry| {
+            entry.kind == ChangeKind::Modify
+                && entry.outcome == HistoryOutcome::Scheduled
+                && entry.to == change.from
+        });
+        if let Some(entry) = taken_back {
+            entry.outcome = HistoryOutcome::Cancelled;
+        }
+    }
+    memory.end(change, HistoryOutcome::Completed, now);
 }
 
 /// All of the status that the operator owns, written on every pass.
@@ -253,10 +303,14 @@ fn write(
     report: &Report,
     now: Timestamp,
 ) -> VmInstanceStatus {
-    let Memory { target, change, refusal, handled, history, order_number, request_id } = memory;
+    let Memory { target, change, restore, refusal, handled, history, order_number, request_id } =
+        memory;
     let mut change = change;
-    if let (Some(change), Phase::Scheduled) = (&mut change, report.phase) {
-        change.effective_at = instance.and_then(|instance| instance.expires_at);
+    if let (Some(change), Phase::Scheduled, Some(expires_at)) =
+        (&mut change, report.phase, instance.and_then(|instance| instance.expires_at))
+    {
+        change.effective_at = Some(expires_at);
+        change.deadline = Some(after(expires_at, desired.timing.change_deadline));
     }
     let mut status = VmInstanceStatus {
         observed_generation: Some(desired.generation),
@@ -271,6 +325,7 @@ fn write(
             since_generation: target.since_generation,
         }),
         change: change.as_ref().map(Change::to_api),
+        restore: restore.as_ref().map(Restore::to_api),
         refusal: refusal.as_ref().map(super::Refusal::to_api),
         handled,
         history: history.iter().map(super::Ended::to_api).collect(),
@@ -296,7 +351,7 @@ fn observed_instance(
         cpu_count: instance.cpu_count,
         memory_gib: instance.memory_gib,
         expires_at: instance.expires_at.map(Time),
-        observed_at: Time(refusal::whole_seconds(now)),
+        observed_at: Time(whole_seconds(now)),
     };
     match before {
         Some(before)
@@ -323,7 +378,7 @@ fn conditions(
     now: Timestamp,
 ) {
     let Report { phase, ready, reason, message } = report;
-    let now = refusal::whole_seconds(now);
+    let now = whole_seconds(now);
     let mut add = |type_, value: &str, reason, message: &str| {
         let made = condition(&before.conditions, type_, value, reason, message, generation, now);
         status.conditions.retain(|old| old.type_ != made.type_);
@@ -348,64 +403,5 @@ fn conditions(
     if let Some(type_) = extra {
         let made = condition(&before.conditions, type_, "True", *reason, message, generation, now);
         status.conditions.push(made);
-    }
-}
-
-/// When to look again, if nothing wakes the object before.
-fn next_look(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
-    let timing = &desired.timing;
-    let at_rest = NextLook::After(spread_over(timing.drift, &desired.object.uid));
-    let growing = |since: Timestamp| {
-        let age = now.duration_since(since).unsigned_abs();
-        NextLook::After((age / 5).clamp(timing.poll.0, timing.poll.1))
-    };
-    match situation {
-        Situation::SecretUnusable { .. } => NextLook::After(timing.secret),
-        Situation::ReadFailed { severity: Severity::Passing, .. } => NextLook::Backoff,
-        Situation::ReadFailed { severity: Severity::Terminal, .. } | Situation::Refused { .. } => {
-            NextLook::After(timing.secret)
-        }
-        Situation::OutcomeUnknown { change }
-        | Situation::Accepted { change }
-        | Situation::EffectSeen {
-            change,
-            stage: Some(PlanStage::Running | PlanStage::Unknown),
-            ..
-        }
-        | Situation::Progressing {
-            change,
-            stage: None | Some(PlanStage::Running | PlanStage::Unknown),
-        } => growing(change.started_at),
-        Situation::EffectSeen { change, stage: None, .. } | Situation::Completed { change }
-            if change.to == desired.type_id =>
-        {
-            at_rest
-        }
-        Situation::GivenBack
-        | Situation::Submitting
-        | Situation::Unverified { asks: false, .. }
-        | Situation::EffectSeen { stage: None, .. }
-        | Situation::Completed { .. }
-        | Situation::Undone { .. }
-        | Situation::Released { .. }
-        | Situation::Rearmed { .. } => NextLook::After(AT_ONCE),
-        Situation::ReadLags | Situation::ReadsStale => NextLook::After(timing.poll.0),
-        Situation::HeldElsewhere { .. }
-        | Situation::ForeignPlan { .. }
-        | Situation::ForeignPlanToTarget { .. }
-        | Situation::InstanceBusy { .. } => NextLook::After(timing.poll.1),
-        Situation::Unusable { .. }
-        | Situation::InstanceGone { .. }
-        | Situation::DuplicateClaim { .. }
-        | Situation::Unverified { asks: true, .. }
-        | Situation::EffectSeen { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::Progressing { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::Overdue { .. }
-        | Situation::InSync
-        | Situation::DriftObserved
-        | Situation::Suspended
-        | Situation::Reverted { .. }
-        | Situation::InstanceUnusable { .. }
-        | Situation::ClockSkewed { .. } => at_rest,
     }
 }

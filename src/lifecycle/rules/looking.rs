@@ -1,0 +1,76 @@
+//! What cannot be looked at.
+
+use crate::{
+    api::{ChangeState, Reason},
+    lifecycle::{
+        Decision, Severity, Situation,
+        decide::{Facts, report},
+        refusal,
+    },
+    zenlayer::ReadError,
+};
+
+pub fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
+    let reason = facts.observed.secret.reason()?;
+    let name = &facts.desired.secret_name;
+    let problem = refusal::secret_problem(&facts.observed.secret, name);
+    Some(report(Situation::SecretUnusable { reason, problem }))
+}
+
+/// The provider refused a read, and nothing has changed since: nothing was read in this pass.
+pub fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
+    let refusal =
+        refusal::standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
+    let of_a_read = refusal.call.is_none() && facts.observed.instance.is_none();
+    of_a_read.then(|| report(Situation::Refused { refusal: refusal.clone() }))
+}
+
+fn read_failed(facts: &Facts, error: &ReadError) -> Decision {
+    let version = facts.observed.secret.version().unwrap_or_default();
+    report(refusal::of_read(facts.desired, error, version, facts.now))
+}
+
+pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
+    match &facts.observed.instance {
+        Some(Ok(_)) => None,
+        Some(Err(error)) => Some(read_failed(facts, error)),
+        None => Some(report(Situation::ReadsStale)),
+    }
+}
+
+pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
+    let gone = matches!(&facts.observed.instance, Some(Ok(reading)) if reading.value.is_none());
+    if !gone {
+        return None;
+    }
+    let Some(change) = facts.change() else {
+        return Some(report(Situation::InstanceGone { ended: None }));
+    };
+    let may_still_land = change.state == ChangeState::Submitting && !facts.is_past_fence(change);
+    if may_still_land {
+        return Some(report(Situation::OutcomeUnknown { change: change.clone() }));
+    }
+    let situation = Situation::InstanceGone { ended: Some(change.clone()) };
+    Some(Decision { action: facts.return_slot(change), situation })
+}
+
+pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
+    match &facts.observed.plan {
+        // Not asked for: no change is in flight, and none may be ordered.
+        None => None,
+        Some(Ok(reading)) if reading.value.is_some() => None,
+        // One read shows the instance, the other one does not: look again.
+        Some(Ok(_)) => Some(report(Situation::ReadsStale)),
+        Some(Err(error)) => Some(read_failed(facts, error)),
+    }
+}
+
+pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
+    let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
+    Some(report(Situation::ReadFailed {
+        reason: Reason::KubernetesUnavailable,
+        problem: format!("cannot read the slot of the instance: {problem}"),
+        severity: Severity::Passing,
+        refusal: None,
+    }))
+}
