@@ -98,6 +98,9 @@ pub struct TestingArgs {
     /// All pauses between looks.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_poll: Option<Duration>,
+    /// How long a graceful end waits for running passes.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_grace: Option<Duration>,
     /// Folder of gates around the paid call.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
@@ -135,11 +138,13 @@ impl RunArgs {
             testing_signature_life,
             testing_settle_margin,
             testing_poll,
+            testing_grace,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
+            || testing_grace.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));

@@ -13,7 +13,8 @@ use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Context, GatedCloud, KubeStore, Lanes, OfferCache, Orders, Settings, SystemClock, run,
+        Context, GRACE, GatedCloud, KubeStore, Lanes, OfferCache, Orders, Settings, SystemClock,
+        run,
     },
     telemetry::{self, Metrics},
     zenlayer::{Client, ClientOptions, Cloud},
@@ -69,7 +70,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));
 
-    let config = kube::Config::infer().await?;
+    let config = kube::Config::infer().await.map_err(|error| no_cluster(&error))?;
     let watch_client = kube::Client::try_from(config.clone())?;
     let mut unary = config;
     unary.read_timeout = Some(UNARY_LIMIT);
@@ -102,14 +103,27 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         offers: OfferCache::default(),
         orders: Orders::default(),
     };
-    let settings =
-        Settings { watch_namespace: args.watch_namespace.clone(), concurrency: args.concurrency };
+    let settings = Settings {
+        watch_namespace: args.watch_namespace.clone(),
+        concurrency: args.concurrency,
+        grace: args.testing.testing_grace.unwrap_or(GRACE),
+    };
     tokio::select! {
         ended = run(watch_client, settings, ctx, writer, ready.clone(), stop_signal()) => ended?,
         served = telemetry::serve(listener, metrics, ready) => served?,
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The first line only: the rest may quote a kubeconfig with its secrets.
+fn no_cluster(error: &kube::config::InferConfigError) -> String {
+    let text = error.to_string();
+    let line = text.lines().next().unwrap_or_default();
+    format!(
+        "find the Kubernetes API: {line}; run in a Pod, or set KUBECONFIG to a kubeconfig that can \
+         be read"
+    )
 }
 
 /// Resolves on SIGTERM or SIGINT.

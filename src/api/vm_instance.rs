@@ -77,15 +77,23 @@ pub const CANCEL_PLAN_ANNOTATION: &str = "vm.zenlayer.com/cancel-plan";
 #[serde(rename_all = "camelCase")]
 pub struct VmInstanceSpec {
     /// Id of the virtual machine, as the provider's DescribeInstances shows it. Immutable.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9_-]+$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message(
-        "instanceId is immutable: delete this VmInstance (the machine is not touched) and create one for the other machine"
-    ))]
+    #[schemars(length(max = 64))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^[A-Za-z0-9_-]+$')").message(
+            "instanceId must be 1 to 64 letters, digits, '-' or '_': copy it from the provider's console or DescribeInstances"
+        ),
+        validation = Rule::new("self == oldSelf").message(
+            "instanceId is immutable: delete this VmInstance (the machine is not touched) and create one for the other machine"
+        )
+    )]
     pub instance_id: String,
 
     /// Instance type that the machine should have, such as c.2c4g: a value of instanceType in the
     /// provider's DescribeZoneInstanceConfigInfos.
-    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')").message(
+        "instanceTypeId must be 1 to 64 letters, digits, '.', '-' or '_' and start with a letter or a digit: name a type of the provider, such as c.2c4g"
+    ))]
     pub instance_type_id: String,
 
     /// Where the credential of the provider is found.
@@ -129,12 +137,15 @@ pub struct CredentialsRef {
 }
 
 /// Name of a Secret in the namespace of the object that refers to it.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret.
     #[serde(default = "default_secret_name")]
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(length(max = 253))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message(
+        "name must be that of a Secret in this namespace: 1 to 253 lower-case letters, digits, '-' or '.', with a letter or a digit at both ends"
+    ))]
     pub name: String,
 }
 

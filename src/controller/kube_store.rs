@@ -4,17 +4,17 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
+use jiff::Timestamp;
 use k8s_openapi::api::{
     coordination::v1::{Lease, LeaseSpec},
     core::v1::Secret,
+    events::v1::Event as KubeEvent,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{
     Api, Client, Resource,
     api::{ObjectMeta, PostParams},
-    runtime::{
-        events::{Event as KubeEvent, EventType, Recorder, Reporter},
-        reflector,
-    },
+    runtime::reflector,
 };
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
@@ -35,6 +35,10 @@ const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";
 const ORDERS_ANNOTATION: &str = "vm.zenlayer.com/orders";
 /// The Lease of that trail.
 const ORDERS_LEASE: &str = "zvm-orders";
+/// Longest note that the API server takes, in bytes.
+const NOTE_LIMIT: usize = 1024;
+/// Who publishes the events.
+const REPORTER: &str = "vm.zenlayer.com/vm-operator";
 /// Says which instance a slot belongs to; its name is a hash.
 const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
 
@@ -42,7 +46,8 @@ pub struct KubeStore {
     client: Client,
     leases: Api<Lease>,
     cache: reflector::Store<VmInstance>,
-    recorder: Recorder,
+    /// Which process publishes the events.
+    identity: String,
 }
 
 impl KubeStore {
@@ -54,12 +59,10 @@ impl KubeStore {
         cache: reflector::Store<VmInstance>,
         identity: String,
     ) -> Self {
-        let reporter =
-            Reporter { controller: "vm.zenlayer.com/vm-operator".into(), instance: Some(identity) };
         Self {
             leases: Api::namespaced(client.clone(), operator_namespace),
-            recorder: Recorder::new(client.clone(), reporter),
             cache,
+            identity,
             client,
         }
     }
@@ -105,7 +108,10 @@ fn record_of<T: DeserializeOwned>(lease: &Lease, annotation: &str) -> Result<T, 
         ))
     })?;
     serde_json::from_str(text).map_err(|error| {
-        StoreError::Failed(format!("annotation {annotation} of Lease {name}: {error}"))
+        StoreError::Failed(format!(
+            "annotation {annotation} of Lease {name}: {error}; if another version wrote it, run \
+             that one; if a person did, and no change is in flight, delete the Lease"
+        ))
     })
 }
 
@@ -140,9 +146,25 @@ fn failure(error: kube::Error) -> StoreError {
             StoreError::Conflict
         }
         kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
-        kube::Error::Api(status) => StoreError::Failed(status.message.clone()),
-        other => StoreError::Failed(other.to_string()),
+        other => StoreError::Failed(problem(&other)),
     }
+}
+
+/// The API server's own words, or the error with its causes.
+pub(super) fn problem(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }
 
 /// The credential in a Secret: an access key, or a bearer token.
@@ -183,16 +205,6 @@ fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
         texts.insert(key.clone(), text.to_owned());
     }
     Ok(texts)
-}
-
-/// The change that an event is about. Events that differ in it are never folded into one series,
-/// which would keep the first one's note: the second order would be told with the first one's
-/// number.
-fn event_scope(object: &VmInstance) -> Option<String> {
-    let status = object.status.as_ref()?;
-    let current = status.change.as_ref().map(|change| &change.id);
-    let id = current.or_else(|| status.history.last().map(|entry| &entry.id))?;
-    Some(format!("status.history{{{id}}}"))
 }
 
 #[async_trait]
@@ -301,24 +313,27 @@ impl Store for KubeStore {
         claims
     }
 
+    /// Each event is an object of its own. A series would keep the first note, and the notes of two
+    /// changes differ by what matters most: the types and the order number.
     async fn publish_event(&self, object: &VmInstance, event: &Event) {
-        let mut regarding = object.object_ref(&());
-        regarding.field_path = event_scope(object);
-        let published = self
-            .recorder
-            .publish(
-                &KubeEvent {
-                    type_: if event.warning { EventType::Warning } else { EventType::Normal },
-                    reason: event.reason.to_owned(),
-                    note: Some(event.note.chars().take(1024).collect()),
-                    action: "Resize".to_owned(),
-                    secondary: None,
-                },
-                &regarding,
-            )
-            .await;
-        if let Err(error) = published {
-            tracing::warn!(%error, reason = event.reason, "cannot publish an event");
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let made = KubeEvent {
+            metadata: ObjectMeta { generate_name: Some(format!("{name}-")), ..Default::default() },
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(event.reason.to_owned()),
+            note: Some(event.note[..event.note.floor_char_boundary(NOTE_LIMIT)].to_owned()),
+            action: Some("Resize".to_owned()),
+            event_time: Some(MicroTime(Timestamp::now())),
+            reporting_controller: Some(REPORTER.to_owned()),
+            reporting_instance: Some(self.identity.clone()),
+            regarding: Some(object.object_ref(&())),
+            ..Default::default()
+        };
+        let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), namespace);
+        if let Err(error) = api.create(&PostParams::default(), &made).await {
+            let problem = problem(&error);
+            tracing::warn!(%problem, reason = event.reason, "cannot publish an event");
         }
     }
 }

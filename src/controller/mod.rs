@@ -7,6 +7,7 @@ mod authors;
 mod clock;
 mod execute;
 mod gate;
+mod guard;
 mod kube_store;
 mod lanes;
 mod observe;
@@ -29,7 +30,7 @@ pub use lanes::Lanes;
 pub use offers::OfferCache;
 pub use orders::{Counted, OrderLedger, Orders};
 pub use reconcile::reconcile;
-pub use run::{RunError, Settings, run};
+pub use run::{GRACE, RunError, Settings, run};
 pub use store::{Store, StoreError};
 
 /// What every pass works with.

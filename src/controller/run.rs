@@ -14,6 +14,7 @@ use futures::{FutureExt, StreamExt};
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
+    core::DeserializeGuard,
     runtime::{
         Controller, Predicate, WatchStreamExt, controller::Action,
         controller::Config as ControllerConfig, predicates, reflector, watcher,
@@ -21,7 +22,7 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, Store, StoreError, reconcile, rotation};
+use super::{Context, Store, StoreError, guard, kube_store::problem, reconcile, rotation};
 use crate::{
     api::VmInstance,
     lifecycle::{self, NextLook, backoff},
@@ -29,8 +30,8 @@ use crate::{
 
 /// A pass that takes longer than this is given up. Longer than all time limits of its calls.
 const PASS_LIMIT: Duration = Duration::from_secs(150);
-/// How long a graceful end waits for running passes.
-const GRACE: Duration = Duration::from_secs(25);
+/// How long a graceful end waits for running passes: less than the 30 s that a Pod is given.
+pub const GRACE: Duration = Duration::from_secs(25);
 
 /// How the loop runs.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Settings {
     pub watch_namespace: Option<String>,
     /// Passes at once.
     pub concurrency: u16,
+    /// How long a graceful end waits for running passes.
+    pub grace: Duration,
 }
 
 /// Why the controller did not start.
@@ -49,8 +52,11 @@ pub enum RunError {
          apply -k deploy/kustomize, or -f crds/)"
     )]
     NoCrd,
-    #[error("list vminstances.vm.zenlayer.com: check the ServiceAccount's RBAC and the API server")]
-    List(#[source] Box<kube::Error>),
+    #[error(
+        "list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
+         ServiceAccount's RBAC"
+    )]
+    List(String),
 }
 
 struct Shell {
@@ -60,7 +66,7 @@ struct Shell {
 }
 
 /// The objects that the settings let the operator see.
-fn objects(client: Client, settings: &Settings) -> Api<VmInstance> {
+fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstance>> {
     match &settings.watch_namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
@@ -68,11 +74,12 @@ fn objects(client: Client, settings: &Settings) -> Api<VmInstance> {
 }
 
 /// Says clearly what is missing, before the watch would only retry.
-async fn check(api: &Api<VmInstance>) -> Result<(), RunError> {
+async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> {
     match api.list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Err(RunError::NoCrd),
-        Err(error) => Err(RunError::List(Box::new(error))),
+        // A group that nobody serves is answered with a plain text, which has no reason.
+        Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd),
+        Err(error) => Err(RunError::List(problem(&error))),
     }
 }
 
@@ -86,15 +93,18 @@ pub async fn run(
     ready: Arc<AtomicBool>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
+    let Settings { grace, concurrency, .. } = settings;
     let api = objects(client, &settings);
     check(&api).await?;
     let reader = writer.as_reader();
     let metrics = ctx.metrics.clone();
+    let store = ctx.store.clone();
     let farewell = ctx.store.clone();
     let pause = ctx.defaults.timing.secret / 2;
     let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), pause);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
+        .filter_map(move |event| std::future::ready(guard::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| match event {
             Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
@@ -122,7 +132,7 @@ pub async fn run(
         stopping.send_replace(true);
     });
     let passes = Controller::for_stream(stream, reader)
-        .with_config(ControllerConfig::default().concurrency(settings.concurrency))
+        .with_config(ControllerConfig::default().concurrency(concurrency))
         .reconcile_on(rotated)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
@@ -131,7 +141,7 @@ pub async fn run(
         .for_each(|_| std::future::ready(()));
     tokio::select! {
         () = passes => {}
-        () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(GRACE).await } => {
+        () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
@@ -219,4 +229,92 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::{
+        api::{CredentialsRef, ManagementPolicy, VmInstanceSpec, VmInstanceStatus},
+        controller::{Store, SystemClock},
+        lifecycle::{Event, SecretState, Slot, SlotRecord, Timing},
+        telemetry::Metrics,
+        zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId},
+    };
+
+    /// Panics at the first question.
+    struct Broken;
+
+    #[async_trait]
+    impl Store for Broken {
+        async fn secret(&self, _: &str, _: &str) -> (SecretState, Option<Credentials>) {
+            panic!("the index is out of bounds")
+        }
+        async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn write_slot(
+            &self,
+            _: &InstanceId,
+            _: &Slot,
+            _: SlotRecord,
+        ) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn write_status(
+            &self,
+            _: &VmInstance,
+            _: &VmInstanceStatus,
+        ) -> Result<Arc<VmInstance>, StoreError> {
+            unreachable!()
+        }
+        async fn object(&self, _: &str, _: &str) -> Result<Option<Arc<VmInstance>>, StoreError> {
+            unreachable!()
+        }
+        fn claims(&self, _: &InstanceId) -> Vec<Arc<VmInstance>> {
+            unreachable!()
+        }
+        async fn publish_event(&self, _: &VmInstance, _: &Event) {
+            unreachable!()
+        }
+    }
+
+    /// Nothing that a user can do causes one, so it is made here.
+    #[tokio::test]
+    async fn a_panic_in_a_pass_is_an_error_of_that_pass_alone() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let endpoint = Endpoint::parse("http://127.0.0.1:9", false).unwrap();
+        let provider = Provider::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now));
+        let metrics = Metrics::default();
+        let ctx = Context {
+            cloud: Arc::new(provider.unwrap()),
+            store: Arc::new(Broken),
+            clock: Arc::new(SystemClock::default()),
+            timing: Timing::default(),
+            metrics: metrics.clone(),
+        };
+        let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+        let spec = VmInstanceSpec {
+            instance_id: "vm-1".to_owned(),
+            instance_type_id: "c.2c4g".to_owned(),
+            credentials: CredentialsRef::default(),
+            management_policy: ManagementPolicy::Enforce,
+            suspend: false,
+        };
+        let mut object = VmInstance::new("vm-1", spec);
+        object.metadata.namespace = Some("default".to_owned());
+        object.metadata.uid = Some("uid".to_owned());
+        let object = Arc::new(object);
+        for failures in 1..=2 {
+            let error = pass(object.clone(), shell.clone()).await.unwrap_err();
+            assert_eq!(error.to_string(), "the pass panicked: the index is out of bounds");
+            let action = on_error(object.clone(), &error, shell.clone());
+            assert_eq!(action, Action::requeue(backoff::pause(failures, "uid")));
+        }
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("zenlayer_vm_reconciles_total{result=\"error\"} 2"), "{text}");
+    }
 }

@@ -53,9 +53,9 @@ pub fn events(
             Some(crate::api::Phase::Scheduled) => event(false, "ChangeScheduled"),
             _ => Vec::new(),
         },
+        Situation::OutcomeUnknown { .. } => event(true, Reason::OutcomeUnknown.as_str()),
         _ => match after.phase {
             Some(crate::api::Phase::Failed) => event(true, failed_reason(after)),
-            Some(crate::api::Phase::Submitting) => event(true, Reason::OutcomeUnknown.as_str()),
             Some(crate::api::Phase::Waiting)
                 if matches!(situation, Situation::OrderLimitReached { .. }) =>
             {

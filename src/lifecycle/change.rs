@@ -98,10 +98,6 @@ impl Change {
         }
     }
 
-    pub fn is_overdue(&self, now: Timestamp) -> bool {
-        self.deadline.is_some_and(|deadline| now > deadline)
-    }
-
     /// The change that holds a slot, as far as the slot knows it.
     pub fn from_slot(holding: &Holding, timing: &Timing) -> Self {
         let (state, submitted_at, order_number, request_id) = match &holding.state {

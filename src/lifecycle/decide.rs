@@ -20,7 +20,12 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
     let memory = match &observed.memory {
         Ok(memory) => memory,
         Err(error) => {
-            let problem = source_chain(error);
+            let problem = format!(
+                "{}; look at the provider's orders, then correct the field with kubectl edit \
+                 vminstance {} --subresource=status",
+                source_chain(error),
+                desired.object.name
+            );
             return report(Situation::Unusable { reason: Reason::InvalidStatus, problem });
         }
     };
@@ -60,15 +65,16 @@ const RULES: &[Rule] = &[
     read_contradicts_what_was_seen,
     restored_power_state_is_forgotten,
     instance_is_in_sync,
+    reads_disagree,
     own_plan_is_resumed,
+    policy_forbids_changes,
     plan_is_to_the_declared_type,
     person_cancels_a_foreign_plan,
     plan_is_foreign,
-    policy_forbids_changes,
     refusal_stands,
     // Before a call.
-    instance_state_forbids_changes,
     change_was_ordered_before,
+    instance_state_forbids_changes,
     type_is_not_offered,
     bandwidth_exceeds_the_limit,
     prepaid_policy_forbids_the_change,
@@ -107,22 +113,35 @@ impl Facts<'_> {
         self.observed.type_status().map_or(PlanView::None, PlanView::of)
     }
 
-    pub fn provider_now(&self) -> Timestamp {
-        self.observed.provider_now().unwrap_or(self.now)
+    /// Whether the reads were made after this moment of the provider's time: by the `Date` that
+    /// they carried. Without one, by our clock at their beginning, one signature's life later:
+    /// ours and the one that the moment was reckoned by may each be off by the skew limit.
+    pub fn has_passed(&self, moment: Timestamp) -> bool {
+        match self.observed.provider_now() {
+            Some(date) => date > moment,
+            None => self.observed.began_at > after(moment, self.desired.timing.signature_life),
+        }
     }
 
-    /// Whether a request with this fence can no longer land. By the provider's clock as the reads
-    /// carried it; without one, by ours once even the widest skew cannot matter.
+    /// Whether the request of this change can no longer land, and all reads would show it.
     pub fn is_past_fence(&self, change: &Change) -> bool {
-        let Some(fence) = change.fence else { return false };
-        match self.observed.provider_now() {
-            Some(date) => date > fence,
-            None => {
-                let timing = &self.desired.timing;
-                let wait = timing.signature_life * 2 + timing.margin;
-                self.now > after(change.started_at, wait)
-            }
-        }
+        change.fence.is_some_and(|fence| self.has_passed(fence))
+    }
+
+    /// Whether it should have come to its end by now. A scheduled change has until its cycle has
+    /// begun.
+    pub fn is_overdue(&self, change: &Change) -> bool {
+        let limit = self.desired.timing.limit(change.kind);
+        let deadline = change.deadline.unwrap_or_else(|| after(change.started_at, limit));
+        let cycle = change.effective_at.map_or(deadline, |start| after(start, limit));
+        self.now > deadline.max(cycle)
+    }
+
+    /// Whether the slot expects this change's effect, and reads may still lag behind it.
+    pub fn expects(&self, change: &Change) -> bool {
+        let closed = self.observed.slot().map(|slot| slot.record.closed.as_slice());
+        let ours = closed.unwrap_or_default().iter().find(|closed| closed.change == change.id);
+        ours.is_some_and(|closed| !self.has_passed(closed.until))
     }
 
     pub fn slot(&self) -> Slot {
@@ -131,15 +150,19 @@ impl Facts<'_> {
 
     /// Closes the slot of a change whose effect was seen: reads must agree with it for one margin.
     pub fn close_slot(&self, change: &Change) -> Action {
+        let timing = &self.desired.timing;
+        let now =
+            self.observed.provider_now().unwrap_or_else(|| after(self.now, timing.signature_life));
         let expectation = Expectation {
             change: change.id.clone(),
             kind: change.kind,
             from: change.from.clone(),
             to: change.to.clone(),
-            until: after(self.provider_now(), self.desired.timing.margin),
+            until: after(now, timing.margin),
         };
-        let holds = self.holds_slot(change);
-        self.write_slot(holds, |record| record.closed(expectation))
+        let held = self.observed.slot().and_then(|slot| slot.record.holding.as_ref());
+        let ours = held.is_none_or(|held| held.change == change.id);
+        self.write_slot(ours, |record| record.closed(expectation))
     }
 
     /// Frees the slot; no effect is to be expected.
@@ -173,7 +196,7 @@ impl Facts<'_> {
             && self.memory.handled.release.as_ref() != Some(&id.0)
     }
 
-    /// What a change of the declared type goes from.
+    /// Whether the machine is off.
     pub fn is_stopped(&self) -> bool {
         self.observed.instance().is_some_and(|one| one.state == InstanceState::Stopped)
     }

@@ -156,6 +156,11 @@ pub enum Situation {
     ClockSkewed {
         seconds: i64,
     },
+    /// A scheduled change of this object that its spec does not want any more, and that may not be
+    /// taken back.
+    UnwantedPlan {
+        change: Change,
+    },
     /// As many changes were ordered within an hour as may be.
     OrderLimitReached {
         limit: u32,

@@ -10,7 +10,7 @@ use crate::{
     zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId},
 };
 
-/// How many ended changes are kept; those of the current target are kept beyond it.
+/// How many ended changes are kept; orders of the current target are kept beyond it.
 pub const HISTORY_LIMIT: usize = 10;
 
 /// The declared type and the generation in which it became that.
@@ -136,8 +136,9 @@ impl Memory {
         })
     }
 
-    /// Puts a change that ended into the history. Entries of the current target stay, because they
-    /// are what keeps a change from being ordered twice.
+    /// Puts a change that ended into the history. Orders of the current target stay, because they
+    /// are what keeps a change from being ordered twice; attempts that ordered nothing go, or they
+    /// would fill the list.
     pub fn end(&mut self, change: &Change, outcome: HistoryOutcome, now: Timestamp) {
         self.change = None;
         self.history.retain(|entry| entry.id != change.id);
@@ -155,8 +156,9 @@ impl Memory {
         });
         let current = self.target.as_ref().map(|target| target.since_generation);
         while self.history.len() > HISTORY_LIMIT {
-            let oldest =
-                self.history.iter().position(|entry| Some(entry.target_generation) != current);
+            let oldest = self.history.iter().position(|entry| {
+                Some(entry.target_generation) != current || !entry.counts_as_ordered()
+            });
             let Some(oldest) = oldest else { break };
             self.history.remove(oldest);
         }
@@ -244,6 +246,20 @@ impl Refusal {
 }
 
 impl Ended {
+    /// Whether it may have been paid for, and so stands in the way of the same change for the same
+    /// target. An instance that was gone and is back may show an older type for a while.
+    pub fn counts_as_ordered(&self) -> bool {
+        match self.outcome {
+            HistoryOutcome::Completed
+            | HistoryOutcome::Scheduled
+            | HistoryOutcome::Cancelled
+            | HistoryOutcome::Overdue
+            | HistoryOutcome::Reverted
+            | HistoryOutcome::InstanceGone => true,
+            HistoryOutcome::Unverified | HistoryOutcome::Released => false,
+        }
+    }
+
     /// The change as it was before it was put into the history.
     pub fn resumed(&self, state: ChangeState, timing: &Timing) -> Change {
         Change {

@@ -8,7 +8,7 @@
 //! | `decide`, `rules` | what may be done now? An ordered list of small rules: the specification |
 //! | `decision` | the nouns in between |
 //! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
-//! | `refusal`, `backoff` | for how long does a refusal stand, and how long is a pause? |
+//! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
 
 mod announce;
 pub mod backoff;
@@ -17,7 +17,6 @@ mod decide;
 mod decision;
 mod desired;
 mod memory;
-mod next_look;
 mod observed;
 mod offers;
 mod plan;

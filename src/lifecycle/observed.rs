@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Memory, ObjectKey, Restore, Slot, Timing, memory::InvalidStatus, prices::Prices,
+    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus, prices::Prices,
 };
 use crate::{
     api::{ChangeState, Reason},
@@ -101,40 +101,26 @@ impl Observed {
     /// Reads status and slot together. The slot wins: it is written first and outlives the object.
     pub fn standing(&self, me: &ObjectKey, timing: &Timing) -> Standing {
         let remembered = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
-        let slot = self.slot.as_ref().and_then(|slot| slot.as_ref().ok());
-        let Some(record) = slot.map(|slot| &slot.record) else {
+        let Some(record) = self.slot().map(|slot| &slot.record) else {
             return remembered.map_or(Standing::Idle, |change| Standing::InFlight(change.clone()));
         };
-        if let Some(holding) = &record.holding {
-            return match remembered {
-                Some(change) if change.id == holding.change => {
-                    Standing::InFlight(merged(change, &Change::from_slot(holding, timing)))
-                }
-                // An observed change has closed its slot; another object may hold it by now.
-                Some(change) if change.state == ChangeState::Observed => {
-                    Standing::InFlight(change.clone())
-                }
-                _ if holding.object.uid == me.uid => {
-                    Standing::InFlight(Change::from_slot(holding, timing))
-                }
-                // The object that ordered it is gone: whoever owns the instance now follows the
-                // change to its end. It was not ordered for a target of this object.
-                _ if !self.holder_exists => Standing::InFlight(Change {
-                    target_generation: 0,
-                    ..Change::from_slot(holding, timing)
-                }),
-                _ => Standing::HeldElsewhere(holding.object.clone()),
-            };
+        let of_status = remembered.and_then(|change| standing_in_slot(change, record, timing));
+        if let Some(standing) = of_status {
+            return standing;
         }
-        let Some(change) = remembered else { return Standing::Idle };
-        if record.returned.as_ref() == Some(&change.id) {
-            return Standing::GivenBack(change.clone());
+        match &record.holding {
+            None => Standing::Idle,
+            Some(held) if held.object.uid == me.uid => {
+                Standing::InFlight(Change::from_slot(held, timing))
+            }
+            // The object that ordered it is gone: whoever owns the instance now follows the change
+            // to its end. It was not ordered for a target of this object.
+            Some(held) if !self.holder_exists && self.claim == Claim::Owner => {
+                let change = Change::from_slot(held, timing);
+                Standing::InFlight(Change { target_generation: 0, ..change })
+            }
+            Some(held) => Standing::HeldElsewhere(held.object.clone()),
         }
-        let closed = record.closed.iter().any(|closed| closed.change == change.id);
-        if closed && change.state != ChangeState::Observed {
-            return Standing::InFlight(Change { state: ChangeState::Observed, ..change.clone() });
-        }
-        Standing::InFlight(change.clone())
     }
 
     /// The provider's clock: the earliest `Date` of the reads, so that a fence passed by it was
@@ -145,6 +131,18 @@ impl Observed {
             None => Some(instance),
             Some(plan) => Some(instance.min(plan.as_ref().ok()?.date?)),
         }
+    }
+
+    /// Every `Date` that the reads carried.
+    pub fn dates(&self) -> impl Iterator<Item = Timestamp> {
+        let instance = self.instance.as_ref().and_then(|read| read.as_ref().ok()?.date);
+        let plan = self.plan.as_ref().and_then(|read| read.as_ref().ok()?.date);
+        instance.into_iter().chain(plan)
+    }
+
+    /// Whether the provider answered that there is no such instance.
+    pub fn is_gone(&self) -> bool {
+        matches!(&self.instance, Some(Ok(reading)) if reading.value.is_none())
     }
 
     /// The instance, where it was read and exists.
@@ -174,6 +172,24 @@ impl Observed {
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_ref()?.as_ref().ok()
     }
+}
+
+/// What the slot says of the change that the status holds; nothing, where another change holds it
+/// and no word of this one is left.
+fn standing_in_slot(change: &Change, record: &SlotRecord, timing: &Timing) -> Option<Standing> {
+    let held = record.holding.as_ref().filter(|held| held.change == change.id);
+    let closed = record.closed.iter().any(|closed| closed.change == change.id);
+    if let Some(held) = held {
+        return Some(Standing::InFlight(merged(change, &Change::from_slot(held, timing))));
+    }
+    if record.returned.as_ref() == Some(&change.id) {
+        return Some(Standing::GivenBack(change.clone()));
+    }
+    // An observed change has closed its slot; another one may hold it by now.
+    if closed || change.state == ChangeState::Observed {
+        return Some(Standing::InFlight(Change { state: ChangeState::Observed, ..change.clone() }));
+    }
+    record.holding.is_none().then(|| Standing::InFlight(change.clone()))
 }
 
 /// The status knows times that the slot does not; the slot knows an answer that the status may

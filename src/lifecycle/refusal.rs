@@ -123,20 +123,27 @@ pub fn reaction(
 
 /// The situation of a read that failed.
 pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timestamp) -> Situation {
-    let failed = |reason, severity, problem: String, refusal| Situation::ReadFailed {
+    let context =
+        |problem: &str| format!("cannot read instance {}: {problem}", desired.instance_id);
+    let passing = |reason, problem: &str| Situation::ReadFailed {
         reason,
-        problem: format!("cannot read instance {}: {problem}", desired.instance_id),
-        severity,
-        refusal,
+        problem: context(problem),
+        severity: Severity::Passing,
+        refusal: None,
     };
     let ReadError::Api { error: api, .. } = error else {
-        return failed(Reason::ApiUnavailable, Severity::Passing, error.to_string(), None);
+        return passing(Reason::ApiUnavailable, &error.to_string());
     };
     match reaction(desired, api, None, version, now) {
-        Reaction::Wait(reason) => failed(reason, Severity::Passing, api.to_string(), None),
+        Reaction::Wait(reason) => passing(reason, &api.to_string()),
         Reaction::Stop(refusal) => {
-            let problem = refusal.message.clone();
-            failed(refusal.reason, Severity::Terminal, problem, Some(refusal))
+            let message = context(&refusal.message);
+            Situation::ReadFailed {
+                reason: refusal.reason,
+                problem: message.clone(),
+                severity: Severity::Terminal,
+                refusal: Some(Refusal { message, ..refusal }),
+            }
         }
     }
 }

@@ -1,26 +1,35 @@
 //! `settle`: what a pass means for the status, for the people who watch, and for the next look.
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+mod next_look;
+mod remember;
+mod write;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use self::{
+    next_look::next_look,
+    remember::{remember, remembered},
+    write::{conditions, in_sync, write},
+};
 use super::{
-    Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Restore, Severity, Situation,
-    Standing, Verdict, announce,
+    Action, Change, Decision, Desired, Observed, Outcome, Restore, Severity, Situation, Verdict,
+    announce,
     decision::{NextLook, Report},
     desired::InvalidSpec,
     memory::Memory,
-    next_look::{AT_ONCE, next_look},
     refusal::{self, Reaction},
     report,
-    time::{after, whole_seconds},
+    time::whole_seconds,
 };
 use crate::{
-    api::{
-        ChangeKind, ChangeState, ConditionType, HistoryOutcome, ObservedInstance, Phase, Reason,
-        VmInstanceStatus, condition,
-    },
-    zenlayer::{Answer, Instance},
+    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
+    zenlayer::Answer,
 };
+
+/// Pause before a pass that only goes on where this one ended.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Status, events and next look after a pass. `before` is the status that was decided from.
 pub fn settle(
@@ -34,20 +43,23 @@ pub fn settle(
     if let Some(verdict) = nothing_to_say(desired, before, decision, outcome) {
         return verdict;
     }
-    let mut memory = remembered(desired, observed, now);
-    let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
-    remember(&mut memory, &situation, now);
-    let mut report = report::of(desired, observed.instance(), &situation);
-    if let Some(refusal) = &memory.refusal
-        && let Situation::ReadFailed { .. } = situation
-    {
-        report.message.clone_from(&refusal.message);
-    }
-    let restoring = memory.restore.is_some();
-    if restoring {
-        report = report::of_a_stopped_machine(desired, observed.instance(), report);
-    }
-    let status = write(desired, before, observed.instance(), memory, &report, now);
+    let mut restoring = false;
+    let (situation, status) = if observed.memory.is_err() {
+        let situation = decision.situation.clone();
+        let status = unreadable(desired, before, observed, &situation, now);
+        (situation, status)
+    } else {
+        let mut memory = remembered(desired, before, observed, now);
+        let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
+        remember(&mut memory, &situation, now);
+        let mut report = report::of(desired, observed.instance(), &situation);
+        restoring = memory.restore.is_some();
+        if restoring {
+            report = report::of_a_stopped_machine(desired, observed.instance(), report);
+        }
+        let status = write(desired, before, observed, memory, &report, now);
+        (situation, status)
+    };
     let answers = match (&decision.action, outcome) {
         (Action::Call { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
         _ => None,
@@ -60,6 +72,22 @@ pub fn settle(
     }
 }
 
+/// A status that cannot be read is kept as it is, but for the conditions: an intent or an order in
+/// it must not be lost.
+fn unreadable(
+    desired: &Desired,
+    before: &VmInstanceStatus,
+    observed: &Observed,
+    situation: &Situation,
+    now: Timestamp,
+) -> VmInstanceStatus {
+    let report = report::of(desired, observed.instance(), situation);
+    let mut status = before.clone();
+    let in_sync = in_sync(before, desired);
+    conditions(&mut status, before, &report, in_sync, desired.generation, now);
+    status
+}
+
 /// The status with the intent of a call that is about to be made.
 pub fn intent(
     desired: &Desired,
@@ -68,12 +96,12 @@ pub fn intent(
     (change, restore): (&Change, Option<&Restore>),
     now: Timestamp,
 ) -> VmInstanceStatus {
-    let mut memory = remembered(desired, observed, now);
+    let mut memory = remembered(desired, before, observed, now);
     begin(&mut memory, desired, change, now);
     memory.restore = restore.cloned();
     let situation = Situation::Calling { change: change.clone() };
     let report = report::of(desired, observed.instance(), &situation);
-    write(desired, before, observed.instance(), memory, &report, now)
+    write(desired, before, observed, memory, &report, now)
 }
 
 /// Puts a call into the place of the change in flight. What it displaces is not over: it waits in
@@ -119,8 +147,8 @@ pub fn invalid(
     Verdict { status, answers: None, events: Vec::new(), next_look: NextLook::OnChange }
 }
 
-/// Passes that leave the status as it is: somebody else wrote first, or a read lags behind a
-/// status that says more than the read.
+/// Passes that leave the status as it is: somebody else wrote first, a read lags behind a status
+/// that says more than the read, or a change in flight could not be looked at for a moment.
 fn nothing_to_say(
     desired: &Desired,
     before: &VmInstanceStatus,
@@ -132,41 +160,15 @@ fn nothing_to_say(
     };
     match (outcome, &decision.situation) {
         (Outcome::LostRace, _) => kept(NextLook::After(AT_ONCE)),
-        (Outcome::StoreFailed { .. }, _) => kept(NextLook::Backoff),
-        (Outcome::Done, Situation::ReadLags | Situation::ReadsStale)
-            if before.observed_generation == Some(desired.generation) =>
+        (Outcome::Done, situation)
+            if before.observed_generation == Some(desired.generation)
+                && (*situation == Situation::ReadLags
+                    || (*situation == Situation::ReadsStale && before.change.is_some())) =>
         {
             kept(NextLook::After(desired.timing.poll.0))
         }
         _ => None,
     }
-}
-
-/// The memory that this pass starts from: the change as status and slot show it together, the
-/// target of the declared type, the one-shot annotations, and a refusal only while it stands.
-fn remembered(desired: &Desired, observed: &Observed, now: Timestamp) -> Memory {
-    let mut memory = observed.memory.clone().unwrap_or_default();
-    memory.restore = observed.restore();
-    match observed.standing(&desired.object, &desired.timing) {
-        Standing::InFlight(change) => {
-            if change.kind == ChangeKind::Modify {
-                let Change { order_number, request_id, .. } = &change;
-                memory.order_number = order_number.clone().or(memory.order_number);
-                memory.request_id = request_id.clone().or(memory.request_id);
-            }
-            memory.change = Some(change);
-        }
-        Standing::GivenBack(_) => memory.change = None,
-        Standing::Idle | Standing::HeldElsewhere(_) => {}
-    }
-    if refusal::standing(desired, &memory, &observed.secret, now).is_none() {
-        memory.refusal = None;
-    }
-    memory.target = Some(memory.target_for(&desired.type_id, desired.generation));
-    if desired.retry_at.is_some() {
-        memory.handled.retry_at.clone_from(&desired.retry_at);
-    }
-    memory
 }
 
 /// The situation once the outcome of the action is known.
@@ -178,19 +180,25 @@ fn after_the_effect(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Situation {
-    let (Action::Call { change, restore, .. }, Outcome::Answered { answer }) =
-        (&decision.action, outcome)
-    else {
-        return decision.situation.clone();
+    let passing = |reason, problem| Situation::ReadFailed {
+        reason,
+        problem,
+        severity: Severity::Passing,
+        refusal: None,
+    };
+    let (change, restore, answer) = match (&decision.action, outcome) {
+        (Action::Call { change, restore, .. }, Outcome::Answered { answer }) => {
+            (change, restore, answer)
+        }
+        (_, Outcome::StoreFailed { problem }) => {
+            let problem = format!("cannot write the slot or the intent: {problem}");
+            return passing(Reason::KubernetesUnavailable, problem);
+        }
+        _ => return decision.situation.clone(),
     };
     begin(memory, desired, change, now);
     memory.restore.clone_from(restore);
-    let failed = |reason, problem, severity, refusal| Situation::ReadFailed {
-        reason,
-        problem,
-        severity,
-        refusal,
-    };
+    let paid = change.kind == ChangeKind::Modify;
     match answer {
         Answer::Accepted { order_number, request_id } => {
             let change = Change {
@@ -200,7 +208,7 @@ fn after_the_effect(
                 request_id: request_id.clone(),
                 ..change.clone()
             };
-            if change.kind == ChangeKind::Modify {
+            if paid {
                 memory.order_number.clone_from(order_number);
                 memory.request_id.clone_from(request_id);
             }
@@ -211,197 +219,21 @@ fn after_the_effect(
         Answer::NotSent { cause } => {
             memory.change = None;
             let problem = format!("the call was not sent: {cause}");
-            failed(Reason::ApiUnavailable, problem, Severity::Passing, None)
+            passing(Reason::ApiUnavailable, problem)
         }
         Answer::Refused(error) => {
             memory.change = None;
-            if change.kind == ChangeKind::Modify {
+            if paid {
                 memory.request_id.clone_from(&error.request_id);
             }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason) => {
-                    failed(reason, error.to_string(), Severity::Passing, None)
-                }
+                Reaction::Wait(reason) => passing(reason, error.to_string()),
                 Reaction::Stop(refusal) => {
                     memory.refusal = Some(refusal.clone());
                     Situation::Refused { refusal }
                 }
             }
         }
-    }
-}
-
-/// What the status must remember of the situation.
-fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
-    let now = whole_seconds(now);
-    let release = |memory: &mut Memory, id: &ChangeId| {
-        memory.handled.release = Some(id.0.clone());
-    };
-    match situation {
-        Situation::EffectSeen { change, stage, .. } => {
-            memory.change = Some(Change { state: ChangeState::Observed, ..change.clone() });
-            if stage.is_none() {
-                complete(memory, change, now);
-            }
-        }
-        Situation::Unverified { change, asks: true } => {
-            memory.change = Some(Change { state: ChangeState::Unverified, ..change.clone() });
-        }
-        Situation::Unverified { change, asks: false } => {
-            memory.end(change, HistoryOutcome::Unverified, now);
-        }
-        Situation::Completed { change } => complete(memory, change, now),
-        Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
-        Situation::Resumed { change } => {
-            memory.history.retain(|entry| entry.id != change.id);
-            memory.change = Some(change.clone());
-        }
-        Situation::Restored => memory.restore = None,
-        Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
-        Situation::InstanceGone { ended: Some(change) } => {
-            memory.end(change, HistoryOutcome::InstanceGone, now);
-        }
-        Situation::Released { change } => {
-            memory.end(change, HistoryOutcome::Released, now);
-            release(memory, &change.id);
-        }
-        Situation::Rearmed { id } => {
-            for entry in memory.history.iter_mut().filter(|entry| entry.id == *id) {
-                entry.outcome = HistoryOutcome::Released;
-            }
-            release(memory, id);
-        }
-        Situation::ReadFailed { refusal: Some(refusal), .. } | Situation::Refused { refusal } => {
-            memory.refusal = Some(refusal.clone());
-        }
-        _ => {}
-    }
-}
-
-/// A call has done what it was to do. A cancellation ends the change that it took back, too.
-fn complete(memory: &mut Memory, change: &Change, now: Timestamp) {
-    if change.kind == ChangeKind::CancelDowngrade {
-        let taken_back = memory.history.iter_mut().rev().find(|entry| {
-            entry.kind == ChangeKind::Modify
-                && entry.outcome == HistoryOutcome::Scheduled
-                && entry.to == change.from
-        });
-        if let Some(entry) = taken_back {
-            entry.outcome = HistoryOutcome::Cancelled;
-        }
-    }
-    memory.end(change, HistoryOutcome::Completed, now);
-}
-
-/// All of the status that the operator owns, written on every pass.
-fn write(
-    desired: &Desired,
-    before: &VmInstanceStatus,
-    instance: Option<&Instance>,
-    memory: Memory,
-    report: &Report,
-    now: Timestamp,
-) -> VmInstanceStatus {
-    let Memory { target, change, restore, refusal, handled, history, order_number, request_id } =
-        memory;
-    let mut change = change;
-    if let (Some(change), Phase::Scheduled, Some(expires_at)) =
-        (&mut change, report.phase, instance.and_then(|instance| instance.expires_at))
-    {
-        change.effective_at = Some(expires_at);
-        change.deadline = Some(after(expires_at, desired.timing.change_deadline));
-    }
-    let mut status = VmInstanceStatus {
-        observed_generation: Some(desired.generation),
-        phase: Some(report.phase),
-        order_number: order_number.map(String::from),
-        request_id: request_id.map(String::from),
-        instance: instance
-            .map(|instance| observed_instance(instance, before.instance.as_ref(), now))
-            .or_else(|| before.instance.clone()),
-        target: target.map(|target| crate::api::Target {
-            type_id: target.type_id.into(),
-            since_generation: target.since_generation,
-        }),
-        change: change.as_ref().map(Change::to_api),
-        restore: restore.as_ref().map(Restore::to_api),
-        refusal: refusal.as_ref().map(super::Refusal::to_api),
-        handled,
-        history: history.iter().map(super::Ended::to_api).collect(),
-        conditions: Vec::new(),
-    };
-    let in_sync =
-        status.instance.as_ref().map(|instance| instance.type_id == desired.type_id.as_str());
-    conditions(&mut status, before, report, in_sync, desired.generation, now);
-    status
-}
-
-fn observed_instance(
-    instance: &Instance,
-    before: Option<&ObservedInstance>,
-    now: Timestamp,
-) -> ObservedInstance {
-    let seen = ObservedInstance {
-        type_id: instance.type_id.to_string(),
-        state: instance.state.to_string(),
-        charge_type: instance.charge_type.to_string(),
-        zone_id: instance.zone_id.clone(),
-        name: instance.name.clone(),
-        cpu_count: instance.cpu_count,
-        memory_gib: instance.memory_gib,
-        expires_at: instance.expires_at.map(Time),
-        observed_at: Time(whole_seconds(now)),
-    };
-    match before {
-        Some(before)
-            if *before
-                == (ObservedInstance {
-                    observed_at: before.observed_at.clone(),
-                    ..seen.clone()
-                }) =>
-        {
-            before.clone()
-        }
-        _ => seen,
-    }
-}
-
-/// Ready, InSync, and whichever of Reconciling and Stalled is true. The only place that derives
-/// them.
-fn conditions(
-    status: &mut VmInstanceStatus,
-    before: &VmInstanceStatus,
-    report: &Report,
-    in_sync: Option<bool>,
-    generation: i64,
-    now: Timestamp,
-) {
-    let Report { phase, ready, reason, message } = report;
-    let now = whole_seconds(now);
-    let mut add = |type_, value: &str, reason, message: &str| {
-        let made = condition(&before.conditions, type_, value, reason, message, generation, now);
-        status.conditions.retain(|old| old.type_ != made.type_);
-        status.conditions.push(made);
-    };
-    add(ConditionType::Ready, if *ready { "True" } else { "False" }, *reason, message);
-    match in_sync {
-        Some(true) => add(ConditionType::InSync, "True", Reason::InSync, message),
-        Some(false) => add(ConditionType::InSync, "False", Reason::TypeDiffers, message),
-        None => add(ConditionType::InSync, "Unknown", Reason::NotObserved, message),
-    }
-    status.observed_generation = Some(generation);
-    status.phase = Some(*phase);
-    status.conditions.retain(|old| old.type_ != "Reconciling" && old.type_ != "Stalled");
-    let extra = match phase {
-        Phase::Failed => Some(ConditionType::Stalled),
-        Phase::Waiting | Phase::Submitting | Phase::Changing | Phase::Pending => {
-            Some(ConditionType::Reconciling)
-        }
-        Phase::InSync | Phase::Drifted | Phase::Scheduled | Phase::Suspended => None,
-    };
-    if let Some(type_) = extra {
-        let made = condition(&before.conditions, type_, "True", *reason, message, generation, now);
-        status.conditions.push(made);
     }
 }

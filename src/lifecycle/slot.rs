@@ -145,12 +145,12 @@ pub fn leads_to(kind: ChangeKind, state: &InstanceState) -> bool {
 }
 
 impl SlotRecord {
-    /// Taken by `holding`; earlier expectations stay, and a change that held it is set aside.
+    /// Taken by `holding`; earlier expectations stay, and so does the word that an earlier change is
+    /// over, until its object has read it. A change that held the slot is set aside.
     pub fn taken(&self, holding: Holding) -> Self {
         Self {
             set_aside: self.holding.clone().or_else(|| self.set_aside.clone()),
             holding: Some(holding),
-            returned: None,
             ..self.clone()
         }
     }

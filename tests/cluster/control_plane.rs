@@ -15,13 +15,16 @@ fn a_failed_start_shows_the_end_of_the_log() {
 
 /// Not a test of its own: the child of the next one. It starts a process and never ends.
 #[test]
-#[ignore = "the child of a_killed_test_leaves_no_process_behind"]
+#[ignore = "the child of a_killed_test_leaves_no_process_and_no_file_behind"]
 fn child_that_waits_to_be_killed() {
     let Ok(file) = std::env::var("HARNESS_CHILD_FILE") else { return };
     let mut sleep = Command::new("sleep");
     sleep.arg("600");
     let log = std::path::Path::new(&file).with_extension("log");
     let process = crate::harness::Process::start("sleep", sleep, &log).expect("it starts");
+    let swept = std::path::Path::new(&file).with_extension("swept");
+    std::fs::create_dir(&swept).expect("it can be made");
+    crate::harness::processes::swept_after_us(&swept).expect("sh is there");
     std::fs::write(&file, process.id().to_string()).expect("it can be written");
     loop {
         std::thread::park();
@@ -29,7 +32,7 @@ fn child_that_waits_to_be_killed() {
 }
 
 #[tokio::test]
-async fn a_killed_test_leaves_no_process_behind() {
+async fn a_killed_test_leaves_no_process_and_no_file_behind() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -45,11 +48,16 @@ async fn a_killed_test_leaves_no_process_behind() {
     })
     .await;
     let alive = || std::path::Path::new(&format!("/proc/{pid}/exe")).exists();
-    assert!(alive());
+    let swept = file.with_extension("swept");
+    assert!(alive() && swept.exists());
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("the grandchild's end", limit, async || {
         if alive() { Err(format!("{pid} lives")) } else { Ok(()) }
+    })
+    .await;
+    eventually("the folder's end", limit, async || {
+        if swept.exists() { Err(format!("{} is left", swept.display())) } else { Ok(()) }
     })
     .await;
 }

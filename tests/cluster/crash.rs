@@ -8,7 +8,7 @@ use zenlayer_vm_operator::api::{ChangeState, HistoryOutcome, Phase};
 
 use crate::{
     harness::eventually,
-    stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, message, shown},
+    stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, message, shown, slow_simulation},
 };
 
 /// The operator's side of short times: a fence of 8 s.
@@ -98,7 +98,8 @@ async fn killed_between_call_and_record_the_order_is_adopted_after_the_fence() {
 
 #[tokio::test]
 async fn killed_while_the_change_runs_the_next_process_follows_it() {
-    let stage = stage(ONE_POSTPAID).await;
+    let world = slow_simulation("5s", ONE_POSTPAID);
+    let stage = Stage::of_world(&world, &Rules::of_deploy(), SIM_SHORT).await;
     let mut first = stage.operator(SHORT);
     first.ready().await;
     stage.declare("c.2c4g").await;
@@ -108,6 +109,8 @@ async fn killed_while_the_change_runs_the_next_process_follows_it() {
         })
         .await;
     first.process.kill();
+    let world = stage.sim.get("instances").await;
+    assert_eq!(world["instances"][0]["type"], "c.1c2g", "the change still runs: {world}");
     let order = changing.status.unwrap().order_number;
 
     let second = stage.operator(SHORT);

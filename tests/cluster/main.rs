@@ -1,9 +1,19 @@
 //! Tests on a real etcd and kube-apiserver, with the operator and the simulator as processes.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod admission;
+mod bad_input;
+mod bad_options;
+mod bad_state;
 mod control_plane;
 mod crash;
+mod kubectl;
+mod pod_security;
+mod probes;
+mod rbac;
 mod resize;
 mod stage;

@@ -3,7 +3,9 @@
 use std::{path::PathBuf, sync::OnceLock, time::Duration};
 
 use k8s_openapi::api::{
+    coordination::v1::Lease,
     core::v1::{Namespace, Secret, ServiceAccount},
+    events::v1::Event,
     rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding},
 };
 use kube::{
@@ -46,6 +48,7 @@ impl Rules {
 }
 
 pub struct Stage {
+    pub plane: &'static ControlPlane,
     pub client: Client,
     /// Where the objects live.
     pub namespace: String,
@@ -57,8 +60,13 @@ pub struct Stage {
 
 /// A simulation with these instances (YAML list items) and short times.
 pub fn simulation(instances: &str) -> String {
+    slow_simulation("1s", instances)
+}
+
+/// The same, where a change takes this long.
+pub fn slow_simulation(processing_time: &str, instances: &str) -> String {
     format!(
-        "processingTime: 1s\ncredentials:\n  - accessKeyId: {KEY_ID}\n    accessKeyPassword: \
+        "processingTime: {processing_time}\ncredentials:\n  - accessKeyId: {KEY_ID}\n    accessKeyPassword: \
          {KEY_PASSWORD}\n  - token: sim-token-0001\ninstances:\n{instances}"
     )
 }
@@ -76,20 +84,34 @@ impl Stage {
 
     /// With these rules instead of the whole RBAC, and these arguments for the simulator.
     pub async fn with(instances: &str, rules: &Rules, sim_arguments: &[&str]) -> Self {
+        Self::of_world(&simulation(instances), rules, sim_arguments).await
+    }
+
+    /// With a whole simulation file.
+    pub async fn of_world(world: &str, rules: &Rules, sim_arguments: &[&str]) -> Self {
         let plane = ControlPlane::shared();
         apply_crd(plane);
+        let namespace = grant_in_new_namespace(plane, rules).await;
+        Self::on(plane, &namespace, world, sim_arguments).await
+    }
+
+    /// On a control plane that serves the CRD, with the ServiceAccount vm-operator of this
+    /// namespace.
+    pub async fn on(
+        plane: &'static ControlPlane,
+        operator_namespace: &str,
+        world: &str,
+        sim_arguments: &[&str],
+    ) -> Self {
         let client = plane.client().await;
         let id = &random_hex()[..8];
-        let (namespace, operator_namespace) = (format!("t-{id}"), format!("op-{id}"));
-        for name in [&namespace, &operator_namespace] {
-            let metadata = ObjectMeta { name: Some(name.clone()), ..Default::default() };
-            create(&Api::all(client.clone()), &Namespace { metadata, ..Default::default() }).await;
-        }
-        grant(&client, &operator_namespace, rules).await;
-        let token = plane.service_account_token(&operator_namespace, "vm-operator").await;
+        let namespace = format!("t-{id}");
+        create_namespace(&client, &namespace).await;
+        let token = plane.service_account_token(operator_namespace, "vm-operator").await;
         let kubeconfig = plane.kubeconfig_for(id, &token);
-        let sim = Simulator::start(&simulation(instances), sim_arguments).await;
-        let stage = Self { client, namespace, operator_namespace, sim, kubeconfig };
+        let sim = Simulator::start(world, sim_arguments).await;
+        let operator_namespace = operator_namespace.to_owned();
+        let stage = Self { plane, client, namespace, operator_namespace, sim, kubeconfig };
         stage.credentials("zenlayer-credentials").await;
         stage
     }
@@ -112,10 +134,12 @@ impl Stage {
         create(&api, &secret).await;
     }
 
-    /// Starts an operator on this stage, with short pauses.
+    /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        let mut all = vec!["--testing-poll".to_owned(), "1s".to_owned()];
-        all.extend(arguments.iter().map(ToString::to_string));
+        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+        if !arguments.contains(&"--testing-poll") {
+            all.extend(["--testing-poll", "1s"].map(str::to_owned));
+        }
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
@@ -124,6 +148,26 @@ impl Stage {
             arguments: all,
             gated: true,
         })
+    }
+
+    /// Runs kubectl as the administrator in the namespace of the objects; it must succeed.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.plane.kubectl_ok(&[&["--namespace", &self.namespace], arguments].concat())
+    }
+
+    /// Reason and note of each event, oldest first.
+    pub async fn events(&self) -> Vec<(String, String)> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&Default::default()).await.unwrap().items;
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let told =
+            |event: Event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+        events.into_iter().map(told).collect()
+    }
+
+    /// The slots of this stage's operators.
+    pub fn slots(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.operator_namespace)
     }
 
     pub fn objects(&self) -> Api<VmInstance> {
@@ -208,11 +252,25 @@ pub fn apply_crd(plane: &ControlPlane) {
     });
 }
 
+async fn create_namespace(client: &Client, name: &str) {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..Default::default() };
+    create(&Api::all(client.clone()), &Namespace { metadata, ..Default::default() }).await;
+}
+
 async fn create<K>(api: &Api<K>, object: &K)
 where
     K: Clone + std::fmt::Debug + Serialize + DeserializeOwned + kube::Resource,
 {
     api.create(&PostParams::default(), object).await.unwrap();
+}
+
+/// A namespace for an operator, with its ServiceAccount and these rules.
+pub async fn grant_in_new_namespace(plane: &ControlPlane, rules: &Rules) -> String {
+    let client = plane.client().await;
+    let namespace = format!("op-{}", &random_hex()[..8]);
+    create_namespace(&client, &namespace).await;
+    grant(&client, &namespace, rules).await;
+    namespace
 }
 
 /// The ServiceAccount of `deploy/` with its bindings, under names of this stage.

@@ -1,7 +1,7 @@
 //! A real etcd and kube-apiserver on free ports, with RBAC, bearer tokens and an audit log.
 
 use std::{
-    io::BufRead,
+    io::{BufRead, Write},
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -23,7 +23,10 @@ use kube::{Api, Client, api::PostParams, config::KubeConfigOptions};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{processes::Process, root};
+use super::{
+    processes::{Process, swept_after_us},
+    root,
+};
 
 /// Where the binaries are.
 #[derive(Debug, Clone)]
@@ -78,6 +81,7 @@ impl ControlPlane {
     pub fn start(extra: &[&str]) -> Result<Self, String> {
         let folder = TempDir::new().map_err(|error| error.to_string())?;
         let dir = folder.path();
+        swept_after_us(dir).map_err(|error| error.to_string())?;
         let [client, peer, port] = free_ports();
         let token = random_hex();
         let write = |name: &str, text: &str| -> Result<PathBuf, String> {
@@ -156,8 +160,24 @@ impl ControlPlane {
 
     pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&binaries().kubectl);
-        command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments);
+        command.arg("--kubeconfig").arg(&self.kubeconfig);
+        // Ports are used again; what was discovered at one must not be.
+        command.arg("--cache-dir").arg(self.folder.path().join("kubectl-cache")).args(arguments);
         command
+    }
+
+    /// Runs kubectl with an input: whether it succeeded, and both outputs as a user reads them.
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> (bool, String) {
+        let mut command = self.kubectl_command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("kubectl can be run");
+        let mut stdin = child.stdin.take().expect("its input is a pipe");
+        // It may end before it reads.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let output = child.wait_with_output().expect("kubectl ends");
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Runs kubectl, which must succeed, and gives its output.

@@ -2,6 +2,7 @@
 //! operator and the simulator as processes, and waits with a deadline.
 
 #![allow(dead_code, reason = "each test binary uses a part of the harness")]
+#![allow(clippy::panic, reason = "a test fails by panicking")]
 
 pub mod control_plane;
 pub mod operator;

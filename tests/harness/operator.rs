@@ -77,6 +77,31 @@ impl Operator {
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
     }
 
+    /// The sum of a metric over its labels; 0 where it does not exist yet.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let Ok((200, text)) = self.get("metrics").await else { return 0.0 };
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if rest.starts_with(['{', ' ']) {
+                rest.rsplit(' ').next()?.parse::<f64>().ok()
+            } else {
+                None
+            }
+        });
+        values.sum()
+    }
+
+    /// Waits until so many further passes have ended.
+    pub async fn further_passes(&self, count: f64) {
+        let passes = "zenlayer_vm_reconciles_total";
+        let wanted = self.metric(passes).await + count;
+        eventually("further passes", Duration::from_secs(30), async || {
+            let now = self.metric(passes).await;
+            if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
+        })
+        .await;
+    }
+
     /// Closes a gate (`before-call`, `after-call`).
     pub fn close_gate(&self, gate: &str) {
         std::fs::write(self.gates.join(gate), "").expect("a temporary folder can be written");

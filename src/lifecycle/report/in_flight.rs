@@ -71,6 +71,15 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
             ),
         ),
         Situation::Completed { change } => completed(want, change),
+        Situation::Undone { change } if change.to != *want => waiting(
+            Reason::ChangeInProgress,
+            format!(
+                "the change of {} to {} ({}) was seen and is gone again; {want} is declared by now",
+                change.from,
+                change.to,
+                order(change)
+            ),
+        ),
         Situation::Undone { change } => failed(
             Reason::Reverted,
             format!(

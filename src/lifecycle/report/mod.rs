@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{Change, Desired, PlanStage, Severity, Situation, decision::Report};
 use crate::{
-    api::{Phase, Reason},
+    api::{ManagementPolicy, Phase, Reason},
     zenlayer::{Instance, InstanceState, InstanceTypeId},
 };
 
@@ -129,6 +129,27 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
                 "instance {id} is {state}: restore it in the provider's console, or delete this object"
             ),
         ),
+        Situation::UnwantedPlan { change } => {
+            let message = format!(
+                "a change to {} ({}) is scheduled, and {want} is declared by now",
+                change.to,
+                order(change)
+            );
+            match desired.policy {
+                ManagementPolicy::Observe => report(
+                    Phase::Drifted,
+                    true,
+                    Reason::DriftObserved,
+                    format!("{message}; managementPolicy is Observe, so it is not cancelled"),
+                ),
+                ManagementPolicy::Enforce => report(
+                    Phase::Suspended,
+                    true,
+                    Reason::Suspended,
+                    format!("{message}; suspended, so it is not cancelled"),
+                ),
+            }
+        }
         Situation::OrderLimitReached { limit, until } => waiting(
             Reason::OrderLimitReached,
             format!(

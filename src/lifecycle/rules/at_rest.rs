@@ -1,7 +1,7 @@
 //! No call is in flight: who may act, whether anything is to be done, and what other people do.
 
 use crate::{
-    api::{ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy},
+    api::{ChangeKind, ChangeState, ManagementPolicy},
     lifecycle::{
         Claim, Decision, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
@@ -32,9 +32,9 @@ pub fn slot_is_held_elsewhere(facts: &Facts) -> Option<Decision> {
 pub fn read_contradicts_what_was_seen(facts: &Facts) -> Option<Decision> {
     let instance = facts.observed.instance()?;
     let plan = facts.plan();
-    let now = facts.provider_now();
     let closed = &facts.observed.slot()?.record.closed;
-    let contradicts = closed.iter().any(|one| now <= one.until && !one.agrees(instance, &plan));
+    let contradicts =
+        closed.iter().any(|one| !facts.has_passed(one.until) && !one.agrees(instance, &plan));
     contradicts.then(|| report(Situation::ReadLags))
 }
 
@@ -45,6 +45,12 @@ pub fn instance_is_in_sync(facts: &Facts) -> Option<Decision> {
     let in_sync =
         instance.type_id == facts.desired.type_id && current && facts.plan() == PlanView::None;
     in_sync.then(|| report(Situation::InSync))
+}
+
+/// Two reads of one pass that show different types say nothing about either.
+pub fn reads_disagree(facts: &Facts) -> Option<Decision> {
+    let (instance, status) = facts.seen()?;
+    (instance.type_id != status.current).then(|| report(Situation::ReadsStale))
 }
 
 /// A plan of this object's own that was not taken back after all is followed again.
@@ -71,7 +77,7 @@ pub fn person_cancels_a_foreign_plan(facts: &Facts) -> Option<Decision> {
     };
     let asked = facts.desired.cancel_plan.as_deref() == Some(to.as_str())
         && facts.memory.handled.cancel_plan != facts.desired.cancel_plan;
-    if !asked {
+    if !asked || !facts.desired.may_mutate() {
         return None;
     }
     let current = &facts.observed.instance()?.type_id;
@@ -91,6 +97,9 @@ pub fn plan_is_foreign(facts: &Facts) -> Option<Decision> {
 }
 
 pub fn policy_forbids_changes(facts: &Facts) -> Option<Decision> {
+    if facts.observed.instance()?.type_id == facts.desired.type_id {
+        return None;
+    }
     match (facts.desired.policy, facts.desired.suspend) {
         (ManagementPolicy::Observe, _) => Some(report(Situation::DriftObserved)),
         (ManagementPolicy::Enforce, true) => Some(report(Situation::Suspended)),
@@ -117,17 +126,8 @@ pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
     let from = &facts.observed.instance()?.type_id;
     let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
     let entry = facts.memory.history.iter().rev().find(|entry| {
-        let made = match entry.outcome {
-            HistoryOutcome::Completed
-            | HistoryOutcome::Scheduled
-            | HistoryOutcome::Cancelled
-            | HistoryOutcome::Overdue
-            | HistoryOutcome::Reverted => true,
-            HistoryOutcome::Unverified
-            | HistoryOutcome::InstanceGone
-            | HistoryOutcome::Released => false,
-        };
-        made && entry.kind == kind
+        entry.counts_as_ordered()
+            && entry.kind == kind
             && entry.target_generation == target.since_generation
             && entry.from == *from
             && entry.to == target.type_id

@@ -29,8 +29,8 @@ pub fn person_releases_the_change(facts: &Facts) -> Option<Decision> {
     let settled_by_nobody = match change.state {
         ChangeState::Unverified => true,
         ChangeState::Submitting => change.fence.is_none(),
-        ChangeState::Accepted => change.is_overdue(facts.now) || is_past_grace(facts, change),
-        ChangeState::Observed => change.is_overdue(facts.now),
+        ChangeState::Accepted => facts.is_overdue(change) || is_past_grace(facts, change),
+        ChangeState::Observed => facts.is_overdue(change),
     };
     settled_by_nobody.then(|| Decision {
         action: facts.return_slot(change),
@@ -91,21 +91,42 @@ fn unfinished(facts: &Facts, change: &Change, instance: &Instance) -> Option<Str
 
 /// The outcome of the call is unknown: never repeated, never settled before the fence.
 pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
-    let change = facts.change().filter(|change| change.is_unanswered())?;
+    let change = facts.change()?;
+    let asked = match change.state {
+        ChangeState::Submitting => false,
+        ChangeState::Unverified => true,
+        ChangeState::Accepted | ChangeState::Observed => return None,
+    };
     let (instance, status) = facts.seen()?;
+    let unknown = || report(Situation::OutcomeUnknown { change: change.clone() });
+    let unverified = |asks| Situation::Unverified { change: change.clone(), asks };
+    if change.fence.is_none() {
+        return Some(report(unverified(true)));
+    }
     if !facts.is_past_fence(change) {
-        let situation = match change.fence {
-            Some(_) => Situation::OutcomeUnknown { change: change.clone() },
-            None => Situation::Unverified { change: change.clone(), asks: true },
-        };
-        return Some(report(situation));
+        return Some(unknown());
     }
     if let Some(stage) = effect(instance, status, change) {
         return Some(effect_is_seen(facts, change, stage, true));
     }
-    let asks = !may_repeat_unverified(change.kind, &instance.charge_type, change.fence);
-    let action = if asks { super::super::Action::Nothing } else { facts.return_slot(change) };
-    Some(Decision { action, situation: Situation::Unverified { change: change.clone(), asks } })
+    if !asked && shows_in_one_read(instance, status, change) {
+        return Some(unknown());
+    }
+    if may_repeat_unverified(change.kind, &instance.charge_type, change.fence) {
+        return Some(Decision { action: facts.return_slot(change), situation: unverified(false) });
+    }
+    Some(report(unverified(true)))
+}
+
+/// Without a plan, one of the two reads shows the target and the other one does not.
+fn shows_in_one_read(instance: &Instance, status: &TypeStatus, change: &Change) -> bool {
+    match change.kind {
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => {
+            PlanView::of(status) == PlanView::None
+                && (instance.type_id == change.to) != (status.current == change.to)
+        }
+        ChangeKind::Stop | ChangeKind::Start => false,
+    }
 }
 
 /// The effect shows for the first time: the slot closes.
@@ -125,7 +146,7 @@ fn effect_is_seen(
 /// Long enough after the acceptance for every read to show the effect.
 fn is_past_grace(facts: &Facts, change: &Change) -> bool {
     let accepted = change.submitted_at.unwrap_or(change.started_at);
-    facts.provider_now() > after(accepted, facts.desired.timing.margin)
+    facts.has_passed(after(accepted, facts.desired.timing.margin))
 }
 
 /// An accepted call holds its slot until its effect is seen.
@@ -136,7 +157,7 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
         return Some(effect_is_seen(facts, change, stage, false));
     }
     let change = change.clone();
-    Some(report(if change.is_overdue(facts.now) {
+    Some(report(if facts.is_overdue(&change) {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
         let problem = format!("no change is pending, and it is still of type {}", status.current);
@@ -158,6 +179,9 @@ pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     if !(waits && unwanted) {
         return None;
     }
+    if !facts.desired.may_mutate() {
+        return Some(report(Situation::UnwantedPlan { change: change.clone() }));
+    }
     let kind = ChangeKind::CancelDowngrade;
     Some(
         call_is_held_back(facts)
@@ -166,28 +190,27 @@ pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     )
 }
 
-/// The effect was seen before: it goes on, is complete, or is gone again.
+/// The effect was seen before: it goes on, is complete, or is gone again. Within one margin, and
+/// while the two reads disagree, a read that contradicts it lags.
 pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
     let change = facts.change().filter(|change| change.state == ChangeState::Observed)?.clone();
     if matches!(change.kind, ChangeKind::Stop | ChangeKind::Start) {
         return None;
     }
     let (instance, status) = facts.seen()?;
-    let overdue = change.is_overdue(facts.now);
+    let overdue = facts.is_overdue(&change);
+    let lags = facts.expects(&change) || instance.type_id != status.current;
     Some(report(match effect(instance, status, &change) {
         Some(None) => match unfinished(facts, &change, instance) {
             None => Situation::Completed { change },
             Some(problem) if overdue => Situation::NotInEffect { change, problem },
             Some(_) => Situation::Progressing { change, stage: Some(PlanStage::Running) },
         },
-        Some(Some(PlanStage::Running | PlanStage::Unknown)) if overdue => {
-            Situation::Overdue { change }
-        }
+        Some(stage @ Some(PlanStage::Scheduled)) => Situation::Progressing { change, stage },
+        None if !lags => Situation::Undone { change },
+        _ if overdue => Situation::Overdue { change },
         Some(stage) => Situation::Progressing { change, stage },
-        None if closed_expectation_stands(facts, &change) => {
-            Situation::Progressing { change, stage: None }
-        }
-        None => Situation::Undone { change },
+        None => Situation::Progressing { change, stage: None },
     }))
 }
 
@@ -197,19 +220,12 @@ pub fn observed_power_change_goes_on(facts: &Facts) -> Option<Decision> {
     let (instance, status) = facts.seen()?;
     Some(report(match effect(instance, status, &change) {
         Some(None) => Situation::Completed { change },
-        _ if change.is_overdue(facts.now) => Situation::GivenUp { change },
+        _ if facts.is_overdue(&change) => Situation::GivenUp { change },
         Some(stage) => Situation::Progressing { change, stage },
-        None if closed_expectation_stands(facts, &change) => {
+        None if facts.expects(&change) => {
             Situation::Progressing { change, stage: None }
         }
         // A guest may refuse a graceful stop, or fail to boot.
         None => Situation::GivenUp { change },
     }))
-}
-
-/// Within one margin after the effect was first seen, a read that contradicts it lags.
-fn closed_expectation_stands(facts: &Facts, change: &Change) -> bool {
-    let closed = facts.observed.slot().map(|slot| slot.record.closed.as_slice());
-    let ours = closed.unwrap_or_default().iter().find(|closed| closed.change == change.id);
-    ours.is_some_and(|closed| facts.provider_now() <= closed.until)
 }

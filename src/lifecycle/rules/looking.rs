@@ -3,7 +3,7 @@
 use crate::{
     api::{ChangeState, Reason},
     lifecycle::{
-        Decision, Severity, Situation,
+        Action, Decision, Severity, Situation,
         decide::{Facts, report},
         refusal,
     },
@@ -38,26 +38,30 @@ pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
     }
 }
 
+/// A change of an instance that is gone is over, once its request cannot land any more. Its slot
+/// closes as if the effect had been seen: should the instance come back, nothing is ordered again.
 pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
-    let gone = matches!(&facts.observed.instance, Some(Ok(reading)) if reading.value.is_none());
-    if !gone {
+    if !facts.observed.is_gone() {
         return None;
     }
     let Some(change) = facts.change() else {
         return Some(report(Situation::InstanceGone { ended: None }));
     };
-    let may_still_land = change.state == ChangeState::Submitting && !facts.is_past_fence(change);
+    let may_still_land = change.state == ChangeState::Submitting
+        && change.fence.is_some()
+        && !facts.is_past_fence(change);
     if may_still_land {
         return Some(report(Situation::OutcomeUnknown { change: change.clone() }));
     }
     let situation = Situation::InstanceGone { ended: Some(change.clone()) };
-    Some(Decision { action: facts.return_slot(change), situation })
+    let action = if facts.holds_slot(change) { facts.close_slot(change) } else { Action::Nothing };
+    Some(Decision { action, situation })
 }
 
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match &facts.observed.plan {
         // Not asked for: no change is in flight, and none may be ordered.
-        None => None,
+        None => facts.change().map(|_| report(Situation::ReadsStale)),
         Some(Ok(reading)) if reading.value.is_some() => None,
         // One read shows the instance, the other one does not: look again.
         Some(Ok(_)) => Some(report(Situation::ReadsStale)),

@@ -1,7 +1,5 @@
 //! What has to hold before a call is made, and the call.
 
-use jiff::Timestamp;
-
 use crate::{
     api::{ChangeKind, ChangeState, Direction, PrepaidDowngrade, PrepaidUpgrade, Reason, Strategy},
     lifecycle::{
@@ -9,10 +7,9 @@ use crate::{
         decide::{Facts, report},
         offers, refusal,
         rules::at_rest::{
-            older_object_owns_the_instance, ordered_before, policy_forbids_changes,
-            slot_is_held_elsewhere,
+            older_object_owns_the_instance, ordered_before, reads_disagree, slot_is_held_elsewhere,
         },
-        time::after,
+        time::{after, whole_seconds},
     },
     zenlayer::{ChargeType, InstanceState, InstanceTypeId},
 };
@@ -126,8 +123,8 @@ fn refused_here(facts: &Facts, reason: Reason, message: String) -> Decision {
 /// A call is signed only while our clock is near the provider's: further away, the fence would say
 /// nothing.
 pub fn clock_is_skewed(facts: &Facts) -> Option<Decision> {
-    let date = facts.observed.provider_now()?;
-    let skew = facts.observed.began_at.duration_since(date);
+    let skews = facts.observed.dates().map(|date| facts.observed.began_at.duration_since(date));
+    let skew = skews.max_by_key(|skew| skew.unsigned_abs())?;
     (skew.unsigned_abs() > facts.desired.timing.skew_limit)
         .then(|| report(Situation::ClockSkewed { seconds: skew.as_secs() }))
 }
@@ -146,22 +143,34 @@ pub fn order_limit_is_reached(facts: &Facts) -> Option<Decision> {
     }
 }
 
-/// A call rests on reads that are complete, agree with each other and have just been made.
+/// A call rests on reads that are complete and have just been made.
 pub fn reads_are_stale(facts: &Facts) -> Option<Decision> {
     let age = facts.now.duration_since(facts.observed.began_at);
     let fresh = !age.is_negative() && age.unsigned_abs() <= facts.desired.timing.freshness;
-    let agree = facts.seen().is_some_and(|(instance, status)| instance.type_id == status.current);
-    let complete = agree && facts.observed.slot().is_some();
+    let complete = facts.seen().is_some() && facts.observed.slot().is_some();
     (!fresh || !complete).then(|| report(Situation::ReadsStale))
 }
 
 /// What holds back every call, also one that no rule of the list stands before.
 pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
+    let allowed = facts.desired.may_mutate();
     older_object_owns_the_instance(facts)
         .or_else(|| slot_is_held_elsewhere(facts))
-        .or_else(|| policy_forbids_changes(facts))
+        .or_else(|| (!allowed).then(|| report(Situation::Suspended)))
+        .or_else(|| reads_disagree(facts))
         .or_else(|| clock_is_skewed(facts))
         .or_else(|| reads_are_stale(facts))
+}
+
+/// A change is named by its second. One that ended within this very second keeps its name, or an
+/// answer to it could be taken for an answer to the next one.
+fn name_is_taken(facts: &Facts, id: &ChangeId) -> bool {
+    let record = facts.slot().record;
+    facts.change().is_some_and(|change| change.id == *id)
+        || facts.memory.history.iter().any(|entry| entry.id == *id)
+        || record.returned.as_ref() == Some(id)
+        || record.holding.iter().chain(&record.set_aside).any(|held| held.change == *id)
+        || record.closed.iter().any(|closed| closed.change == *id)
 }
 
 /// Strategy StopFirst: a running machine is shut down before its type is changed. A change that
@@ -200,7 +209,7 @@ pub fn call(
     to: &InstanceTypeId,
 ) -> Decision {
     let Desired { object, type_id, generation, timing, .. } = facts.desired;
-    let started_at = Timestamp::from_second(facts.now.as_second()).unwrap_or(facts.now);
+    let started_at = whole_seconds(facts.now);
     let expires = match &facts.observed.secret {
         SecretState::Usable { expires_requests, .. } => *expires_requests,
         SecretState::NotFound | SecretState::Incomplete { .. } | SecretState::Unreadable { .. } => {
@@ -208,6 +217,9 @@ pub fn call(
         }
     };
     let id = ChangeId::new(&object.uid, started_at);
+    if name_is_taken(facts, &id) {
+        return report(Situation::ReadsStale);
+    }
     let restore = match kind {
         ChangeKind::Stop => Some(Restore {
             power_state: InstanceState::Running.as_str().to_owned(),

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over};
-use crate::api::ChangeKind;
-
-/// Pause before a pass that only goes on where this one ended.
-pub const AT_ONCE: Duration = Duration::from_secs(1);
+use super::AT_ONCE;
+use crate::{
+    api::ChangeKind,
+    lifecycle::{
+        Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over,
+    },
+};
 
 /// When to look again, if nothing wakes the object before.
-pub fn next_look(
+pub(super) fn next_look(
     desired: &Desired,
     situation: &Situation,
     restoring: bool,
@@ -84,8 +86,8 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::Rearmed { .. } => NextLook::After(AT_ONCE),
         Situation::ReadLags | Situation::ReadsStale => NextLook::After(timing.poll.0),
         Situation::HeldElsewhere { .. }
-        | Situation::ForeignPlan { .. }
-        | Situation::ForeignPlanToTarget { .. }
+        | Situation::ForeignPlan { stage: PlanStage::Running | PlanStage::Unknown, .. }
+        | Situation::ForeignPlanToTarget { stage: PlanStage::Running | PlanStage::Unknown }
         | Situation::InstanceBusy { .. } => NextLook::After(timing.poll.1),
         Situation::Unusable { .. }
         | Situation::InstanceGone { .. }
@@ -93,9 +95,12 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::Unverified { asks: true, .. }
         | Situation::EffectSeen { stage: Some(PlanStage::Scheduled), .. }
         | Situation::Progressing { stage: Some(PlanStage::Scheduled), .. }
+        | Situation::ForeignPlan { stage: PlanStage::Scheduled, .. }
+        | Situation::ForeignPlanToTarget { stage: PlanStage::Scheduled }
         | Situation::Overdue { .. }
         | Situation::NotInEffect { .. }
         | Situation::InSync
+        | Situation::UnwantedPlan { .. }
         | Situation::DriftObserved
         | Situation::Suspended
         | Situation::Reverted { .. }

@@ -1,0 +1,124 @@
+//! What the status remembers: what a pass starts from, and what it adds.
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{ChangeKind, ChangeState, HistoryOutcome, VmInstanceStatus},
+    lifecycle::{
+        Change, ChangeId, Desired, Memory, Observed, Situation, Standing, refusal,
+        time::whole_seconds,
+    },
+};
+
+/// The memory that this pass starts from: the change as status and slot show it together, the
+/// target of the declared type, the one-shot annotations, and a refusal only while it stands.
+pub(super) fn remembered(
+    desired: &Desired,
+    before: &VmInstanceStatus,
+    observed: &Observed,
+    now: Timestamp,
+) -> Memory {
+    let mut memory = observed.memory.clone().unwrap_or_default();
+    memory.restore = observed.restore();
+    match observed.standing(&desired.object, &desired.timing) {
+        Standing::InFlight(change) => {
+            if change.kind == ChangeKind::Modify {
+                memory.order_number.clone_from(&change.order_number);
+                memory.request_id.clone_from(&change.request_id);
+            }
+            memory.change = Some(change);
+        }
+        Standing::GivenBack(_) => memory.change = None,
+        Standing::Idle | Standing::HeldElsewhere(_) => {}
+    }
+    let stands = refusal::standing(desired, &memory, &observed.secret, now)
+        .is_some_and(|refusal| refusal.call.is_none() || !instance_changed(before, observed));
+    if !stands {
+        memory.refusal = None;
+    }
+    memory.target = Some(memory.target_for(&desired.type_id, desired.generation));
+    if desired.retry_at.is_some() {
+        memory.handled.retry_at.clone_from(&desired.retry_at);
+    }
+    memory
+}
+
+/// Whether the instance differs from when it was last read in what a refusal may depend on.
+fn instance_changed(before: &VmInstanceStatus, observed: &Observed) -> bool {
+    let (Some(before), Some(now)) = (&before.instance, observed.instance()) else { return false };
+    before.type_id != now.type_id.as_str()
+        || before.state != now.state.as_str()
+        || before.charge_type != now.charge_type.as_str()
+        || before.zone_id != now.zone_id
+        || before.cpu_count != now.cpu_count
+        || before.memory_gib != now.memory_gib
+}
+
+/// What the status must remember of the situation.
+pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
+    let now = whole_seconds(now);
+    let release = |memory: &mut Memory, id: &ChangeId| {
+        memory.handled.release = Some(id.0.clone());
+    };
+    match situation {
+        Situation::EffectSeen { change, stage, .. } => {
+            memory.change = Some(Change { state: ChangeState::Observed, ..change.clone() });
+            if stage.is_none() {
+                complete(memory, change, now);
+            }
+        }
+        Situation::Unverified { change, asks: true } => {
+            memory.change = Some(Change { state: ChangeState::Unverified, ..change.clone() });
+        }
+        Situation::Unverified { change, asks: false } => {
+            memory.end(change, HistoryOutcome::Unverified, now);
+        }
+        Situation::Completed { change } => complete(memory, change, now),
+        Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
+        Situation::Resumed { change } => {
+            memory.history.retain(|entry| entry.id != change.id);
+            memory.order_number.clone_from(&change.order_number);
+            memory.request_id.clone_from(&change.request_id);
+            memory.change = Some(change.clone());
+        }
+        Situation::Restored => memory.restore = None,
+        Situation::Refused { refusal } => memory.refusal = Some(refusal.clone()),
+        Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
+        Situation::InstanceGone { ended: Some(change) } => {
+            memory.end(change, HistoryOutcome::InstanceGone, now);
+        }
+        Situation::Released { change } => {
+            memory.end(change, HistoryOutcome::Released, now);
+            release(memory, &change.id);
+        }
+        Situation::Rearmed { id } => {
+            for entry in memory.history.iter_mut().filter(|entry| entry.id == *id) {
+                entry.outcome = HistoryOutcome::Released;
+            }
+            release(memory, id);
+        }
+        // A block that passes by itself does not push out what a call was refused for.
+        Situation::ReadFailed { refusal: Some(refusal), .. } => {
+            let call_stands = memory.refusal.as_ref().is_some_and(|old| old.call.is_some());
+            if !call_stands || refusal.retry_after.is_none() {
+                memory.refusal = Some(refusal.clone());
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A call has done what it was to do. A cancellation ends the change that it took back, too.
+fn complete(memory: &mut Memory, change: &Change, now: Timestamp) {
+    if change.kind == ChangeKind::CancelDowngrade {
+        let taken_back = memory.history.iter_mut().rev().find(|entry| {
+            entry.kind == ChangeKind::Modify
+                && entry.outcome == HistoryOutcome::Scheduled
+                && entry.to == change.from
+        });
+        if let Some(entry) = taken_back {
+            entry.outcome = HistoryOutcome::Cancelled;
+        }
+    }
+    memory.end(change, HistoryOutcome::Completed, now);
+}

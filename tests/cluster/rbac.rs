@@ -1,0 +1,217 @@
+//! The operator lives with the RBAC of `deploy/`, and with not one verb less.
+
+use std::{collections::BTreeSet, fmt::Write, time::Duration};
+
+use futures::StreamExt;
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kube::api::DeleteParams;
+use serde_json::json;
+use zenlayer_vm_operator::api::{Phase, VmInstance};
+
+use crate::{
+    harness::{Operator, eventually},
+    stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown},
+};
+
+/// Takes one verb out of every rule for a resource.
+fn without(rules: &[PolicyRule], resource: &str, verb: &str) -> Vec<PolicyRule> {
+    let mut rules = rules.to_vec();
+    for rule in &mut rules {
+        if rule.resources.iter().flatten().any(|one| one == resource) {
+            rule.verbs.retain(|one| one != verb);
+        }
+    }
+    rules.retain(|rule| !rule.verbs.is_empty());
+    rules
+}
+
+/// Every (resource, verb) of the rules.
+fn grants(rules: &Rules) -> BTreeSet<(String, String)> {
+    let pairs = rules.cluster.iter().chain(&rules.slots).flat_map(|rule| {
+        let resources = rule.resources.iter().flatten();
+        resources.flat_map(|one| rule.verbs.iter().map(move |verb| (one.clone(), verb.clone())))
+    });
+    pairs.collect()
+}
+
+/// Waits until the operator has met a refusal of the API server, and gives its line.
+async fn refused(operator: &Operator, words: &str) -> String {
+    eventually(&format!("a refusal with {words:?}"), Duration::from_secs(30), async || {
+        let log = operator.process.log();
+        let line = log.lines().find(|line| line.contains("is forbidden") && line.contains(words));
+        line.map(str::to_owned).ok_or(log.clone())
+    })
+    .await
+}
+
+async fn no_call_and_no_status(stage: &Stage) -> String {
+    let status = stage.get("vm-1").await.status.unwrap_or_default();
+    assert_eq!(status.observed_generation, Some(-1), "{status:?}");
+    assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());
+    "no call is made, and the status is never written".to_owned()
+}
+
+/// Declares a resize and waits for a Ready condition.
+async fn reports(stage: &Stage, operator: &Operator, reason: &str, words: &str) -> String {
+    stage.declare("c.2c4g").await;
+    let object = stage
+        .until(operator, "vm-1", reason, |object| {
+            shown(object, "Ready") == format!("False {reason}")
+        })
+        .await;
+    assert!(message(&object).contains(words), "{}", message(&object));
+    assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());
+    format!("Ready is False, {reason}: {}", message(&object))
+}
+
+/// An object is deleted while its call is out; another one claims the instance. Gives the second
+/// one once its follower has looked at the slot of the first.
+async fn orphan(
+    stage: &Stage,
+    operator: &Operator,
+    test: impl Fn(&VmInstance) -> bool,
+) -> VmInstance {
+    operator.close_gate("after-call");
+    stage.declare("c.2c4g").await;
+    operator.reaches_gate("after-call").await;
+    stage.objects().delete("vm-1", &DeleteParams::default()).await.unwrap();
+    let spec = json!({ "instanceId": "vm-1", "instanceTypeId": "c.4c8g" });
+    stage.create("heir", spec).await;
+    operator.open_gate("after-call");
+    eventually("the first change's end", LIMIT, async || {
+        let world = stage.sim.get("instances").await;
+        let type_id = world["instances"][0]["type"].as_str().unwrap_or_default().to_owned();
+        if type_id == "c.1c2g" { Err(type_id) } else { Ok(()) }
+    })
+    .await;
+    operator.further_passes(2.0).await;
+    stage.until(operator, "heir", "has looked at the slot", test).await
+}
+
+/// What fails without this verb. Each wait is for something that never comes with the whole RBAC.
+async fn what_fails(resource: &str, verb: &str) -> String {
+    let all = Rules::of_deploy();
+    let rules = Rules {
+        cluster: without(&all.cluster, resource, verb),
+        slots: without(&all.slots, resource, verb),
+    };
+    let stage = Stage::with(ONE_POSTPAID, &rules, &[]).await;
+    let mut operator = stage.operator(&[]);
+    match (resource, verb) {
+        ("vminstances", "list") => {
+            let ended = operator.process.wait(LIMIT).unwrap();
+            let log = operator.process.log();
+            let line = log.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+            assert!(!ended.success() && line.contains("the ServiceAccount's RBAC"), "{log}");
+            format!("the operator does not start: {line}")
+        }
+        ("vminstances", "watch") => {
+            operator.ready().await;
+            stage.declare("c.2c4g").await;
+            refused(&operator, "cannot watch resource").await;
+            assert!(operator.metric("zenlayer_vm_watch_failures_total").await >= 1.0);
+            no_call_and_no_status(&stage).await
+        }
+        ("vminstances", "get") => {
+            let heir = orphan(&stage, &operator, |object| {
+                shown(object, "Ready") == "False ChangeHeldElsewhere"
+            });
+            let heir = heir.await;
+            operator.further_passes(2.0).await;
+            let after = stage.get("heir").await;
+            assert_eq!(shown(&after, "Ready"), "False ChangeHeldElsewhere");
+            format!("a slot whose object is gone is never taken over: {}", message(&heir))
+        }
+        ("vminstances/status", "update") => {
+            stage.declare("c.2c4g").await;
+            refused(&operator, "cannot update resource").await;
+            no_call_and_no_status(&stage).await
+        }
+        ("secrets", "get") => {
+            reports(&stage, &operator, "KubernetesUnavailable", "cannot read Secret").await
+        }
+        ("events", "create") => {
+            stage.declare("c.2c4g").await;
+            stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+            refused(&operator, "cannot create resource \"events\"").await;
+            assert!(stage.events().await.is_empty());
+            "the resize has no event".to_owned()
+        }
+        ("leases", "get") => {
+            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the slot").await
+        }
+        ("leases", "create") => {
+            stage.declare("c.2c4g").await;
+            refused(&operator, "cannot create resource \"leases\"").await;
+            assert!(stage.slots().list(&Default::default()).await.unwrap().items.is_empty());
+            assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());
+            "no slot can be taken, so no call is made".to_owned()
+        }
+        ("leases", "update") => {
+            stage.declare("c.2c4g").await;
+            refused(&operator, "cannot update resource \"leases\"").await;
+            operator.further_passes(2.0).await;
+            assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
+            let phase = stage.get("vm-1").await.status.unwrap().phase;
+            assert_ne!(phase, Some(Phase::InSync), "the slot cannot have been closed");
+            format!("the slot is never closed, and the object stays {phase:?}")
+        }
+        other => panic!("{other:?} is granted, and no test knows what it is for"),
+    }
+}
+
+#[tokio::test]
+async fn a_resize_with_its_events_succeeds_with_the_rbac_of_deploy() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let operator = stage.operator(&[]);
+    operator.ready().await;
+    stage.declare("c.2c4g").await;
+    stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+    let events = eventually("both events", LIMIT, async || {
+        let events = stage.events().await;
+        if events.len() == 2 {
+            Ok(events)
+        } else {
+            Err(format!("{events:?}; {}", operator.process.tail()))
+        }
+    })
+    .await;
+    assert_eq!(events[0].0, "ChangeOrdered");
+    assert_eq!(events[1].0, "ChangeCompleted");
+    assert!(!operator.process.log().contains("forbidden"), "{}", operator.process.log());
+}
+
+#[tokio::test]
+async fn a_slot_whose_object_is_gone_is_taken_over() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let operator = stage.operator(&[]);
+    operator.ready().await;
+    let heir = orphan(&stage, &operator, |object| shown(object, "Ready") == "True InSync").await;
+    assert_eq!(heir.status.unwrap().instance.unwrap().type_id, "c.4c8g");
+    let orders = stage.sim.orders("vm-1").await;
+    let to: Vec<&str> = orders.iter().filter_map(|order| order["to"].as_str()).collect();
+    assert_eq!(to, ["c.2c4g", "c.4c8g"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_any_one_verb_something_fails() {
+    let grants = grants(&Rules::of_deploy());
+    let count = grants.len();
+    let mut rows: Vec<(String, String)> = futures::stream::iter(grants)
+        .map(|(resource, verb)| {
+            tokio::spawn(async move {
+                (format!("{resource}: {verb}"), what_fails(&resource, &verb).await)
+            })
+        })
+        .buffer_unordered(5)
+        .map(|row| row.unwrap())
+        .collect()
+        .await;
+    rows.sort();
+    let mut table = String::new();
+    for (removed, failure) in &rows {
+        writeln!(table, "{removed:<28} | {failure}").unwrap();
+    }
+    println!("{table}");
+    assert!(count > 0 && rows.len() == count, "{table}");
+}

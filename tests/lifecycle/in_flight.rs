@@ -1,0 +1,723 @@
+//! A change in flight: unknown, accepted, observed, unverified, and what ends it.
+
+use zenlayer_vm_operator::{
+    api::{ChangeState, HistoryOutcome},
+    lifecycle::{Change, HoldingState},
+};
+
+use crate::{
+    given::{
+        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_change, given_entry, to, type_id,
+        without_fence,
+    },
+    table::{Row, check, ready_message},
+};
+
+const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
+const IN_SYNC: &str = "InSync InSync Ready=True InSync=True";
+const UNKNOWN: &str = "Submitting OutcomeUnknown Ready=False InSync=False Reconciling";
+const AGAIN: &str = "Waiting OutcomeUnverified Ready=False InSync=False Reconciling";
+const ASKS: &str = "Failed OutcomeUnverified Ready=False InSync=False Stalled";
+const SCHEDULED: &str = "Scheduled ChangeScheduled Ready=True InSync=False";
+const FREED: &str = "Waiting ReadsDisagree Ready=False InSync=False Reconciling";
+const OVERDUE: &str = "Failed ChangeOverdue Ready=False InSync=False Stalled";
+
+fn submitting(ago: i64) -> Change {
+    given_change(ChangeState::Submitting, ago)
+}
+
+fn flying(state: ChangeState, ago: i64) -> Given {
+    given().in_flight(&given_change(state, ago))
+}
+
+fn unknown(name: &'static str, given: Given) -> Row {
+    (name, given, "Nothing OutcomeUnknown", UNKNOWN, "12s")
+}
+
+pub fn rows() -> Vec<Row> {
+    [before_the_fence(), after_the_fence(), accepted(), observed(), releases(), both_records()]
+        .concat()
+}
+
+fn before_the_fence() -> Vec<Row> {
+    let open = || flying(ChangeState::Submitting, 60);
+    vec![
+        unknown("an open intent is waited for", open()),
+        unknown("an open intent is not repeated though nothing shows", open().prepaid()),
+        unknown("a plan to the target does not settle it early", open().processing(LARGE)),
+        unknown("a spec that is suspended meanwhile does not settle it", open().suspended()),
+        unknown("a spec that only observes meanwhile does not settle it", open().observing()),
+        unknown("another target meanwhile does not settle it", open().wants(HUGE).generation(4)),
+        unknown("a duplicate claim meanwhile does not settle it", open().duplicate_of(None)),
+        unknown("a busy instance does not settle it", open().state("REBOOT")),
+        unknown("a release does not free what can still land", {
+            open().released(&submitting(60).id.0)
+        }),
+        unknown("a slot that nobody wrote does not settle it", {
+            given().target(LARGE, 3).remembering(&submitting(60))
+        }),
+        (
+            "the target type does not settle it early",
+            open().of_type(LARGE),
+            "Nothing OutcomeUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=True Reconciling",
+            "12s",
+        ),
+        (
+            "looks are 5 s apart at first",
+            flying(ChangeState::Submitting, 10),
+            "Nothing OutcomeUnknown",
+            UNKNOWN,
+            "5s",
+        ),
+        (
+            "looks are 30 s apart at last",
+            flying(ChangeState::Submitting, 599),
+            "Nothing OutcomeUnknown",
+            UNKNOWN,
+            "30s",
+        ),
+    ]
+}
+
+fn after_the_fence() -> Vec<Row> {
+    let open = || flying(ChangeState::Submitting, 601);
+    let unverified = || flying(ChangeState::Unverified, 900);
+    let bearer = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
+    vec![
+        (
+            "a POSTPAID change that shows nowhere is over",
+            open(),
+            "ReturnSlot Unverified",
+            AGAIN,
+            "1s",
+        ),
+        (
+            "and may be made again",
+            open().then().slot(Default::default()),
+            "Submit Submitting",
+            GOES,
+            "5s",
+        ),
+        (
+            "a PREPAID change that shows nowhere asks a person",
+            open().prepaid(),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "an unknown way of charging asks a person",
+            open().charged("SPOT"),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a plan to the target is adopted",
+            open().processing(LARGE),
+            "CloseSlot EffectSeen",
+            GOES,
+            "30s",
+        ),
+        (
+            "a scheduled plan to the target is adopted",
+            open().prepaid().scheduled(LARGE),
+            "CloseSlot EffectSeen",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "the target type without a plan is adopted",
+            open().of_type(LARGE),
+            "CloseSlot EffectSeen",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "the target type under a plan to another type is not adopted",
+            open().of_type(LARGE).processing(SMALL),
+            "ReturnSlot Unverified",
+            "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
+            "1s",
+        ),
+        (
+            "the target type in one of two reads settles nothing",
+            open().type_status(|status| status.current = type_id(LARGE)),
+            "Nothing OutcomeUnknown",
+            UNKNOWN,
+            "30s",
+        ),
+        (
+            "an adopted change to a type that is not wanted any more goes on",
+            { open().of_type(LARGE).wants(HUGE).generation(4) },
+            "CloseSlot EffectSeen",
+            GOES,
+            "1s",
+        ),
+        (
+            "an unverified change goes on asking",
+            unverified().prepaid(),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "an unverified change that shows late is adopted",
+            unverified().prepaid().of_type(LARGE),
+            "CloseSlot EffectSeen",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "a bearer token's unknown outcome asks a person",
+            bearer(ChangeState::Submitting),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a bearer token's request may land at any time, so nothing is adopted",
+            bearer(ChangeState::Unverified).of_type(LARGE),
+            "Nothing Unverified",
+            "Failed OutcomeUnverified Ready=False InSync=True Stalled",
+            "rest",
+        ),
+    ]
+}
+
+fn accepted() -> Vec<Row> {
+    let open = || flying(ChangeState::Accepted, 60);
+    let late = || flying(ChangeState::Accepted, 1801);
+    let seen = "CloseSlot EffectSeen";
+    vec![
+        ("an accepted change is waited for", open(), "Nothing Accepted", GOES, "12s"),
+        (
+            "an accepted change closes its slot once the plan shows",
+            open().processing(LARGE),
+            seen,
+            GOES,
+            "12s",
+        ),
+        (
+            "an accepted change closes its slot once the type shows",
+            open().of_type(LARGE),
+            seen,
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "an accepted downgrade is scheduled",
+            open().prepaid().scheduled(LARGE),
+            seen,
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "a plan in an unknown state is not success",
+            open().plan(Some(LARGE), Some("Melting")),
+            seen,
+            GOES,
+            "12s",
+        ),
+        (
+            "one read of two is not enough",
+            open().instance(|one| one.type_id = type_id(LARGE)),
+            "Nothing Accepted",
+            "Changing ChangeInProgress Ready=False InSync=True Reconciling",
+            "12s",
+        ),
+        (
+            "a plan to another type is not its effect",
+            open().processing(HUGE),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "a plan without a target is not its effect",
+            open().plan(None, Some("Processing")),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "an accepted change without effect is overdue at its deadline",
+            late(),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "an overdue change that shows after all closes its slot",
+            late().processing(LARGE),
+            seen,
+            GOES,
+            "30s",
+        ),
+        (
+            "an overdue change is not ordered again",
+            late().suspended(),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "an accepted change of another target goes on",
+            open().of_type(LARGE).wants(HUGE).generation(4),
+            seen,
+            GOES,
+            "1s",
+        ),
+        (
+            "after that the next target is ordered at once",
+            open()
+                .of_type(LARGE)
+                .wants(HUGE)
+                .generation(4)
+                .then()
+                .closed(&given_change(ChangeState::Observed, 60), at(250)),
+            "Submit Submitting",
+            GOES,
+            "5s",
+        ),
+    ]
+}
+
+fn observed() -> Vec<Row> {
+    let seen = || flying(ChangeState::Observed, 60);
+    let change = given_change(ChangeState::Observed, 600);
+    let old = || flying(ChangeState::Observed, 600).closed(&change, at(-1));
+    let late = || flying(ChangeState::Observed, 1801);
+    let begins = |ago: i64| {
+        let change = given_change(ChangeState::Observed, 1_000_000);
+        given().prepaid().in_flight(&Change { effective_at: Some(at(-ago)), ..change })
+    };
+    let not_wanted = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
+    vec![
+        (
+            "a running change is followed",
+            seen().processing(LARGE),
+            "Nothing Progressing",
+            GOES,
+            "12s",
+        ),
+        (
+            "a scheduled change is Ready",
+            seen().prepaid().scheduled(LARGE),
+            "Nothing Progressing",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "a scheduled change has no deadline",
+            late().prepaid().scheduled(LARGE),
+            "Nothing Progressing",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "a scheduled change that is not wanted any more needs a person",
+            seen().prepaid().scheduled(LARGE).wants(HUGE),
+            "Nothing Progressing",
+            not_wanted,
+            "rest",
+        ),
+        (
+            "a change is complete once both reads show the type",
+            seen().of_type(LARGE),
+            "Nothing Completed",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "Enable beside the target completes it only with the type",
+            seen().plan(Some(LARGE), Some("Enable")),
+            "Nothing Progressing",
+            GOES,
+            "12s",
+        ),
+        (
+            "a complete change to a type that is not wanted any more goes on",
+            seen().of_type(LARGE).wants(HUGE).generation(4),
+            "Nothing Completed",
+            "Waiting ChangeInProgress Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "a change that vanishes within the margin is lag",
+            seen(),
+            "Nothing Progressing",
+            GOES,
+            "12s",
+        ),
+        (
+            "a change that vanishes after the margin was undone",
+            old(),
+            "Nothing Undone",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "1s",
+        ),
+        (
+            "and is not ordered again",
+            old().then(),
+            "Nothing Reverted",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        (
+            "an undone change that is not wanted any more stalls nobody",
+            old().wants(HUGE).generation(4),
+            "Nothing Undone",
+            "Waiting ChangeInProgress Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "reads that disagree after the margin undo nothing",
+            old().type_status(|status| status.current = type_id(LARGE)),
+            "Nothing Progressing",
+            GOES,
+            "30s",
+        ),
+        (
+            "a running change is overdue at its deadline",
+            late().processing(LARGE),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "an overdue change that completes is complete",
+            late().of_type(LARGE),
+            "Nothing Completed",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "a scheduled change that begins to run is not overdue",
+            begins(60).processing(LARGE),
+            "Nothing Progressing",
+            GOES,
+            "30s",
+        ),
+        (
+            "a scheduled change that runs too long is overdue",
+            begins(1801).processing(LARGE),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "reads that disagree for too long are overdue",
+            late().type_status(|status| status.current = type_id(LARGE)),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "the expectation of another change does not excuse it",
+            {
+                let other = Change { id: submitting(9).id, ..change.clone() };
+                old().closed(&other, at(250))
+            },
+            "Nothing Undone",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "1s",
+        ),
+    ]
+}
+
+fn releases() -> Vec<Row> {
+    let id = |ago| submitting(ago).id.0;
+    let unverified = || flying(ChangeState::Unverified, 900).prepaid();
+    let bearer = without_fence(submitting(60));
+    let late = flying(ChangeState::Accepted, 1801);
+    let running = flying(ChangeState::Observed, 1801).processing(LARGE);
+    vec![
+        (
+            "a person releases an unverified change",
+            unverified().released(&id(900)),
+            "ReturnSlot Released",
+            FREED,
+            "1s",
+        ),
+        (
+            "after that it may be ordered again",
+            unverified().released(&id(900)).then().slot(Default::default()),
+            "Submit Submitting",
+            GOES,
+            "5s",
+        ),
+        (
+            "a release of another change changes nothing",
+            unverified().released("other"),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a release that was used changes nothing",
+            unverified().released(&id(900)).handled_release(&id(900)),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a person releases a bearer token's change",
+            given().bearer().in_flight(&bearer).released(&id(60)),
+            "ReturnSlot Released",
+            FREED,
+            "1s",
+        ),
+        (
+            "a person gives an overdue change up",
+            late.clone().released(&id(1801)),
+            "ReturnSlot Released",
+            FREED,
+            "1s",
+        ),
+        (
+            "a person gives an overdue running change up",
+            running.released(&id(1801)),
+            "Nothing Released",
+            FREED,
+            "1s",
+        ),
+        (
+            "an accepted change within its time is not released",
+            flying(ChangeState::Accepted, 60).released(&id(60)),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+    ]
+}
+
+fn both_records() -> Vec<Row> {
+    let intent = submitting(60);
+    let accepted = given_change(ChangeState::Accepted, 60);
+    let old = given_change(ChangeState::Accepted, 3600);
+    let bare = || given().target(LARGE, 3);
+    vec![
+        (
+            "an intent whose slot was given back is over",
+            bare().remembering(&intent).given_back(&intent),
+            "Nothing GivenBack",
+            "Submitting Submitting Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "and the change is made again",
+            bare().remembering(&intent).given_back(&intent).then(),
+            "Submit Submitting",
+            GOES,
+            "5s",
+        ),
+        (
+            "the slot knows an answer that the status missed",
+            bare().remembering(&intent).holding(&intent, accepted_at(at(-60), "3471")),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "the status knows an answer that the slot missed",
+            bare().remembering(&accepted).holding(&accepted, HoldingState::Open),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "a slot that closed before the status was written goes on",
+            bare().remembering(&accepted).closed(&accepted, at(250)).processing(LARGE),
+            "Nothing Progressing",
+            GOES,
+            "12s",
+        ),
+        (
+            "a slot that closed before an answer was written goes on",
+            bare().remembering(&intent).closed(&intent, at(250)).of_type(LARGE),
+            "Nothing Completed",
+            IN_SYNC,
+            "rest",
+        ),
+        unknown(
+            "a slot without an intent is an open intent",
+            bare().holding(&intent, HoldingState::Open),
+        ),
+        (
+            "an accepted slot without an intent is followed",
+            bare().holding(&accepted, accepted_at(at(-60), "3471")),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "an accepted slot without an intent has a deadline too",
+            bare().holding(&old, accepted_at(at(-3600), "3471")),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "and a person can give it up",
+            bare().holding(&old, accepted_at(at(-3600), "3471")).released(&old.id.0),
+            "ReturnSlot Released",
+            FREED,
+            "1s",
+        ),
+        (
+            "a change in flight is not judged without the plan",
+            {
+                let mut given = flying(ChangeState::Submitting, 60).of_type(LARGE);
+                given.observed.plan = None;
+                given
+            },
+            "Nothing ReadsStale",
+            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "5s",
+        ),
+        (
+            "a seen change ends before a slot of ours without an intent is followed",
+            {
+                let seen = given_change(ChangeState::Observed, 900);
+                bare()
+                    .remembering(&seen)
+                    .closed(&seen, at(-1))
+                    .holding(&intent, HoldingState::Open)
+                    .processing(LARGE)
+            },
+            "Nothing Progressing",
+            GOES,
+            "30s",
+        ),
+        (
+            "an accepted change whose slot closed is not forgotten for a newer one",
+            {
+                let first = given_change(ChangeState::Accepted, 900);
+                bare()
+                    .remembering(&first)
+                    .closed(&first, at(-1))
+                    .holding(&intent, HoldingState::Open)
+            },
+            "Nothing Undone",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "1s",
+        ),
+        (
+            "an intent that was given back is over though another object took the slot",
+            {
+                bare().remembering(&intent).given_back(&intent).held_by(
+                    "other",
+                    &submitting(20),
+                    HoldingState::Open,
+                )
+            },
+            "Nothing GivenBack",
+            "Submitting Submitting Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+    ]
+}
+
+#[test]
+fn in_flight_every_row_holds() {
+    check(rows());
+}
+
+/// What the status holds after the pass.
+fn status(given: &Given) -> zenlayer_vm_operator::api::VmInstanceStatus {
+    given.pass().verdict.status
+}
+
+#[test]
+fn an_open_intent_stays_as_it_is_in_the_status() {
+    let given = flying(ChangeState::Submitting, 60);
+    assert_eq!(status(&given).change, given.object.status.clone().unwrap().change);
+}
+
+#[test]
+fn an_adopted_change_says_that_its_order_number_is_unknown() {
+    let after = status(&flying(ChangeState::Submitting, 601).of_type(LARGE));
+    assert!(ready_message(&after).contains("order number unknown"), "{after:?}");
+    assert_eq!(after.change, None);
+    assert_eq!(after.history[0].outcome, HistoryOutcome::Completed);
+}
+
+#[test]
+fn a_change_that_only_the_slot_knows_does_not_borrow_an_older_order_number() {
+    let mut given = given().target(LARGE, 3).holding(&submitting(601), HoldingState::Open);
+    given.status().order_number = Some("3000".into());
+    given.status().request_id = Some("T-OLD".into());
+    let after = status(&given.of_type(LARGE));
+    assert_eq!((after.order_number.clone(), after.request_id.clone()), (None, None));
+    assert_eq!(after.history[0].order_number, None);
+    assert!(ready_message(&after).contains("order number unknown"), "{after:?}");
+}
+
+#[test]
+fn a_change_that_only_the_slot_knows_gets_the_slots_order_number() {
+    let change = given_change(ChangeState::Accepted, 60);
+    let after = status(&given().holding(&change, accepted_at(at(-60), "3471")));
+    assert_eq!(after.order_number.as_deref(), Some("3471"));
+    assert_eq!(after.change.unwrap().id, change.id.0);
+}
+
+#[test]
+fn a_scheduled_change_shows_when_it_takes_effect_and_follows_a_renewal() {
+    let given = flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE);
+    let first = status(&given);
+    assert_eq!(first.change.as_ref().unwrap().effective_at.as_ref().unwrap().0, at(864_000));
+    assert!(ready_message(&first).contains("2026-03-11T10:42:07Z"), "{}", ready_message(&first));
+    let renewed = given.then().instance(|one| one.expires_at = Some(at(1_000_000)));
+    let second = status(&renewed);
+    assert!(ready_message(&second).contains("2026-03-13T00:28:47Z"), "{}", ready_message(&second));
+}
+
+#[test]
+fn ended_changes_are_kept_ten_at_a_time() {
+    let mut given = flying(ChangeState::Observed, 60).of_type(LARGE);
+    for generation in -20..0 {
+        given = given.ended(given_entry(SMALL, HUGE, generation, HistoryOutcome::Completed));
+    }
+    let history = status(&given).history;
+    assert_eq!(history.len(), 10);
+    assert_eq!(history.last().unwrap().id, submitting(60).id.0);
+}
+
+#[test]
+fn orders_of_the_current_target_are_never_evicted() {
+    let mut given = flying(ChangeState::Observed, 60).of_type(LARGE);
+    let types: Vec<String> = (0..15).map(|number| format!("t.{number}")).collect();
+    for from in &types {
+        given = given.ended(given_entry(from, LARGE, 3, HistoryOutcome::Completed));
+    }
+    let history = status(&given).history;
+    assert_eq!(history.len(), 16);
+}
+
+#[test]
+fn attempts_that_ordered_nothing_never_fill_the_history() {
+    // The schema allows 64 entries: a longer list would be refused with the whole status.
+    let mut given = flying(ChangeState::Submitting, 601);
+    for number in 0..70 {
+        let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified);
+        let entry =
+            zenlayer_vm_operator::api::HistoryEntry { id: format!("try-{number}"), ..entry };
+        given = given.ended(entry);
+    }
+    assert!(status(&given).history.len() <= 10);
+}
+
+#[test]
+fn a_second_change_of_the_same_second_waits_for_a_name_of_its_own() {
+    let name = submitting(0).id;
+    let mut entry = given_entry(SMALL, HUGE, 2, HistoryOutcome::Completed);
+    entry.id = name.0.clone();
+    let named = given().ended(entry);
+    let returned = given().given_back(&submitting(0));
+    let closed = given().closed(&to(submitting(0), SMALL), at(250));
+    for (what, given) in [("history", named), ("given back", returned), ("closed", closed)] {
+        assert_eq!(crate::table::does_of(&given.pass()), "Nothing ReadsStale", "{what}");
+    }
+}

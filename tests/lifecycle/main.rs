@@ -1,0 +1,25 @@
+//! Tests of the pure core: no runtime, no cluster, no clock.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `given` | the one builder of objects, memories, observations and slots |
+//! | `table` | how a row is run and described |
+//! | `at_rest`, `in_flight`, `unreadable`, `answers`, `refusals`, `ownership`, `fences` | tables |
+//! | `statuses`, `messages`, `coverage` | what every status keeps to; what no table may leave out |
+//! | `traces` | the traces that broke earlier versions of the protocol |
+//! | `properties` | arbitrary worlds and memories |
+//! | `world`, `driver`, `simulation` | two controllers in a small world that breaks everything |
+
+mod answers;
+mod at_rest;
+mod coverage;
+mod fences;
+mod given;
+mod in_flight;
+mod messages;
+mod ownership;
+mod refusals;
+mod statuses;
+mod table;
+mod traces;
+mod unreadable;

@@ -1,0 +1,155 @@
+//! What a person reads: every message says what is, and what can be done.
+
+use zenlayer_vm_operator::{
+    api::{ChangeState, HistoryOutcome},
+    lifecycle::{Desired, InvalidSpec, NextLook, Timing, invalid},
+    zenlayer::Answer,
+};
+
+use crate::{
+    given::{Given, HUGE, LARGE, SMALL, at, given, given_change, given_entry},
+    table::{ready_message, shown},
+};
+
+fn flying(state: ChangeState, ago: i64) -> Given {
+    given().in_flight(&given_change(state, ago))
+}
+
+#[test]
+fn messages_say_what_is_and_what_to_do() {
+    let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
+    let entry_id = entry.id.clone();
+    let id = |ago| given_change(ChangeState::Submitting, ago).id.0;
+    let (id_900, id_1801) = (id(900), id(1801));
+    let rows: Vec<(&str, Given, Vec<&str>)> = vec![
+        ("in sync", given().of_type(LARGE), vec!["vm-1", LARGE]),
+        ("ordered", given(), vec![SMALL, LARGE, "since 2026-03-01T10:42:07Z", "order 3471"]),
+        (
+            "ordered without a number",
+            given().answered(Answer::Accepted { order_number: None, request_id: None }),
+            vec!["order number unknown"],
+        ),
+        (
+            "running",
+            flying(ChangeState::Observed, 60).processing(LARGE),
+            vec!["order 3471", "10:41:07Z"],
+        ),
+        (
+            "complete",
+            flying(ChangeState::Observed, 60).of_type(LARGE),
+            vec!["resized c.1c2g to c.2c4g", "3471"],
+        ),
+        (
+            "scheduled",
+            flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE),
+            vec!["order 3471", "next billing cycle", "2026-03-11T10:42:07Z"],
+        ),
+        (
+            "scheduled and not wanted",
+            flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE).wants(HUGE),
+            vec!["console", "declare c.2c4g again", HUGE],
+        ),
+        (
+            "unknown",
+            flying(ChangeState::Submitting, 60),
+            vec!["10:41:07Z", "10:51:07Z", "never repeated"],
+        ),
+        (
+            "unverified",
+            flying(ChangeState::Unverified, 900).prepaid(),
+            vec!["orders", "vm.zenlayer.com/release=", &id_900],
+        ),
+        (
+            "overdue",
+            flying(ChangeState::Accepted, 1801),
+            vec!["order 3471", "ask the provider", "vm.zenlayer.com/release=", &id_1801],
+        ),
+        (
+            "reverted",
+            given().target(LARGE, 3).ended(entry),
+            vec![SMALL, LARGE, "vm.zenlayer.com/release=", &entry_id],
+        ),
+        ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
+        ("suspended", given().suspended(), vec![SMALL, LARGE, "suspended"]),
+        ("busy", given().state("REBOOT"), vec!["REBOOT", "RUNNING or STOPPED"]),
+        ("recycled", given().state("RECYCLE"), vec!["RECYCLE", "restore it"]),
+        ("skewed", given().clock_ahead(300), vec!["300 s", "240 s", "synchronise"]),
+        ("foreign plan", given().scheduled(HUGE), vec![HUGE, "did not order", "cancel it"]),
+        ("gone", given().gone(), vec!["vm-1", "spec.instanceId"]),
+    ];
+    for (name, given, parts) in rows {
+        let status = given.pass().verdict.status;
+        let message = ready_message(&status);
+        for part in parts {
+            assert!(message.contains(part), "{name}: {part:?} is not in {message:?}");
+        }
+    }
+}
+
+#[test]
+fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
+    let mut object = flying(ChangeState::Submitting, 60).object;
+    object.spec.instance_type_id = "c 2".into();
+    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    let before = object.status.clone().unwrap();
+    let verdict = invalid(&before, 4, &error, at(0));
+    assert_eq!(shown(&verdict.status), "Failed InvalidSpec Ready=False InSync=Unknown Stalled");
+    assert_eq!(verdict.status.observed_generation, Some(4));
+    assert_eq!(verdict.status.change, before.change);
+    let message = ready_message(&verdict.status);
+    assert!(message.contains("spec.instanceTypeId") && message.contains("\"c 2\""), "{message}");
+    assert_eq!(verdict.next_look, NextLook::OnChange);
+    object.metadata.uid = None;
+    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    assert_eq!(error, InvalidSpec::Metadata("uid"));
+}
+
+#[test]
+fn events_tell_each_thing_once() {
+    let told = |given: &Given| {
+        let events = given.pass().verdict.events;
+        events.into_iter().map(|event| (event.warning, event.reason)).collect::<Vec<_>>()
+    };
+    let late = || flying(ChangeState::Submitting, 601);
+    let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
+    let rearmed = given().target(LARGE, 3).ended(entry.clone()).released(&entry.id);
+    let refused = crate::given::api_error(400, Some("MISSING_PARAMETER"));
+    let rows = [
+        ("ordered", given(), vec![(false, "ChangeOrdered")]),
+        ("adopted", late().of_type(LARGE), vec![(true, "ChangeAdopted")]),
+        (
+            "complete",
+            flying(ChangeState::Observed, 60).of_type(LARGE),
+            vec![(false, "ChangeCompleted")],
+        ),
+        (
+            "scheduled",
+            flying(ChangeState::Accepted, 60).prepaid().scheduled(LARGE),
+            vec![(false, "ChangeScheduled")],
+        ),
+        (
+            "unknown",
+            given().answered(Answer::Unknown { cause: "x".into() }),
+            vec![(true, "OutcomeUnknown")],
+        ),
+        ("refused", given().answered(Answer::Refused(refused)), vec![(true, "RequestInvalid")]),
+        ("rearmed", rearmed, vec![(false, "ChangeReleased")]),
+        ("in sync", given().of_type(LARGE), vec![]),
+        ("waiting", given().state("REBOOT"), vec![]),
+        (
+            "given back",
+            {
+                let intent = given_change(ChangeState::Submitting, 60);
+                given().in_flight(&intent).then().given_back(&intent)
+            },
+            vec![],
+        ),
+    ];
+    for (name, given, expected) in rows {
+        assert_eq!(told(&given), expected, "{name}");
+        let action = given.decide().action;
+        let again = told(&crate::given::with_slot_after(given.then(), &action));
+        // The next pass over the same world may take the next step, but repeats no event.
+        assert!(again.iter().all(|event| !expected.contains(event)), "{name}: {again:?}");
+    }
+}

@@ -1,0 +1,155 @@
+//! What every status keeps to, checked on every row of every table.
+
+use std::time::Duration;
+
+use zenlayer_vm_operator::{
+    api::{Phase, Reason, VmInstanceStatus},
+    lifecycle::{Action, NextLook},
+};
+
+use crate::{
+    coverage::all_rows,
+    given::{Given, LARGE, given},
+    table::{ready_message, shows_of, situation},
+};
+
+/// The first thing that is wrong with a status of this generation.
+pub fn fault(status: &VmInstanceStatus, generation: i64) -> Option<String> {
+    let find = |name: &str| status.conditions.iter().find(|one| one.type_ == name);
+    let names: Vec<_> = status.conditions.iter().map(|one| one.type_.as_str()).collect();
+    let fault = |text: &str| Some(format!("{text}: {names:?} {:?}", status.phase));
+    if status.observed_generation != Some(generation) {
+        return fault("observedGeneration of the status");
+    }
+    let (Some(ready), Some(in_sync)) = (find("Ready"), find("InSync")) else {
+        return fault("Ready and InSync always");
+    };
+    if names.len() != names.iter().collect::<std::collections::BTreeSet<_>>().len() {
+        return fault("a condition twice");
+    }
+    for one in &status.conditions {
+        if one.observed_generation != Some(generation) {
+            return fault("observedGeneration of a condition");
+        }
+        if Reason::parse(&one.reason).is_none() || one.message.is_empty() {
+            return fault("a condition without reason or message");
+        }
+        if one.message.ends_with('.') {
+            return fault("a message with a full stop");
+        }
+    }
+    let (stalled, reconciling) = (find("Stalled"), find("Reconciling"));
+    let extra_is_true =
+        [stalled, reconciling].into_iter().flatten().all(|one| one.status == "True");
+    if !extra_is_true || (stalled.is_some() && reconciling.is_some()) {
+        return fault("Stalled and Reconciling only while True, never both");
+    }
+    if stalled.is_some() != (status.phase == Some(Phase::Failed)) {
+        return fault("Failed if and only if Stalled");
+    }
+    let at_rest = stalled.is_none() && reconciling.is_none();
+    if (ready.status == "True") != at_rest {
+        return fault("Ready if and only if neither Stalled nor Reconciling");
+    }
+    if !matches!(in_sync.status.as_str(), "True" | "False" | "Unknown") {
+        return fault("InSync");
+    }
+    None
+}
+
+#[test]
+fn every_status_has_its_conditions() {
+    for (name, given, ..) in all_rows() {
+        let generation = given.object.metadata.generation.unwrap();
+        let status = given.pass().verdict.status;
+        assert_eq!(fault(&status, generation), None, "{name}");
+    }
+}
+
+/// Passes over a world that stands still until one changes nothing; what that one does.
+fn fixpoint(mut given: Given) -> Option<(usize, &'static str)> {
+    for count in 0..8 {
+        let pass = given.pass();
+        let quiet = !pass.decision.action.is_mutating_call();
+        if quiet && Some(&pass.verdict.status) == given.object.status.as_ref() {
+            assert!(pass.verdict.events.is_empty(), "an event without a change");
+            return Some((count, situation(&pass.decision.situation)));
+        }
+        given.object.status = Some(pass.verdict.status);
+        given.outcome = None;
+        given = crate::given::with_slot_after(given, &pass.decision.action);
+    }
+    None
+}
+
+#[test]
+fn every_row_comes_to_a_fixpoint_in_an_unchanged_world() {
+    for (name, given, ..) in all_rows() {
+        assert!(fixpoint(given).is_some(), "{name}: every pass writes something");
+    }
+}
+
+#[test]
+fn a_second_pass_over_the_same_situation_writes_nothing() {
+    for (name, given, ..) in all_rows() {
+        let first = given.pass();
+        if first.decision.action != Action::Nothing {
+            continue;
+        }
+        let second = given.then();
+        let pass = second.pass();
+        if situation(&pass.decision.situation) == situation(&first.decision.situation) {
+            assert_eq!(Some(pass.verdict.status), second.object.status, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_look_is_never_sooner_than_a_second_and_a_stalled_object_is_looked_at_seldom() {
+    for (name, given, ..) in all_rows() {
+        let pass = given.pass();
+        if let NextLook::After(pause) = pass.verdict.next_look {
+            assert!(pause >= Duration::from_secs(1), "{name}: {pause:?}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_keeps_the_time_of_its_last_transition() {
+    let first = given().state("REBOOT").then();
+    let later = first.later(100).state("STOPPING").then();
+    let find = |given: &Given, name: &str| {
+        let status = given.object.status.clone().unwrap();
+        status.conditions.into_iter().find(|one| one.type_ == name).unwrap().last_transition_time.0
+    };
+    assert_eq!(find(&later, "Ready"), crate::given::at(0));
+    let synced = later.of_type(LARGE).later(200).then();
+    assert_eq!(find(&synced, "Ready"), crate::given::at(200));
+}
+
+#[test]
+fn what_was_observed_moves_its_time_only_with_another_field() {
+    let first = given().then();
+    let second = first.later(50).then();
+    let seen = |given: &Given| given.object.status.clone().unwrap().instance.unwrap();
+    assert_eq!(seen(&second).observed_at.0, crate::given::at(0));
+    let third = second.later(80).state("STOPPED").then();
+    assert_eq!(seen(&third).observed_at.0, crate::given::at(80));
+}
+
+#[test]
+fn a_lagging_read_leaves_a_status_of_the_same_generation_alone() {
+    let change = crate::given::given_change(zenlayer_vm_operator::api::ChangeState::Observed, 60);
+    let in_sync = given().of_type(LARGE).then();
+    let lagging = in_sync.of_type("c.1c2g").closed(&change, crate::given::at(100));
+    let pass = lagging.pass();
+    assert_eq!(shows_of(&pass), "InSync InSync Ready=True InSync=True");
+    assert_eq!(Some(pass.verdict.status), lagging.object.status);
+}
+
+#[test]
+fn reads_that_stay_stale_are_said_where_nothing_is_in_flight() {
+    let drifted = given().of_type(LARGE).then().of_type("c.1c2g").read_ago(60);
+    let status = drifted.pass().verdict.status;
+    assert!(ready_message(&status).contains("too old"), "{}", ready_message(&status));
+}
