@@ -12,10 +12,7 @@ use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{
-        Context, GRACE, GatedCloud, KubeStore, Lanes, OfferCache, Orders, Settings, SystemClock,
-        run,
-    },
+    controller::{Context, GRACE, GatedCloud, KubeStore, Settings, SystemClock, run},
     telemetry::{self, Metrics},
     zenlayer::{Client, ClientOptions, Cloud},
 };
@@ -93,16 +90,8 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     if let Some(folder) = &args.testing.testing_gates {
         cloud = Arc::new(GatedCloud::new(cloud, folder.clone()));
     }
-    let ctx = Context {
-        cloud,
-        store: Arc::new(store),
-        clock: Arc::new(SystemClock::default()),
-        defaults,
-        metrics: metrics.clone(),
-        lanes: Lanes::default(),
-        offers: OfferCache::default(),
-        orders: Orders::default(),
-    };
+    let clock = Arc::new(SystemClock::default());
+    let ctx = Context::new(cloud, Arc::new(store), clock, defaults, metrics.clone());
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,

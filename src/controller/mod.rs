@@ -26,21 +26,32 @@ use crate::{lifecycle::Defaults, telemetry::Metrics, zenlayer::Cloud};
 pub use clock::{Clock, SystemClock};
 pub use gate::GatedCloud;
 pub use kube_store::{KubeStore, slot_name};
-pub use lanes::Lanes;
-pub use offers::OfferCache;
-pub use orders::{Counted, OrderLedger, Orders};
+pub use orders::{Counted, OrderLedger};
 pub use reconcile::reconcile;
 pub use run::{GRACE, RunError, Settings, run};
 pub use store::{Store, StoreError};
 
-/// What every pass works with.
+/// What every pass works with: the ways to the world, and what passes share.
 pub struct Context {
     pub cloud: Arc<dyn Cloud>,
     pub store: Arc<dyn Store>,
     pub clock: Arc<dyn Clock>,
     pub defaults: Defaults,
     pub metrics: Metrics,
-    pub lanes: Lanes,
-    pub offers: OfferCache,
-    pub orders: Orders,
+    lanes: lanes::Lanes,
+    offers: offers::OfferCache,
+    orders: orders::Orders,
+}
+
+impl Context {
+    pub fn new(
+        cloud: Arc<dyn Cloud>,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        defaults: Defaults,
+        metrics: Metrics,
+    ) -> Self {
+        let (lanes, offers, orders) = Default::default();
+        Self { cloud, store, clock, defaults, metrics, lanes, offers, orders }
+    }
 }

@@ -238,9 +238,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{CredentialsRef, ManagementPolicy, VmInstanceSpec, VmInstanceStatus},
-        controller::{Store, SystemClock},
-        lifecycle::{Event, SecretState, Slot, SlotRecord, Timing},
+        api::VmInstanceStatus,
+        controller::{Counted, OrderLedger, Store, SystemClock},
+        lifecycle::{Defaults, Event, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
         zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId},
     };
@@ -262,6 +262,12 @@ mod tests {
             _: &Slot,
             _: SlotRecord,
         ) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn orders(&self) -> Result<OrderLedger, StoreError> {
+            unreachable!()
+        }
+        async fn write_orders(&self, _: &OrderLedger, _: Vec<Counted>) -> Result<(), StoreError> {
             unreachable!()
         }
         async fn write_status(
@@ -289,22 +295,16 @@ mod tests {
         let endpoint = Endpoint::parse("http://127.0.0.1:9", false).unwrap();
         let provider = Provider::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now));
         let metrics = Metrics::default();
-        let ctx = Context {
-            cloud: Arc::new(provider.unwrap()),
-            store: Arc::new(Broken),
-            clock: Arc::new(SystemClock::default()),
-            timing: Timing::default(),
-            metrics: metrics.clone(),
-        };
+        let ctx = Context::new(
+            Arc::new(provider.unwrap()),
+            Arc::new(Broken),
+            Arc::new(SystemClock::default()),
+            Defaults::default(),
+            metrics.clone(),
+        );
         let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
-        let spec = VmInstanceSpec {
-            instance_id: "vm-1".to_owned(),
-            instance_type_id: "c.2c4g".to_owned(),
-            credentials: CredentialsRef::default(),
-            management_policy: ManagementPolicy::Enforce,
-            suspend: false,
-        };
-        let mut object = VmInstance::new("vm-1", spec);
+        let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
+        let mut object = VmInstance::new("vm-1", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("default".to_owned());
         object.metadata.uid = Some("uid".to_owned());
         let object = Arc::new(object);

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus, prices::Prices,
+    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus,
+    prices::Prices,
 };
 use crate::{
     api::{ChangeState, Reason},

@@ -17,3 +17,4 @@ mod probes;
 mod rbac;
 mod resize;
 mod stage;
+mod status_contract;

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
 use crate::{
-    harness::{ControlPlane, report, root},
-    stage::{Stage, shown},
+    harness::{ControlPlane, root, table},
+    stage::{Rules, Stage, shown, slow_simulation},
 };
 
 /// Design section 2: phase, Ready, InSync, kstatus, Argo CD.
@@ -28,8 +28,7 @@ const CONTRACT: &[(&str, &str, &str, &str, &str)] = &[
     ("Drifted", "True DriftObserved", "False", "Current", "Healthy"),
 ];
 
-const INSTANCES: &str = "\
-  - { id: in-sync, type: c.2c4g, chargeType: POSTPAID }
+const INSTANCES: &str = "  - { id: in-sync, type: c.2c4g, chargeType: POSTPAID }
   - { id: scheduled, type: c.4c8g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }
   - { id: changing, type: c.1c2g, chargeType: POSTPAID }
   - { id: submitting, type: c.1c2g, chargeType: POSTPAID }
@@ -105,12 +104,13 @@ fn judged(fixtures: &[Value]) -> Vec<Value> {
 
 #[tokio::test]
 async fn every_phase_is_read_as_the_contract_says_by_kstatus_flux_argo_cd_and_kubectl() {
-    let simulation = crate::stage::simulation(INSTANCES).replace("processingTime: 1s", "processingTime: 1h");
-    let stage = Stage::from_simulation(&simulation).await;
+    let world = slow_simulation("1h", INSTANCES);
+    let stage = Stage::of_world(&world, &Rules::of_deploy(), &[]).await;
     let fixtures = fixtures(&stage).await;
     let verdicts = judged(&fixtures);
     assert_eq!(fixtures.len(), CONTRACT.len());
-    let mut table = vec![["PHASE", "READY", "INSYNC", "KSTATUS", "ARGO CD", "WAIT"].map(str::to_owned)];
+    let mut rows =
+        vec![["PHASE", "READY", "INSYNC", "KSTATUS", "ARGO CD", "WAIT"].map(str::to_owned)];
     for ((fixture, verdict), row) in fixtures.iter().zip(&verdicts).zip(CONTRACT) {
         let (phase, ready, in_sync, kstatus, argo) = *row;
         let name = fixture["metadata"]["name"].as_str().unwrap();
@@ -129,7 +129,7 @@ async fn every_phase_is_read_as_the_contract_says_by_kstatus_flux_argo_cd_and_ku
         let waited = ControlPlane::shared().kubectl(&wait).status.success();
         assert_eq!(waited, ready.starts_with("True"), "kubectl wait for {name}");
         let waited = if waited { "met" } else { "not met" };
-        table.push([phase, ready, in_sync, kstatus, argo, waited].map(str::to_owned));
+        rows.push([phase, ready, in_sync, kstatus, argo, waited].map(str::to_owned));
     }
-    report("How other tools read each phase", &table);
+    table::show("How other tools read each phase", &rows);
 }

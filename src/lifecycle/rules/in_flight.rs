@@ -222,9 +222,7 @@ pub fn observed_power_change_goes_on(facts: &Facts) -> Option<Decision> {
         Some(None) => Situation::Completed { change },
         _ if facts.is_overdue(&change) => Situation::GivenUp { change },
         Some(stage) => Situation::Progressing { change, stage },
-        None if facts.expects(&change) => {
-            Situation::Progressing { change, stage: None }
-        }
+        None if facts.expects(&change) => Situation::Progressing { change, stage: None },
         // A guest may refuse a graceful stop, or fail to boot.
         None => Situation::GivenUp { change },
     }))

@@ -7,9 +7,7 @@ use jiff::Timestamp;
 use super::AT_ONCE;
 use crate::{
     api::ChangeKind,
-    lifecycle::{
-        Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over,
-    },
+    lifecycle::{Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over},
 };
 
 /// When to look again, if nothing wakes the object before.
