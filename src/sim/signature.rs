@@ -1,9 +1,11 @@
 //! Verifies ZC2-HMAC-SHA256 (fact sheet section 2) over what arrived: raw body, raw `Host`, raw
 //! `Content-Type`. Written apart from the client's code on purpose.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::{constant_time, digest, hmac};
 
-const SCHEME: &str = "ZC2-HMAC-SHA256";
+pub const SCHEME: &str = "ZC2-HMAC-SHA256";
 
 /// The parts of an `Authorization` header of this scheme.
 #[derive(Debug, PartialEq, Eq)]
@@ -35,25 +37,30 @@ impl<'a> Authorization<'a> {
         Some(Self { key_id, signed_headers, signature: signature? })
     }
 
-    /// Whether the signature is that of these parts. `header` gives a raw header value by its
-    /// lower-case name.
+    /// Whether the signature is that of these parts. `header` gives a header's value by its
+    /// lower-case name, in the bytes that the service signs.
     pub fn verifies<'h>(
         &self,
         secret: &str,
         timestamp: &str,
         body: &[u8],
-        header: impl Fn(&str) -> Option<&'h str>,
+        header: impl Fn(&str) -> Option<Cow<'h, [u8]>>,
     ) -> bool {
         let mut names = self.signed_headers.clone();
         names.sort_unstable();
-        let mut lines = String::new();
+        let mut canonical = b"POST\n/\n\n".to_vec();
         for name in &names {
             let Some(value) = header(name) else { return false };
-            lines.push_str(&format!("{name}:{}\n", value.trim()));
+            canonical.extend_from_slice(name.as_bytes());
+            canonical.push(b':');
+            canonical.extend_from_slice(value.trim_ascii());
+            canonical.push(b'\n');
         }
-        let canonical =
-            ["POST", "/", "", &lines, &self.signed_headers.join(";"), &sha256(body)].join("\n");
-        let message = [SCHEME, timestamp, &sha256(canonical.as_bytes())].join("\n");
+        canonical.push(b'\n');
+        canonical.extend_from_slice(self.signed_headers.join(";").as_bytes());
+        canonical.push(b'\n');
+        canonical.extend_from_slice(sha256(body).as_bytes());
+        let message = [SCHEME, timestamp, &sha256(&canonical)].join("\n");
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
         let expected = lower_hex(hmac::sign(&key, message.as_bytes()).as_ref());
         constant_time::verify_slices_are_equal(expected.as_bytes(), self.signature.as_bytes())

@@ -1,7 +1,7 @@
 //! What the tests of real processes, and the demo, stand on: a real etcd and kube-apiserver, the
 //! operator and the simulator as processes, and waits with a deadline.
 
-#![allow(dead_code, reason = "each test binary uses a part of the harness")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses a part of the harness")]
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 pub mod control_plane;

@@ -1,260 +1,272 @@
-//! One call from its bytes to its bytes: authorisation, version, fault, world, envelope, log.
+//! One call from its bytes to its answer: faults, authorisation, world, envelope, log. No I/O; the
+//! time of this machine is an argument.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
-
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fault::{self, Fault, FaultKind};
-use crate::sim::{
-    config::{Config, Credential},
-    signature::Authorization,
-    world::{Call, Refused, World},
+use super::{
+    actions,
+    authorise::{self, Account, Denied, text},
+    clock::Clock,
+    fault::{Draft, FaultKind, Faults, Play, Step, status_of},
+    log::{self, Logged, RequestLog},
+    request_id::request_id,
+    settings::{Settings, Transport},
 };
-
-/// What the API accepts (fact sheet section 1; the older one is what Terraform sends).
-const VERSIONS: &[&str] = &["2026-04-01", "2023-03-13"];
-/// How many calls the log keeps.
-const LOG_LIMIT: usize = 10_000;
+use crate::sim::world::{Call, Refused, World};
 
 /// A request as it arrived.
-pub struct Arrival<'a> {
-    pub headers: &'a HeaderMap,
-    pub body: &'a [u8],
+pub struct Arrival {
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    action: String,
+    /// The body, if it is JSON.
+    parsed: Value,
+    instances: Vec<String>,
 }
 
-/// What goes back, and how.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reply {
-    pub status: u16,
-    pub body: String,
-    pub delay: Option<Duration>,
-    pub dropped: bool,
+impl Arrival {
+    pub fn new(headers: HeaderMap, body: Vec<u8>) -> Self {
+        // Bounded, because the action goes into the log.
+        let action = text(&headers, "x-zc-action").unwrap_or_default().chars().take(64).collect();
+        let parsed = serde_json::from_slice(&body).unwrap_or_default();
+        let instances = log::instances(&parsed);
+        Self { headers, body, action, parsed, instances }
+    }
 }
 
-/// A line of the request log. It holds no header and no secret.
-#[derive(Debug, Clone, Serialize)]
+/// What goes back, before it is written out.
+pub struct Decided {
+    pub draft: Draft,
+    pub date: Option<HeaderValue>,
+    /// The state that must be on the disk before the answer leaves.
+    pub generation: u64,
+}
+
+/// All state behind the skin that a restart must not lose.
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Logged {
-    pub at: Timestamp,
-    pub action: String,
-    pub instance: Option<String>,
-    /// `OK`, or the code of the refusal.
-    pub code: String,
-    pub status: u16,
-    pub request_id: String,
+pub struct Snapshot {
+    /// Counts the starts of a simulation, so that request ids never come twice.
+    pub epoch: u64,
+    pub clock: Clock,
+    pub faults: Faults,
+    pub world: World,
 }
 
-/// All state behind the HTTP skin.
+/// All state behind the skin.
 pub struct Service {
     pub world: World,
-    pub faults: Vec<Fault>,
-    pub log: Vec<Logged>,
-    /// Calls by action and code, also those that the log has dropped.
-    pub counts: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The service's clock, ahead of this machine's.
-    pub offset: SignedDuration,
-    credentials: Vec<Credential>,
-    signature_life: SignedDuration,
+    pub clock: Clock,
+    pub faults: Faults,
+    pub log: RequestLog,
+    pub accounts: Vec<Account>,
+    pub transport: Transport,
+    /// Counts the changes of what a snapshot holds.
+    pub generation: u64,
+    epoch: u64,
     requests: u64,
 }
 
-/// The service, shared by connections.
-pub struct Shared(Mutex<Service>);
-
-impl Shared {
-    pub fn new(config: &Config, signature_life: Duration) -> Self {
-        Self(Mutex::new(Service {
-            world: config.world(Timestamp::now()),
-            faults: Vec::new(),
-            log: Vec::new(),
-            counts: BTreeMap::new(),
-            offset: SignedDuration::ZERO,
-            credentials: config.credentials.clone(),
-            signature_life: SignedDuration::try_from(signature_life).unwrap_or(SignedDuration::MAX),
-            requests: 0,
-        }))
-    }
-
-    pub fn lock(&self) -> MutexGuard<'_, Service> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub fn answer(&self, arrival: &Arrival<'_>) -> Reply {
-        let mut service = self.lock();
-        let now = service.now(Timestamp::now());
-        service.answer(now, arrival)
-    }
-
-    /// The service's clock as an IMF-fixdate.
-    pub fn date_header(&self) -> HeaderValue {
-        let now = self.lock().now(Timestamp::now());
-        let text = now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
-        HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
-    }
-}
+/// The decision on a call: the text of the world's answer, or a refusal.
+type Outcome = Result<String, Denied>;
 
 impl Service {
-    /// The service's clock when this machine's says `wall`.
-    pub fn now(&self, wall: Timestamp) -> Timestamp {
-        wall.checked_add(self.offset).unwrap_or(wall)
-    }
-
-    /// Answers one request at the service's `now`.
-    pub fn answer(&mut self, now: Timestamp, arrival: &Arrival<'_>) -> Reply {
-        self.requests += 1;
-        let request_id = request_id(self.requests);
-        let action = text(arrival.headers, "x-zc-action").unwrap_or_default().to_owned();
-        let fault = fault::take(&mut self.faults, &action, arrival.body);
-        let mut reply = Reply { status: 200, body: String::new(), delay: None, dropped: false };
-        let result = match &fault {
-            Some(FaultKind::Error { status, code }) => {
-                Err(Refused::new(*status, code, "as a fault asks for"))
+    /// Starts a simulation, or goes on with a saved one.
+    pub fn start(
+        settings: &Settings,
+        wall: Timestamp,
+        saved: Option<Snapshot>,
+        world: impl FnOnce(Timestamp) -> World,
+    ) -> Self {
+        let accounts = settings.credentials.iter().cloned().enumerate();
+        let start = saved.unwrap_or_else(|| {
+            let clock = Clock::start(&settings.clock, wall);
+            let world = world(clock.now(wall));
+            let mut faults = Faults::default();
+            for fault in &settings.faults {
+                faults.add(fault.clone());
             }
-            Some(FaultKind::DropBefore) => Err(Refused::new(0, "DROPPED", "")),
-            Some(FaultKind::Body { status, .. }) => Err(Refused::new(*status, "BODY", "")),
-            Some(FaultKind::DelayAnswer { .. } | FaultKind::DropAfter) | None => {
-                self.call(now, arrival, &action, &request_id)
-            }
-        };
-        let code = result.as_ref().map_or_else(|refused| refused.code.clone(), |_| "OK".to_owned());
-        (reply.status, reply.body) = envelope(result, &request_id);
-        match fault {
-            Some(FaultKind::DelayAnswer { seconds }) => {
-                reply.delay = Duration::try_from_secs_f64(seconds).ok();
-            }
-            Some(FaultKind::DropBefore | FaultKind::DropAfter) => reply.dropped = true,
-            Some(FaultKind::Body { status, body }) => (reply.status, reply.body) = (status, body),
-            Some(FaultKind::Error { .. }) | None => {}
+            Snapshot { epoch: 0, clock, faults, world }
+        });
+        Self {
+            accounts: accounts.map(|(index, one)| Account::new(one, index)).collect(),
+            transport: settings.transport.clone(),
+            log: RequestLog::default(),
+            generation: 1,
+            epoch: start.epoch + 1,
+            requests: 0,
+            clock: start.clock.resume(&settings.clock, wall),
+            faults: start.faults,
+            world: start.world,
         }
-        self.record(now, arrival.body, action, code, reply.status, request_id);
-        reply
     }
 
-    /// Authorisation, then action and version, then the world (fact sheet section 12 #12).
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            epoch: self.epoch,
+            clock: self.clock.clone(),
+            faults: self.faults.clone(),
+            world: self.world.clone(),
+        }
+    }
+
+    /// Goes back to a snapshot, in time too. Request ids go on, so that none comes twice.
+    pub fn restore(&mut self, snapshot: Snapshot) {
+        let Snapshot { epoch, clock, faults, world } = snapshot;
+        self.epoch = self.epoch.max(epoch);
+        self.clock = clock;
+        self.faults = faults;
+        self.world = world;
+        self.generation += 1;
+    }
+
+    /// Brings the world to the present, and says when that is.
+    pub fn advance(&mut self, wall: Timestamp) -> Timestamp {
+        let now = self.clock.now(wall);
+        self.world.advance(now);
+        now
+    }
+
+    /// The faults of a call that has arrived.
+    pub fn arrive(&mut self, arrival: &Arrival) -> Play {
+        let play = self.faults.take(&arrival.action, &arrival.instances);
+        if !play.is_empty() {
+            self.generation += 1;
+        }
+        play
+    }
+
+    /// Decides a call.
+    pub fn decide(&mut self, wall: Timestamp, arrival: &Arrival, play: &Play) -> Decided {
+        let now = self.clock.now(wall);
+        self.requests += 1;
+        let id = request_id(self.transport.seed, (self.epoch << 40) | self.requests);
+        let (credential, outcome) = self.outcome(now, arrival, play, &id);
+        let mut code =
+            outcome.as_ref().map_or_else(|denied| denied.code.clone(), |_| "OK".to_owned());
+        let mut draft = envelope(outcome, &id);
+        if let Some(fault) = play.at(Step::Answer) {
+            draft.alter(fault);
+            if !play.reaches_service() {
+                fault.name().to_uppercase().clone_into(&mut code);
+            }
+        }
+        let dropped = matches!(
+            play.at(Step::Delivery),
+            Some(
+                FaultKind::DropBefore {}
+                    | FaultKind::DropAfter {}
+                    | FaultKind::RefuseConnections { .. }
+            )
+        );
+        self.log.record(Logged {
+            at: now,
+            action: arrival.action.clone(),
+            instance: arrival.instances.first().cloned(),
+            code,
+            status: if dropped { 0 } else { draft.status },
+            request_id: id,
+            credential,
+            faults: play.names(),
+            body: log::redacted(&arrival.body, &arrival.parsed),
+        });
+        Decided { draft, date: self.date(wall, play), generation: self.generation }
+    }
+
+    fn outcome(
+        &mut self,
+        now: Timestamp,
+        arrival: &Arrival,
+        play: &Play,
+        request_id: &str,
+    ) -> (Option<String>, Outcome) {
+        let (mut credential, mut outcome) = (None, Err(Denied::new(500, "DROPPED", "not decided")));
+        if play.reaches_service() {
+            let request = authorise::Request {
+                headers: &arrival.headers,
+                body: &arrival.body,
+                action: &arrival.action,
+                now: now.checked_add(play.clock_skew()).unwrap_or(now),
+            };
+            let (name, admitted) = authorise::admit(&mut self.accounts, &self.transport, &request);
+            credential = name.map(str::to_owned);
+            outcome = admitted.and_then(|()| self.call(now, arrival, play, request_id));
+        }
+        if let Some(FaultKind::Error { code, status, message, retry_after }) =
+            play.at(Step::Decision)
+        {
+            let status = status.unwrap_or_else(|| status_of(code));
+            let message = message.as_deref().unwrap_or("as a fault asks for");
+            let denied = Denied::new(status, code, message);
+            outcome = Err(Denied { retry_after: *retry_after, ..denied });
+        }
+        (credential, outcome)
+    }
+
     fn call(
         &mut self,
         now: Timestamp,
-        arrival: &Arrival<'_>,
-        action: &str,
+        arrival: &Arrival,
+        play: &Play,
         request_id: &str,
-    ) -> Result<serde_json::Map<String, Value>, Refused> {
-        self.authorise(now, arrival)?;
-        let version = text(arrival.headers, "x-zc-version");
-        // The documented bearer sample leaves the version out (fact sheet section 1).
-        if version.is_some_and(|version| !VERSIONS.contains(&version)) {
-            let message = "the version is not known";
-            return Err(Refused::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION", message));
+    ) -> Outcome {
+        if !actions::reads_only(&arrival.action) {
+            self.generation += 1;
         }
-        self.world.call(now, Call { action, body: arrival.body, request_id })
+        let call = Call {
+            action: &arrival.action,
+            body: &arrival.body,
+            request_id,
+            effect: play.effect(),
+        };
+        let refused =
+            |refused: Refused| Denied::new(refused.status, &refused.code, refused.message);
+        self.world.answer(now, call).map_err(refused)
     }
 
-    fn authorise(&self, now: Timestamp, arrival: &Arrival<'_>) -> Result<(), Refused> {
-        let refuse = |code: &str, message: &str| Err(Refused::new(401, code, message));
-        let malformed = "AUTHFAILURE_INVALID_AUTHORIZATION";
-        let Some(header) = text(arrival.headers, "authorization") else {
-            return refuse(malformed, "the Authorization header is missing");
+    /// The Date header: the service's clock, and the faults that move it.
+    fn date(&self, wall: Timestamp, play: &Play) -> Option<HeaderValue> {
+        let skew = match play.at(Step::Date) {
+            Some(FaultKind::DateMissing {}) => return None,
+            Some(FaultKind::DateSkew { seconds }) => {
+                SignedDuration::try_from_secs_f64(*seconds).unwrap_or_default()
+            }
+            _ => SignedDuration::ZERO,
         };
-        if let Some(token) = header.strip_prefix("Bearer ") {
-            let known = self.credentials.iter().any(|one| one.token.as_deref() == Some(token));
-            return if known { Ok(()) } else { refuse(malformed, "the token is not known") };
-        }
-        let Some(authorization) = Authorization::parse(header) else {
-            return refuse(malformed, "the Authorization header is malformed");
-        };
-        let stamp = text(arrival.headers, "x-zc-timestamp").unwrap_or_default();
-        let Some(signed_at) =
-            stamp.parse().ok().and_then(|stamp| Timestamp::from_second(stamp).ok())
-        else {
-            return refuse(malformed, "X-ZC-Timestamp must be Unix seconds");
-        };
-        let password = self.credentials.iter().find_map(|one| {
-            let known = one.access_key_id.as_deref() == Some(authorization.key_id);
-            known.then_some(one.access_key_password.as_deref()).flatten()
-        });
-        let Some(password) = password else {
-            return refuse("AUTHFAILURE_SIGNATURE_FAILURE", "the access key is not known");
-        };
-        let value = |name: &str| text(arrival.headers, name);
-        if !authorization.verifies(password, stamp, arrival.body, value) {
-            return refuse("AUTHFAILURE_SIGNATURE_FAILURE", "the signature does not verify");
-        }
-        if now.duration_since(signed_at).unsigned_abs() > self.signature_life.unsigned_abs() {
-            return refuse(
-                "AUTHFAILURE_SIGNATURE_EXPIRED",
-                "X-ZC-Timestamp is too far from the time of the service",
-            );
-        }
-        Ok(())
-    }
-
-    fn record(
-        &mut self,
-        at: Timestamp,
-        body: &[u8],
-        action: String,
-        code: String,
-        status: u16,
-        request_id: String,
-    ) {
-        let body: Value = serde_json::from_slice(body).unwrap_or_default();
-        let id = body["instanceId"].as_str().or_else(|| body["instanceIds"][0].as_str());
-        let instance = id.map(str::to_owned);
-        tracing::info!(action, instance, code, status, request_id, "answered");
-        *self.counts.entry(action.clone()).or_default().entry(code.clone()).or_default() += 1;
-        if self.log.len() >= LOG_LIMIT {
-            self.log.drain(..LOG_LIMIT / 2);
-        }
-        self.log.push(Logged { at, action, instance, code, status, request_id });
+        let now = self.clock.now(wall);
+        let shown = now.checked_add(play.clock_skew()).and_then(|now| now.checked_add(skew));
+        Some(imf_fixdate(shown.unwrap_or(now)))
     }
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+/// The form of a Date header.
+pub fn imf_fixdate(time: Timestamp) -> HeaderValue {
+    let text = time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// The two-level envelope of a success, or the flat object of a refusal (fact sheet section 4).
-fn envelope(
-    result: Result<serde_json::Map<String, Value>, Refused>,
-    request_id: &str,
-) -> (u16, String) {
-    match result {
-        Ok(mut response) => {
-            response.insert("requestId".to_owned(), request_id.into());
-            (200, json!({ "requestId": request_id, "response": response }).to_string())
+fn envelope(outcome: Outcome, request_id: &str) -> Draft {
+    match outcome {
+        // The world's fields follow as they are: parsing a large answer again would cost more than
+        // making it.
+        Ok(fields) => {
+            let fields = fields.strip_prefix('{').unwrap_or("}");
+            let comma = if fields == "}" { "" } else { "," };
+            let id = format!("{{\"requestId\":\"{request_id}\"");
+            Draft::json(200, format!("{id},\"response\":{id}{comma}{fields}}}"))
         }
-        Err(Refused { status, code, message }) => {
+        Err(Denied { status, code, message, retry_after }) => {
             let body = json!({ "requestId": request_id, "code": code, "message": message });
-            (status, body.to_string())
+            let mut draft = Draft::json(status, body.to_string());
+            if let Some(seconds) = retry_after {
+                let after: (HeaderName, _) = (header::RETRY_AFTER, HeaderValue::from(seconds));
+                draft.headers.push(after);
+            }
+            draft
         }
     }
-}
-
-/// `T` and a UUID of version 4 in upper case (fact sheet section 4), made of a counter, so that
-/// the same calls get the same ids.
-fn request_id(counter: u64) -> String {
-    let high = mix(counter.wrapping_mul(2));
-    let low = mix(counter.wrapping_mul(2).wrapping_add(1));
-    format!(
-        "T{:08X}-{:04X}-4{:03X}-{:04X}-{:012X}",
-        high >> 32,
-        (high >> 16) & 0xFFFF,
-        high & 0xFFF,
-        0x8000 | ((low >> 48) & 0x3FFF),
-        low & 0xFFFF_FFFF_FFFF
-    )
-}
-
-/// The finaliser of SplitMix64.
-fn mix(seed: u64) -> u64 {
-    let mut value = seed.wrapping_add(0x9E37_79B9_7F4A_7C15);
-    value = (value ^ (value >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    value = (value ^ (value >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    value ^ (value >> 31)
 }

@@ -1,16 +1,23 @@
-//! The instance types on offer, and which changes between them are allowed.
+//! The zones, and the instance types that each offers for each charge type, with their prices.
 
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Money in millionths of a zenPoint (1 zenPoint = 1 USD, fact sheet section 8).
-pub type Micros = i64;
+use super::{ChargeType, behaviour::CrossSeries};
 
 /// One instance type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     pub id: String,
-    /// Decides which changes are allowed; see [`Catalogue::allows`].
+    /// Such as "Compute Optimized 4C8G"; made of the id when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Decides which changes are allowed: within a series all, across series those of
+    /// `behaviour.crossSeries`.
     pub series: String,
     /// Cores.
     pub cpu_count: i64,
@@ -18,25 +25,101 @@ pub struct Model {
     pub memory: i64,
     /// Mbps; -1: no limit.
     pub bandwidth_limit: i64,
-    /// List price a month, in millionths.
-    pub monthly_micros: Micros,
+    /// PREPAID list price of a month, in zenPoints.
+    #[schemars(with = "f64")]
+    pub monthly_price: Decimal,
+    /// POSTPAID list price of an hour, in zenPoints.
+    #[schemars(with = "f64")]
+    pub hourly_price: Decimal,
 }
 
-/// All instance types, the same in every zone.
+/// A zone, and what it offers otherwise than the list of models says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Zone {
+    pub id: String,
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Whether types can be changed here (section 7.1, UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT).
+    #[serde(default = "yes")]
+    pub resize: bool,
+    /// Percent of the list price that is paid.
+    #[serde(default = "full")]
+    #[schemars(with = "f64")]
+    pub discount: Decimal,
+    /// Differences from the list of models.
+    #[serde(default)]
+    pub offers: Vec<Offer>,
+    /// Machines left, by type; types that are not named are never sold out.
+    #[serde(default)]
+    pub stock: BTreeMap<String, u64>,
+}
+
+fn yes() -> bool {
+    true
+}
+fn full() -> Decimal {
+    Decimal::ONE_HUNDRED
+}
+
+/// How a zone differs from the list of models for a type, and for one or both charge types.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Offer {
+    #[serde(rename = "type")]
+    pub type_id: String,
+    /// Both, when it is left out.
+    #[serde(default)]
+    pub charge_type: Option<ChargeType>,
+    /// Whether the type is offered at all.
+    #[serde(default = "yes")]
+    pub sold: bool,
+    #[serde(default)]
+    pub bandwidth_limit: Option<i64>,
+    #[serde(default)]
+    #[schemars(with = "Option<f64>")]
+    pub monthly_price: Option<Decimal>,
+    #[serde(default)]
+    #[schemars(with = "Option<f64>")]
+    pub hourly_price: Option<Decimal>,
+}
+
+/// All that can be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(rename_all = "camelCase")]
 pub struct Catalogue {
-    pub models: Vec<Model>,
+    pub models: BTreeMap<String, Model>,
+    pub zones: BTreeMap<String, Zone>,
+}
+
+/// A type as a zone offers it for a charge type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Offered<'a> {
+    pub model: &'a Model,
+    pub bandwidth_limit: i64,
+    /// List prices.
+    pub monthly: Decimal,
+    pub hourly: Decimal,
+    /// Percent.
+    pub discount: Decimal,
+}
+
+impl Offered<'_> {
+    /// What is paid of a list price.
+    pub fn paid(&self, list: Decimal) -> Decimal {
+        list * self.discount / Decimal::ONE_HUNDRED
+    }
 }
 
 /// Cores, GiB, Mbps.
 type Size = (i64, i64, i64);
 
-/// Series, (cores, GiB, Mbps): the sizes published in 2023 (fact sheet section 10; ids other than
-/// c.1c2g, c.2c4g and c.4c8g are INF; the s and h sizes are made up).
-const SIZES: &[(&str, &[Size])] = &[
+/// Series, its name, (cores, GiB, Mbps): the sizes published in 2023 (Console, section 10; ids other
+/// than c.1c2g, c.2c4g and c.4c8g are INF; names and sizes of s and h are made up).
+const SERIES: &[(&str, &str, &[Size])] = &[
     (
         "c",
+        "Compute Optimized",
         &[
             (1, 2, 500),
             (2, 4, 1000),
@@ -51,6 +134,7 @@ const SIZES: &[(&str, &[Size])] = &[
     ),
     (
         "g",
+        "General Purpose",
         &[
             (2, 8, 1000),
             (4, 16, 1500),
@@ -60,38 +144,82 @@ const SIZES: &[(&str, &[Size])] = &[
             (32, 128, 6000),
         ],
     ),
-    ("m", &[(2, 16, 1000), (4, 32, 1500), (8, 64, 2000), (16, 128, 3000)]),
-    ("s", &[(1, 1, 200), (2, 2, 500)]),
-    ("h", &[(4, 8, 1500), (8, 16, 2000)]),
+    ("m", "Memory Optimized", &[(2, 16, 1000), (4, 32, 1500), (8, 64, 2000), (16, 128, 3000)]),
+    ("s", "Series S", &[(1, 1, 200), (2, 2, 500)]),
+    ("h", "Series H", &[(4, 8, 1500), (8, 16, 2000)]),
+];
+
+/// Zones that the documents name; SAO-A has the discount of its price sample (DOC CN-Price).
+const ZONES: &[(&str, &str, i64)] = &[
+    ("FRA-A", "Frankfurt A", 100),
+    ("HKG-A", "Hong Kong A", 100),
+    ("SAO-A", "Sao Paulo A", 95),
+    ("SEL-A", "Seoul A", 100),
 ];
 
 impl Default for Catalogue {
     fn default() -> Self {
-        let models = SIZES.iter().flat_map(|(series, sizes)| {
+        let models = SERIES.iter().flat_map(|(series, name, sizes)| {
             sizes.iter().map(move |(cores, memory, bandwidth)| Model {
                 id: format!("{series}.{cores}c{memory}g"),
+                name: Some(format!("{name} {cores}C{memory}G")),
                 series: (*series).to_owned(),
                 cpu_count: *cores,
                 memory: *memory,
                 bandwidth_limit: *bandwidth,
-                // Fits the one published price: c.1c2g costs 14 a month (fact sheet 7.8).
-                monthly_micros: (4 * cores + 5 * memory) * 1_000_000,
+                // Fits the one published pair: c.1c2g costs 14 a month and 0.13 an hour (CN-Price).
+                monthly_price: Decimal::from(4 * cores + 5 * memory),
+                hourly_price: Decimal::new(3 * cores + 5 * memory, 2),
             })
         });
-        Self { models: models.collect() }
+        let zones = ZONES.iter().map(|(id, name, discount)| Zone {
+            id: (*id).to_owned(),
+            name: Some((*name).to_owned()),
+            resize: true,
+            discount: Decimal::from(*discount),
+            offers: Vec::new(),
+            stock: BTreeMap::new(),
+        });
+        Self {
+            models: models.map(|model| (model.id.clone(), model)).collect(),
+            zones: zones.map(|zone| (zone.id.clone(), zone)).collect(),
+        }
     }
 }
 
 impl Catalogue {
     pub fn model(&self, id: &str) -> Option<&Model> {
-        self.models.iter().find(|model| model.id == id)
+        self.models.get(id)
     }
 
-    /// Within a series, and among c, g and m (DOC EN-Modify; which of the latter is not
-    /// enumerated, so all are).
-    pub fn allows(&self, from: &str, to: &str) -> bool {
-        let series = |id: &str| self.model(id).map(|model| model.series.as_str());
+    /// A type as a zone offers it: the catalogue differs per zone and per charge type (section 7.5).
+    pub fn offered(&self, zone: &str, charge: ChargeType, type_id: &str) -> Option<Offered<'_>> {
+        let (zone, model) = (self.zones.get(zone)?, self.models.get(type_id)?);
+        let mut offered = Offered {
+            model,
+            bandwidth_limit: model.bandwidth_limit,
+            monthly: model.monthly_price,
+            hourly: model.hourly_price,
+            discount: zone.discount,
+        };
+        for offer in &zone.offers {
+            if offer.type_id != type_id || offer.charge_type.is_some_and(|own| own != charge) {
+                continue;
+            }
+            if !offer.sold {
+                return None;
+            }
+            offered.bandwidth_limit = offer.bandwidth_limit.unwrap_or(offered.bandwidth_limit);
+            offered.monthly = offer.monthly_price.unwrap_or(offered.monthly);
+            offered.hourly = offer.hourly_price.unwrap_or(offered.hourly);
+        }
+        Some(offered)
+    }
+
+    /// Whether the series rule lets a type become another (DOC EN-Modify, CN-Modify, section 10).
+    pub fn allows(&self, from: &str, to: &str, pairs: &CrossSeries) -> bool {
+        let series = |id: &str| self.model(id).map(|model| model.series.clone());
         let (Some(from), Some(to)) = (series(from), series(to)) else { return false };
-        from == to || [from, to].iter().all(|series| matches!(*series, "c" | "g" | "m"))
+        from == to || pairs.0.contains(&(from, to))
     }
 }

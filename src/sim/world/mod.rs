@@ -1,149 +1,187 @@
-//! The world: instances, their plans, and the ledger. Pure: no clock, no randomness, no I/O. A call
-//! and a moment go in, an answer comes out.
+//! The world: instances, their plans, and the account. Pure: no clock, no randomness, no I/O. A
+//! moment and a call go in, an answer comes out. What is due in between is carried out in the order
+//! of its time, so that advancing in one step or in many leads to the same world.
+//!
+//! | part | what it is |
+//! | --- | --- |
+//! | `setup` | what a world starts from |
+//! | `behaviour` | the switches for what the provider's documents leave open |
+//! | `catalogue` | zones, types, prices |
+//! | `instance`, `billing` | the state: instances with plans; orders, charges, balance, stock |
+//! | `site` | one instance at one moment, with the books: everything that happens to it |
+//! | `plan`, `power`, `expiry` | what happens: changes of type, of state, ends of cycles |
+//! | `history` | what reads show that lag behind |
+//! | `actions`, `describe` | the API's calls and answers |
+//! | `console` | what a person does outside the API |
 
 mod actions;
+mod answer;
+mod behaviour;
+mod billing;
 mod catalogue;
+mod console;
 mod describe;
+mod expiry;
+mod history;
+mod instance;
 mod parameters;
+mod plan;
+mod power;
+mod setup;
+mod site;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-pub use actions::{Call, Refused};
-pub use catalogue::{Catalogue, Micros, Model};
+pub use actions::ACTIONS;
+pub use answer::{Call, Effect, Refused};
+pub use behaviour::*;
+pub use billing::{Books, Charge, MONTH, Order, OrderKind, OrderOutcome, Reason};
+pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
+pub use console::{ConsoleChange, InstanceChange};
+pub use instance::{
+    ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
+    Work,
+};
+pub use setup::{Durations, InstanceSetup, Setup, SetupError};
 
-/// Billing (fact sheet section 8).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ChargeType {
-    Prepaid,
-    Postpaid,
-}
-
-/// A change that has been accepted and is not in effect yet (fact sheet section 7.2).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "status")]
-pub enum Plan {
-    None,
-    Processing {
-        to: String,
-        until: Timestamp,
-    },
-    /// A PREPAID downgrade; in effect at the instance's `expires_at`.
-    WaitToEnable {
-        to: String,
-    },
-}
-
-/// One virtual machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Instance {
-    pub id: String,
-    pub name: String,
-    pub zone: String,
-    #[serde(rename = "type")]
-    pub type_id: String,
-    pub charge_type: ChargeType,
-    pub state: String,
-    pub created_at: Timestamp,
-    pub expires_at: Option<Timestamp>,
-    pub auto_renew: bool,
-    /// Mbps.
-    pub bandwidth: i64,
-    pub plan: Plan,
-}
-
-/// What an order was for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum OrderKind {
-    /// POSTPAID, or a PREPAID upgrade.
-    Immediate,
-    /// A PREPAID downgrade.
-    NextCycle,
-}
-
-/// One line of the ledger.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Order {
-    pub order_number: String,
-    pub instance_id: String,
-    pub from: String,
-    pub to: String,
-    pub kind: OrderKind,
-    /// Charged at once, in millionths.
-    pub charged_micros: Micros,
-    pub at: Timestamp,
-    pub request_id: String,
-}
+use history::Past;
+use site::Site;
 
 /// The state of the simulated provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct World {
+    rules: Rules,
+    books: Books,
+    instances: BTreeMap<String, Instance>,
+    /// What instances looked like, as long as a read may still show it.
+    past: BTreeMap<String, Vec<Past>>,
+    /// When something is due at which instance next.
+    agenda: BTreeSet<(Timestamp, String)>,
+    now: Timestamp,
+}
+
+/// What does not change by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rules {
+    pub behaviour: Behaviour,
+    pub durations: Durations,
+    /// How long an immediate change takes.
+    pub processing_time: SignedDuration,
     pub catalogue: Catalogue,
-    pub instances: BTreeMap<String, Instance>,
-    pub orders: Vec<Order>,
-    /// How long an immediate change takes, in seconds.
-    pub processing_seconds: i64,
-    /// Counts orders; their numbers are made of it.
-    pub next_order: u64,
+}
+
+/// A moment and a duration; the end of time stands for all that is later.
+fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 impl World {
-    pub fn new(instances: Vec<Instance>, catalogue: Catalogue, processing_seconds: i64) -> Self {
-        Self {
-            catalogue,
-            instances: instances.into_iter().map(|one| (one.id.clone(), one)).collect(),
-            orders: Vec::new(),
-            processing_seconds,
-            next_order: 1,
+    /// The world of a setup, started at `now`. A setup that [`Setup::check`] refuses makes a world
+    /// that lacks what is wrong in it.
+    pub fn new(setup: &Setup, now: Timestamp) -> Self {
+        let catalogue = setup.catalogue();
+        let stock = catalogue.zones.values().map(|zone| (zone.id.clone(), zone.stock.clone()));
+        let mut world = Self {
+            books: Books::new(setup.balance, stock.collect()),
+            rules: Rules {
+                behaviour: setup.behaviour.clone(),
+                durations: setup.durations.clone(),
+                processing_time: setup.processing_time,
+                catalogue,
+            },
+            instances: BTreeMap::new(),
+            past: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            now,
+        };
+        for one in &setup.instances {
+            let instance = one.start(now, &world.rules);
+            world.insert(instance);
         }
+        world
     }
 
-    /// Carries out all that was due by `now`.
+    /// Carries out all that is due by `now`. A moment before the last one counts as the last one.
     pub fn advance(&mut self, now: Timestamp) {
-        let processing = SignedDuration::from_secs(self.processing_seconds);
-        for instance in self.instances.values_mut() {
-            instance.advance(now, processing);
-        }
-    }
-}
-
-impl Instance {
-    fn advance(&mut self, now: Timestamp, processing: SignedDuration) {
-        // A downgrade is carried out from the moment at which the cycle ends, not from the moment
-        // at which somebody looks (INF: "next cycle" is all that is documented).
-        if let (Plan::WaitToEnable { to }, Some(expiry)) = (&self.plan, self.expires_at)
-            && expiry <= now
+        while let Some((at, id)) = self.agenda.first().cloned()
+            && at <= now
         {
-            let until = expiry.checked_add(processing).unwrap_or(expiry);
-            self.plan = Plan::Processing { to: to.clone(), until };
+            // What is due is taken off; what is due next is put on.
+            self.agenda.pop_first();
+            self.now = self.now.max(at);
+            self.visit(&id, self.now, |site| site.carry_out());
         }
-        if let Plan::Processing { to, until } = &self.plan
-            && *until <= now
-        {
-            self.type_id = to.clone();
-            self.plan = Plan::None;
-        }
-        self.renew(now);
+        self.now = self.now.max(now);
     }
 
-    /// A renewed PREPAID instance starts its next cycle of 30 days (Console, section 8).
-    fn renew(&mut self, now: Timestamp) {
-        let cycle = SignedDuration::from_hours(30 * 24);
-        while self.auto_renew
-            && let Some(expiry) = self.expires_at
-            && expiry <= now
-        {
-            match expiry.checked_add(cycle) {
-                Ok(next) => self.expires_at = Some(next),
-                Err(_) => return,
-            }
+    /// When something is due next.
+    pub fn next_event(&self) -> Option<Timestamp> {
+        self.agenda.first().map(|(at, _)| *at)
+    }
+
+    /// The last moment that the world was advanced to.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// All instances, in the order of their ids.
+    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.values()
+    }
+
+    pub fn instance(&self, id: &str) -> Option<&Instance> {
+        self.instances.get(id)
+    }
+
+    /// Orders, charges, balance, stock.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
+
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    fn insert(&mut self, instance: Instance) {
+        if let Some(due) = instance.due() {
+            self.agenda.insert((due, instance.id.clone()));
         }
+        self.instances.insert(instance.id.clone(), instance);
+    }
+
+    /// Everything that happens to an instance happens in here: it keeps the history for lagging
+    /// reads and the agenda. Nothing, if there is no such instance.
+    fn visit<R>(
+        &mut self,
+        id: &str,
+        at: Timestamp,
+        happens: impl FnOnce(&mut Site<'_>) -> R,
+    ) -> Option<R> {
+        let instance = self.instances.get_mut(id)?;
+        if let Some(due) = instance.due() {
+            self.agenda.remove(&(due, id.to_owned()));
+        }
+        let longest_lag = self.rules.behaviour.longest_read_lag();
+        let before = longest_lag.is_positive().then(|| instance.clone());
+        let mut site =
+            Site { rules: &self.rules, books: &mut self.books, instance, at, gone: false };
+        let result = happens(&mut site);
+        let gone = site.gone;
+        if let Some(before) = before
+            && (gone || before != *instance)
+        {
+            history::keep(self.past.entry(id.to_owned()).or_default(), before, at, longest_lag);
+        }
+        if gone {
+            self.instances.remove(id);
+        } else if let Some(due) = instance.due() {
+            self.agenda.insert((due, id.to_owned()));
+        }
+        Some(result)
     }
 }

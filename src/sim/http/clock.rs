@@ -1,0 +1,122 @@
+//! The service's clock: this machine's, a faster one, or one that moves by hand only. The time of
+//! this machine is an argument.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the clock runs.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClockMode {
+    /// As this machine's clock.
+    #[default]
+    Wall,
+    /// `scale` times as fast as this machine's clock.
+    Scaled,
+    /// Only by steps of the control API.
+    Stepped,
+}
+
+/// The clock of a file.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ClockSettings {
+    pub mode: ClockMode,
+    /// How many seconds pass in one second; for the mode scaled.
+    pub scale: Option<f64>,
+    /// The moment at which the simulation starts; without it, now.
+    pub start: Option<Timestamp>,
+}
+
+impl ClockSettings {
+    pub fn check(&self) -> Result<(), (String, String)> {
+        match (self.mode, self.scale) {
+            (ClockMode::Scaled, Some(scale)) if scale.is_finite() && scale > 0.0 => Ok(()),
+            (ClockMode::Scaled, _) => {
+                Err(("scale".into(), "must be above 0 in the mode scaled: write 3600".into()))
+            }
+            (ClockMode::Wall | ClockMode::Stepped, None) => Ok(()),
+            (ClockMode::Wall | ClockMode::Stepped, Some(_)) => {
+                Err(("scale".into(), "needs the mode scaled".into()))
+            }
+        }
+    }
+}
+
+/// A clock that said `service` when this machine's said `wall`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clock {
+    mode: ClockMode,
+    scale: f64,
+    wall: Timestamp,
+    service: Timestamp,
+}
+
+/// A moment that no timestamp can hold.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the clock cannot be stepped by {0} s: it moves forward, and no further than the year 9999"
+)]
+pub struct StepError(i64);
+
+impl Clock {
+    pub fn start(settings: &ClockSettings, wall: Timestamp) -> Self {
+        let ClockSettings { mode, scale, start } = *settings;
+        Self { mode, scale: scale.unwrap_or(1.0), wall, service: start.unwrap_or(wall) }
+    }
+
+    /// A saved clock goes on as it was, unless the settings ask for another way to run.
+    pub fn resume(self, settings: &ClockSettings, wall: Timestamp) -> Self {
+        let scale = settings.scale.unwrap_or(1.0);
+        if self.mode == settings.mode && self.scale.total_cmp(&scale).is_eq() {
+            return self;
+        }
+        Self { mode: settings.mode, scale, wall, service: self.now(wall) }
+    }
+
+    pub fn mode(&self) -> ClockMode {
+        self.mode
+    }
+
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
+    /// The service's time when this machine's is `wall`.
+    pub fn now(&self, wall: Timestamp) -> Timestamp {
+        let passed = wall.duration_since(self.wall);
+        let passed = match self.mode {
+            ClockMode::Wall => passed,
+            ClockMode::Scaled => {
+                let seconds = passed.as_secs_f64() * self.scale;
+                SignedDuration::try_from_secs_f64(seconds).unwrap_or(SignedDuration::MAX)
+            }
+            ClockMode::Stepped => SignedDuration::ZERO,
+        };
+        self.service.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Moves it forward.
+    pub fn step(&mut self, by: SignedDuration) -> Result<(), StepError> {
+        let stepped = self.service.checked_add(by).ok().filter(|_| !by.is_negative());
+        self.service = stepped.ok_or(StepError(by.as_secs()))?;
+        Ok(())
+    }
+
+    /// How long this machine must wait until the service's clock says `until`; nothing if only a
+    /// step can bring it there.
+    pub fn wait(&self, until: Timestamp, wall: Timestamp) -> Option<Duration> {
+        let left = until.duration_since(self.now(wall)).as_secs_f64().max(0.0);
+        let real = match self.mode {
+            ClockMode::Wall => left,
+            ClockMode::Scaled => left / self.scale,
+            ClockMode::Stepped if left > 0.0 => return None,
+            ClockMode::Stepped => 0.0,
+        };
+        Some(Duration::try_from_secs_f64(real).unwrap_or(Duration::MAX))
+    }
+}

@@ -1,0 +1,328 @@
+//! Switches: what the provider's documents leave open, and how a simulation plays it. Each names
+//! its question of fact sheet section 12, or the section that leaves it open.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The switches of a simulation. What is left out is played as the documents suggest.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Behaviour {
+    /// What a resize does to a running guest (question 1, section 9).
+    pub guest: Guest,
+    /// How `modifiedInstanceType` says that there is no plan (question 2).
+    pub no_plan_target: NoPlanTarget,
+    /// What `modifiedInstanceTypeStatus` says when there is no plan (questions 2 and 3).
+    pub no_plan_status: NoPlanStatus,
+    /// For so long after a change has begun, its status is Enable while the current type still
+    /// differs, as in the documented sample (question 3).
+    pub enable_at_start: SignedDuration,
+    /// For so long before a change ends, its status is Enable while the current type still differs
+    /// (question 3).
+    pub enable_at_end: SignedDuration,
+    /// What is seen of a change that fails after it was accepted (question 4).
+    pub failed_change: FailedChange,
+    /// How a PREPAID upgrade is paid (question 7).
+    pub payment: Payment,
+    /// What a PREPAID change between types of one list price is (question 9).
+    pub equal_price: EqualPrice,
+    /// What happens to a PREPAID instance at its expiry when it is not renewed (question 10).
+    pub expiry: Expiry,
+    /// A scheduled change begins so long after the end of the cycle; negative: before it
+    /// (question 10, section 8).
+    pub downgrade_delay: SignedDuration,
+    /// What happens to an instance whose bandwidth is above the new type's limit (question 11).
+    pub bandwidth_above_limit: BandwidthAboveLimit,
+    /// The order of the checks of ModifyInstanceType (question 12).
+    pub check_order: CheckOrder,
+    /// What a second ModifyInstanceType to the target of the change in flight gets (section 7.1).
+    pub same_target_in_flight: SameTargetInFlight,
+    /// Which changes across series are allowed, as pairs of series (section 10).
+    pub cross_series: CrossSeries,
+    /// What the describe actions say to an id that does not exist (section 7.3).
+    pub unknown_ids: UnknownIds,
+    /// What a batch with an id that is refused does to the others (section 7.7).
+    pub batch: Batch,
+    /// What a guest does on a graceful stop (section 7.7).
+    pub graceful_stop: GracefulStop,
+    /// Whether RebootInstances takes a STOPPED instance, as the text of its error says
+    /// (section 7.7).
+    pub reboot_from_stopped: bool,
+    /// How `orderNumber` is given (section 7.1).
+    pub order_number: OrderNumberShown,
+    /// How an optional field without a value is given (section 4).
+    pub optional_fields: OptionalFields,
+    /// Whether InquiryPriceCreateInstance demands `instanceCount`: the command line's documents say
+    /// so, the API's do not list it (section 7.8).
+    pub price_needs_count: bool,
+    /// How far behind each read action is, such as `DescribeInstances: 2s`: it shows the world as it
+    /// was so long ago (section 7.1: the window before a call is registered is not documented).
+    pub read_lag: BTreeMap<String, SignedDuration>,
+    /// How long after its acceptance the effect of an action begins, such as
+    /// `ModifyInstanceType: 5s` (section 7.1).
+    pub registration_lag: BTreeMap<String, SignedDuration>,
+    /// HTTP status and code of refusals that are undocumented or documented twice.
+    pub codes: Codes,
+}
+
+/// What a resize does to a running guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Guest {
+    /// Nothing: the change is live.
+    #[default]
+    Live,
+    /// The instance is in state REBOOT while the change runs.
+    Reboots,
+    /// The instance passes through STOPPING, STOPPED and BOOTING while the change runs.
+    StopsAndStarts,
+    /// The type changes at once; cores and memory only with the next reboot or start.
+    NeedsReboot,
+}
+
+/// `modifiedInstanceType` without a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NoPlanTarget {
+    #[default]
+    Null,
+    Empty,
+    Absent,
+    /// The current type.
+    Current,
+}
+
+/// `modifiedInstanceTypeStatus` without a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum NoPlanStatus {
+    #[default]
+    Enable,
+    Disable,
+    /// Disable for POSTPAID, which has no scheduled changes; Enable for PREPAID.
+    DisableForPostpaid,
+    Null,
+    Empty,
+    Absent,
+}
+
+/// What is seen of a change that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FailedChange {
+    /// It runs as long as others, and then there is no plan and the old type.
+    #[default]
+    Vanishes,
+    /// Enable, with its target, for good.
+    ShowsEnable,
+    /// Disable, with its target, for good.
+    ShowsDisable,
+    /// Processing, for good.
+    Hangs,
+}
+
+/// How a PREPAID upgrade is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Payment {
+    #[default]
+    AtOnce,
+    /// At the end of the cycle, or never if the instance is gone by then.
+    NextCycle,
+    /// The order waits until a person pays it in the console; until then the status is Enable with
+    /// the target, and the change does not begin.
+    InConsole,
+}
+
+/// A PREPAID change between types of one list price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum EqualPrice {
+    /// Takes effect at once, for nothing.
+    #[default]
+    Upgrade,
+    /// Waits for the next cycle.
+    Downgrade,
+    /// Is refused with `codes.equalPrice`.
+    Refused,
+}
+
+/// What happens to a PREPAID instance that is not renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Expiry {
+    /// It goes to the recycle bin, and what was scheduled never lands.
+    #[default]
+    Recycled,
+    /// It stays, and what was scheduled lands all the same.
+    DowngradeLands,
+    /// It stays, and what was scheduled stays scheduled.
+    DowngradeWaits,
+}
+
+/// An instance whose bandwidth is above the new type's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum BandwidthAboveLimit {
+    /// Keeps its bandwidth.
+    #[default]
+    Kept,
+    /// Gets the limit when the change lands.
+    Lowered,
+    /// Is refused with `codes.bandwidth`.
+    Refused,
+}
+
+/// The order of the checks of ModifyInstanceType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CheckOrder {
+    /// Recycled, state, zone, model, same model, series, running, scheduled, money (INF).
+    #[default]
+    Documented,
+    /// State before recycled.
+    StateFirst,
+    /// A change that runs or is scheduled before all else.
+    PlanFirst,
+    /// Model, same model and series before the instance is looked at.
+    ModelFirst,
+}
+
+/// A second change to the target of the one in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SameTargetInFlight {
+    /// Is refused as any other change.
+    #[default]
+    Refused,
+    /// Is refused with INVALID_INSTANCE_TYPE_NOT_CHANGED.
+    NotChanged,
+    /// Is accepted, with a second order that is paid again.
+    OrderedAgain,
+}
+
+/// Pairs of series (from, to) between which changes are allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct CrossSeries(pub BTreeSet<(String, String)>);
+
+impl Default for CrossSeries {
+    /// All among c, g and m (DOC EN-Modify: "some"); s and h stay what they are.
+    fn default() -> Self {
+        let pairs = [("c", "g"), ("c", "m"), ("g", "c"), ("g", "m"), ("m", "c"), ("m", "g")];
+        Self(pairs.map(|(from, to)| (from.to_owned(), to.to_owned())).into())
+    }
+}
+
+/// An id that does not exist, in a describe action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UnknownIds {
+    /// Is left out of the answer.
+    #[default]
+    LeftOut,
+    /// Makes the call fail with 404 INVALID_INSTANCE_NOT_FOUND.
+    NotFound,
+}
+
+/// A batch with an id that is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Batch {
+    /// Is refused, and does nothing.
+    #[default]
+    AllOrNothing,
+    /// Is refused, and does what it can.
+    PartialRefused,
+    /// Succeeds, and does what it can.
+    PartialAccepted,
+}
+
+/// A guest that is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum GracefulStop {
+    #[default]
+    Obeyed,
+    /// STOPPING for the time of a stop, then RUNNING again.
+    Ignored,
+    /// STOPPING for good.
+    Hangs,
+}
+
+/// `orderNumber` of ModifyInstanceType.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OrderNumberShown {
+    #[default]
+    Shown,
+    Null,
+    Empty,
+    Absent,
+}
+
+/// An optional field without a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum OptionalFields {
+    #[default]
+    Null,
+    Absent,
+}
+
+/// HTTP status and code of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Code {
+    pub status: u16,
+    pub code: String,
+}
+
+impl Code {
+    fn new(status: u16, code: &str) -> Self {
+        Self { status, code: code.to_owned() }
+    }
+}
+
+/// Refusals that are undocumented, or documented twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Codes {
+    /// The balance is too low. No code is published (question 8).
+    pub low_balance: Code,
+    /// No machine of the type is free. Known from sibling products (question 8).
+    pub out_of_stock: Code,
+    /// PREPAID types of one list price, with `equalPrice: refused` (question 9).
+    pub equal_price: Code,
+    /// The bandwidth is above the limit, with `bandwidthAboveLimit: refused` (question 11).
+    pub bandwidth: Code,
+    /// More items in a list than allowed (question 14).
+    pub too_many_items: Code,
+    /// `pageSize` above 1000 (question 14).
+    pub page_too_large: Code,
+    /// The body is no JSON object (question 15).
+    pub malformed_body: Code,
+    /// 400 on the current page, 403 on the older one (section 7.1).
+    pub not_changed: Code,
+    /// 403 on two pages, 404 on a third (section 5).
+    pub downgrade_not_exist: Code,
+}
+
+impl Default for Codes {
+    fn default() -> Self {
+        Self {
+            low_balance: Code::new(403, "OPERATION_FAILED_INSUFFICIENT_BALANCE"),
+            out_of_stock: Code::new(400, "RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"),
+            equal_price: Code::new(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"),
+            bandwidth: Code::new(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"),
+            too_many_items: Code::new(400, "INVALID_PARAMETER_EXCEED_LENGTH"),
+            page_too_large: Code::new(400, "INVALID_PARAMETER_EXCEED_MAXIMUM"),
+            malformed_body: Code::new(400, "INVALID_PARAMETER_TYPE"),
+            not_changed: Code::new(400, "INVALID_INSTANCE_TYPE_NOT_CHANGED"),
+            downgrade_not_exist: Code::new(403, "OPERATION_DENIED_DOWNGRADE_NOT_EXIST"),
+        }
+    }
+}

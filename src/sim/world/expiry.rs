@@ -1,0 +1,71 @@
+//! Ends of PREPAID cycles, and the metering of POSTPAID use (fact sheet section 8).
+
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+
+use super::{ChargeType, Expiry, Plan, billing, billing::Reason, later, setup::cycle, site::Site};
+
+impl Site<'_> {
+    /// The end of a PREPAID cycle: renewed and charged, or not.
+    pub(super) fn end_cycle(&mut self) {
+        if self.instance.state.is_recycled() || !self.instance.auto_renew || !self.renew() {
+            self.lapse();
+        }
+    }
+
+    /// Starts and charges the next cycle, if the money is there.
+    pub(super) fn renew(&mut self) -> bool {
+        let (price, owed) = (self.renewal_price(), self.instance.owed);
+        let next = later(self.at, cycle(self.instance.period));
+        if self.books.balance < price + owed || next == Timestamp::MAX {
+            return false;
+        }
+        self.instance.owed = Decimal::ZERO;
+        self.books.charge(self.at, &self.instance.id, owed, Reason::Owed);
+        self.books.charge(self.at, &self.instance.id, price, Reason::Renewal);
+        self.instance.expires_at = Some(next);
+        self.instance.lapsed = false;
+        true
+    }
+
+    /// Of the type that the next cycle has: a scheduled downgrade lands with the renewal (INF).
+    fn renewal_price(&self) -> Decimal {
+        let type_id = match &self.instance.plan {
+            Plan::WaitToEnable { to, .. } => to,
+            Plan::None | Plan::Processing { .. } | Plan::Unpaid { .. } | Plan::Failed { .. } => {
+                &self.instance.type_id
+            }
+        };
+        let month = self.offered(type_id).map_or(Decimal::ZERO, |one| one.paid(one.monthly));
+        (month * Decimal::from(self.instance.period)).round_dp(2)
+    }
+
+    /// What follows is not documented (question 10).
+    fn lapse(&mut self) {
+        self.instance.lapsed = true;
+        match self.rules.behaviour.expiry {
+            Expiry::Recycled if self.instance.state.is_recycled() => {}
+            Expiry::Recycled => self.recycle(),
+            Expiry::DowngradeLands => {}
+            Expiry::DowngradeWaits => {
+                if let Plan::WaitToEnable { due, .. } = &mut self.instance.plan {
+                    *due = Timestamp::MAX;
+                }
+            }
+        }
+    }
+
+    /// Charges POSTPAID use up to now. It may overdraw the account.
+    pub(super) fn meter(&mut self) {
+        let Some(from) = self.instance.metered_to else { return };
+        if self.instance.charge_type == ChargeType::Postpaid {
+            let hourly = self.offered(&self.instance.type_id).map(|one| one.paid(one.hourly));
+            // A machine in the recycle bin is not used.
+            if let Some(hourly) = hourly.filter(|_| !self.instance.state.is_recycled()) {
+                let amount = billing::usage(hourly, self.at.duration_since(from));
+                self.books.charge(self.at, &self.instance.id, amount, Reason::Usage);
+            }
+        }
+        self.instance.metered_to = Some(self.at);
+    }
+}

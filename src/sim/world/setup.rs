@@ -1,0 +1,324 @@
+//! What a world starts from, and the checks of it.
+
+use jiff::{SignedDuration, Timestamp};
+use rust_decimal::Decimal;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ACTIONS, Behaviour, Catalogue, ChargeType, Details, Instance, MONTH, Model, Plan, Rules, State,
+    Zone, later,
+};
+
+/// Where it is wrong, and how.
+pub type SetupError = (String, String);
+
+/// All that a world starts from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setup {
+    pub instances: Vec<InstanceSetup>,
+    /// Beside, or instead of (same id), the built-in ones.
+    pub models: Vec<Model>,
+    /// Beside, or instead of (same id), the built-in ones.
+    pub zones: Vec<Zone>,
+    pub balance: Decimal,
+    pub processing_time: SignedDuration,
+    pub durations: Durations,
+    pub behaviour: Behaviour,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            instances: Vec::new(),
+            models: Vec::new(),
+            zones: Vec::new(),
+            balance: Self::default_balance(),
+            processing_time: Self::default_processing_time(),
+            durations: Durations::default(),
+            behaviour: Behaviour::default(),
+        }
+    }
+}
+
+/// How long states last that are left by themselves. The documents name none of these times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Durations {
+    /// PENDING, then DEPLOYING.
+    pub pending: SignedDuration,
+    /// DEPLOYING, then RUNNING.
+    pub deploying: SignedDuration,
+    /// BOOTING, then RUNNING.
+    pub boot: SignedDuration,
+    /// STOPPING, then STOPPED.
+    pub stop: SignedDuration,
+    /// REBOOT, then RUNNING.
+    pub reboot: SignedDuration,
+    /// REBUILDING, then RUNNING.
+    pub rebuilding: SignedDuration,
+    /// IMAGING, then RUNNING.
+    pub imaging: SignedDuration,
+    /// RECYCLING, then RECYCLE.
+    pub recycling: SignedDuration,
+    /// RECYCLE, then RELEASING.
+    pub recycle: SignedDuration,
+    /// RELEASING, then the instance is gone.
+    pub releasing: SignedDuration,
+}
+
+impl Default for Durations {
+    fn default() -> Self {
+        let seconds = SignedDuration::from_secs;
+        Self {
+            pending: seconds(5),
+            deploying: seconds(30),
+            boot: seconds(10),
+            stop: seconds(10),
+            reboot: seconds(15),
+            rebuilding: seconds(60),
+            imaging: seconds(60),
+            recycling: seconds(5),
+            recycle: SignedDuration::from_hours(7 * 24),
+            releasing: seconds(10),
+        }
+    }
+}
+
+impl Durations {
+    fn all(&self) -> [(&'static str, SignedDuration); 10] {
+        let Self {
+            pending,
+            deploying,
+            boot,
+            stop,
+            reboot,
+            rebuilding,
+            imaging,
+            recycling,
+            recycle,
+            releasing,
+        } = self;
+        [
+            ("pending", *pending),
+            ("deploying", *deploying),
+            ("boot", *boot),
+            ("stop", *stop),
+            ("reboot", *reboot),
+            ("rebuilding", *rebuilding),
+            ("imaging", *imaging),
+            ("recycling", *recycling),
+            ("recycle", *recycle),
+            ("releasing", *releasing),
+        ]
+    }
+}
+
+/// One instance at the start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct InstanceSetup {
+    pub id: String,
+    /// The id, when it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    #[serde(rename = "type")]
+    pub type_id: String,
+    pub charge_type: ChargeType,
+    #[serde(default = "default_state")]
+    pub state: State,
+    /// Whether a passing state is left by itself after its time; otherwise it stays.
+    #[serde(default)]
+    pub settles: bool,
+    /// End of the PREPAID cycle, as a moment.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
+    /// End of the PREPAID cycle from the start on, such as 20d. Without either: one whole cycle.
+    #[serde(default)]
+    pub expires_in: Option<String>,
+    #[serde(default)]
+    pub auto_renew: bool,
+    /// Length of a PREPAID cycle, in months of 30 days.
+    #[serde(default = "default_period")]
+    pub period: i64,
+    /// Mbps.
+    #[serde(default = "default_bandwidth")]
+    pub bandwidth: i64,
+    /// What is shown beside.
+    #[serde(default)]
+    pub details: Details,
+}
+
+fn default_zone() -> String {
+    "FRA-A".to_owned()
+}
+fn default_state() -> State {
+    State::Running
+}
+fn default_period() -> i64 {
+    1
+}
+fn default_bandwidth() -> i64 {
+    100
+}
+
+impl Setup {
+    pub fn default_balance() -> Decimal {
+        Decimal::from(1_000_000)
+    }
+
+    pub fn default_processing_time() -> SignedDuration {
+        SignedDuration::from_secs(30)
+    }
+
+    pub(super) fn catalogue(&self) -> Catalogue {
+        let mut catalogue = Catalogue::default();
+        let models = self.models.iter().cloned();
+        catalogue.models.extend(models.map(|model| (model.id.clone(), model)));
+        let zones = self.zones.iter().cloned();
+        catalogue.zones.extend(zones.map(|zone| (zone.id.clone(), zone)));
+        catalogue
+    }
+
+    /// Says what is wrong, by field.
+    pub fn check(&self) -> Result<(), SetupError> {
+        let catalogue = self.catalogue();
+        check_durations(self)?;
+        for (index, model) in self.models.iter().enumerate() {
+            if model.monthly_price.is_sign_negative() || model.hourly_price.is_sign_negative() {
+                return Err((format!("models[{index}]"), "has a negative price".into()));
+            }
+        }
+        for (index, zone) in self.zones.iter().enumerate() {
+            let field = |name: &str| format!("zones[{index}].{name}");
+            if zone.discount.is_sign_negative() {
+                return Err((
+                    field("discount"),
+                    "must not be negative: write 95 for 5 % off".into(),
+                ));
+            }
+            let named = zone.offers.iter().map(|offer| &offer.type_id);
+            for type_id in named.chain(zone.stock.keys()) {
+                known(type_id, catalogue.models.keys())
+                    .map_err(|problem| (field("offers or stock"), problem))?;
+            }
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        for (index, one) in self.instances.iter().enumerate() {
+            one.check(&catalogue)
+                .map_err(|(name, problem)| (format!("instances[{index}].{name}"), problem))?;
+            if !seen.insert(&one.id) {
+                let problem = format!("{:?} is used twice", one.id);
+                return Err((format!("instances[{index}].id"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_durations(setup: &Setup) -> Result<(), SetupError> {
+    let behaviour = &setup.behaviour;
+    let named = |part: &str, name: &str| match part {
+        "" => name.to_owned(),
+        part => format!("{part}.{name}"),
+    };
+    let durations = setup.durations.all().map(|(name, time)| ("durations", name, time));
+    let single = [
+        ("", "processingTime", setup.processing_time),
+        ("behaviour", "enableAtStart", behaviour.enable_at_start),
+        ("behaviour", "enableAtEnd", behaviour.enable_at_end),
+    ];
+    for (part, name, time) in single.into_iter().chain(durations) {
+        if time.is_negative() {
+            return Err((named(part, name), "must not be negative: write 4s".into()));
+        }
+    }
+    for (part, lags) in [
+        ("behaviour.readLag", &behaviour.read_lag),
+        ("behaviour.registrationLag", &behaviour.registration_lag),
+    ] {
+        for (action, lag) in lags {
+            known(action, ACTIONS).map_err(|problem| (part.to_owned(), problem))?;
+            if lag.is_negative() {
+                return Err((named(part, action), "must not be negative: write 4s".into()));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn known(value: &str, all: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), String> {
+    let all: Vec<String> = all.into_iter().map(|one| one.as_ref().to_owned()).collect();
+    if all.iter().any(|one| one == value) {
+        return Ok(());
+    }
+    Err(format!("{value:?} is none of {}", all.join(", ")))
+}
+
+impl InstanceSetup {
+    pub(super) fn check(&self, catalogue: &Catalogue) -> Result<(), SetupError> {
+        let wrong = |field: &str, problem: String| Err((field.to_owned(), problem));
+        if self.id.is_empty() {
+            return wrong("id", "is empty".into());
+        }
+        if let Err(problem) = known(&self.type_id, catalogue.models.keys()) {
+            return wrong("type", problem);
+        }
+        if let Err(problem) = known(&self.zone, catalogue.zones.keys()) {
+            return wrong("zone", problem);
+        }
+        if self.period < 1 {
+            return wrong("period", "must be at least 1, a month".into());
+        }
+        if self.expires_at.is_some() && self.expires_in.is_some() {
+            return wrong("expiresIn", "stands beside expiresAt: keep one".into());
+        }
+        self.expiry(Timestamp::UNIX_EPOCH)
+            .map(|_| ())
+            .map_err(|problem| ("expiresIn".to_owned(), problem))
+    }
+
+    fn expiry(&self, now: Timestamp) -> Result<Option<Timestamp>, String> {
+        let Some(text) = &self.expires_in else { return Ok(self.expires_at) };
+        let remedy = |error: jiff::Error| format!("{text:?}: {error}; write it as 20d or 36h");
+        let span: jiff::Span = text.parse().map_err(remedy)?;
+        let zoned = now.to_zoned(jiff::tz::TimeZone::UTC);
+        Ok(Some(zoned.checked_add(span).map_err(remedy)?.timestamp()))
+    }
+
+    pub(super) fn start(&self, now: Timestamp, rules: &Rules) -> Instance {
+        let prepaid = self.charge_type == ChargeType::Prepaid;
+        let model = rules.catalogue.model(&self.type_id);
+        // Checked before; what cannot be read counts as left out.
+        let expiry = self.expiry(now).unwrap_or_default();
+        Instance {
+            id: self.id.clone(),
+            name: self.name.clone().unwrap_or_else(|| self.id.clone()),
+            zone: self.zone.clone(),
+            type_id: self.type_id.clone(),
+            charge_type: self.charge_type,
+            state: self.state,
+            created_at: now,
+            expires_at: prepaid.then(|| expiry.unwrap_or_else(|| later(now, cycle(self.period)))),
+            auto_renew: self.auto_renew,
+            bandwidth: self.bandwidth,
+            plan: Plan::None,
+            cpu_count: model.map_or(0, |model| model.cpu_count),
+            memory: model.map_or(0, |model| model.memory),
+            period: self.period,
+            details: self.details.clone(),
+            transition: self.settles.then(|| rules.durations.after(self.state, now)).flatten(),
+            pending: Vec::new(),
+            lapsed: false,
+            owed: Decimal::ZERO,
+            metered_to: (!prepaid).then_some(now),
+        }
+    }
+}
+
+/// The length of a PREPAID cycle of so many months.
+pub(super) fn cycle(months: i64) -> SignedDuration {
+    SignedDuration::from_secs(MONTH.as_secs().saturating_mul(months))
+}

@@ -1,0 +1,16 @@
+//! The simulator: its world, and its skin over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod caller;
+mod cli;
+mod conformance;
+mod control;
+mod docs;
+mod faults;
+mod golden;
+mod stage;
+mod transport;
