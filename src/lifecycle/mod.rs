@@ -10,6 +10,9 @@
 //! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
 //! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
 
+// Time and chance are arguments: clippy.toml lists what is refused here.
+#![deny(clippy::disallowed_methods)]
+
 mod announce;
 pub mod backoff;
 mod change;

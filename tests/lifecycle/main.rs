@@ -10,16 +10,22 @@
 //! | `properties` | arbitrary worlds and memories |
 //! | `world`, `driver`, `simulation` | two controllers in a small world that breaks everything |
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+
 mod answers;
 mod at_rest;
 mod coverage;
+mod driver;
 mod fences;
 mod given;
 mod in_flight;
 mod messages;
 mod ownership;
+mod properties;
 mod refusals;
+mod simulation;
 mod statuses;
 mod table;
 mod traces;
 mod unreadable;
+mod world;

@@ -33,6 +33,8 @@ pub fn rows() -> Vec<Row> {
     let failed = "Nothing ReadFailed";
     let unusable = "Nothing SecretUnusable";
     let unreadable = SecretState::Unreadable { problem: "forbidden".into() };
+    let bearer =
+        || given().bearer().in_flight(&without_fence(given_change(ChangeState::Submitting, 60)));
     let flying = |state, ago| given().in_flight(&given_change(state, ago));
     vec![
         (
@@ -169,14 +171,25 @@ pub fn rows() -> Vec<Row> {
             "rest",
         ),
         (
-            "a bearer token's change of a lost instance is over",
-            given()
-                .bearer()
-                .in_flight(&without_fence(given_change(ChangeState::Submitting, 60)))
-                .gone(),
-            "CloseSlot InstanceGone",
-            GONE,
+            "a bearer token's request may land on an instance that comes back, so a person is asked",
+            bearer().gone(),
+            "Nothing Unverified",
+            "Failed OutcomeUnverified Ready=False InSync=Unknown Stalled",
             "rest",
+        ),
+        (
+            "and can release it",
+            bearer().gone().released(&given_change(ChangeState::Submitting, 60).id.0),
+            "ReturnSlot Released",
+            "Waiting ReadsDisagree Ready=False InSync=Unknown Reconciling",
+            "1s",
+        ),
+        (
+            "an unverified change of a lost instance is not over before its fence",
+            flying(ChangeState::Unverified, 60).gone(),
+            "Nothing OutcomeUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=Unknown Reconciling",
+            "12s",
         ),
         (
             "a status that nobody can have written stalls",

@@ -44,18 +44,18 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     if !facts.observed.is_gone() {
         return None;
     }
-    let Some(change) = facts.change() else {
+    let Some(change) = facts.change().cloned() else {
         return Some(report(Situation::InstanceGone { ended: None }));
     };
-    let may_still_land = change.state == ChangeState::Submitting
-        && change.fence.is_some()
-        && !facts.is_past_fence(change);
-    if may_still_land {
-        return Some(report(Situation::OutcomeUnknown { change: change.clone() }));
+    if change.is_unanswered() && change.fence.is_none() {
+        return Some(report(Situation::Unverified { change, asks: true }));
     }
-    let situation = Situation::InstanceGone { ended: Some(change.clone()) };
-    let action = if facts.holds_slot(change) { facts.close_slot(change) } else { Action::Nothing };
-    Some(Decision { action, situation })
+    if change.is_unanswered() && !facts.is_past_fence(&change) {
+        return Some(report(Situation::OutcomeUnknown { change }));
+    }
+    let action =
+        if facts.holds_slot(&change) { facts.close_slot(&change) } else { Action::Nothing };
+    Some(Decision { action, situation: Situation::InstanceGone { ended: Some(change) } })
 }
 
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
