@@ -1,7 +1,7 @@
 //! What cannot be looked at.
 
 use crate::{
-    api::{ChangeState, Reason},
+    api::Reason,
     lifecycle::{
         Action, Decision, Severity, Situation,
         decide::{Facts, report},
