@@ -98,10 +98,13 @@ pub struct TestingArgs {
     /// All pauses between looks.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_poll: Option<Duration>,
+    /// The pause between looks at an object at rest.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_drift: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
-    /// Folder of gates around the paid call.
+    /// Folder of gates around each effect.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
 }
@@ -138,12 +141,14 @@ impl RunArgs {
             testing_signature_life,
             testing_settle_margin,
             testing_poll,
+            testing_drift,
             testing_grace,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
+            || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
@@ -184,6 +189,9 @@ impl RunArgs {
             timing.poll = (poll, poll);
             timing.drift = poll;
             timing.secret = poll;
+        }
+        if let Some(drift) = self.testing.testing_drift {
+            timing.drift = drift;
         }
         Ok(timing)
     }

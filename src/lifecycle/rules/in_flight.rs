@@ -12,7 +12,7 @@ use crate::{
         slot::leads_to,
         time::after,
     },
-    zenlayer::{Instance, InstanceState, TypeStatus},
+    zenlayer::{Instance, InstanceState, PlanState, TypeStatus},
 };
 
 pub fn slot_was_given_back(facts: &Facts) -> Option<Decision> {
@@ -160,7 +160,12 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     Some(report(if facts.is_overdue(&change) {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        let problem = format!("no change is pending, and it is still of type {}", status.current);
+        let problem = match change.kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => {
+                format!("no change is pending, and it is still of type {}", status.current)
+            }
+            ChangeKind::Stop | ChangeKind::Start => format!("it is still {}", instance.state),
+        };
         Situation::NotInEffect { change, problem }
     } else {
         Situation::Accepted { change }
@@ -207,11 +212,28 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
             Some(_) => Situation::Progressing { change, stage: Some(PlanStage::Running) },
         },
         Some(stage @ Some(PlanStage::Scheduled)) => Situation::Progressing { change, stage },
+        // As in the documented sample: it is about to be in effect, or has failed without a word.
+        None if shows_enable(status, &change) && change.to == facts.desired.type_id => {
+            if overdue {
+                let problem =
+                    format!("it is shown as enabled, and still of type {}", status.current);
+                Situation::NotInEffect { change, problem }
+            } else {
+                Situation::Progressing { change, stage: None }
+            }
+        }
         None if !lags => Situation::Undone { change },
         _ if overdue => Situation::Overdue { change },
         Some(stage) => Situation::Progressing { change, stage },
         None => Situation::Progressing { change, stage: None },
     }))
+}
+
+/// Enable, with the target of the change beside another current type.
+fn shows_enable(status: &TypeStatus, change: &Change) -> bool {
+    status.state == Some(PlanState::Enable)
+        && status.target.as_ref() == Some(&change.to)
+        && status.current != change.to
 }
 
 /// A stop or a start has begun: it is there, on its way, or not coming to its end.
