@@ -406,7 +406,10 @@ async fn with_each_call_refused_once_the_machine_runs_again_and_one_order_stands
                 let status = object.status.as_ref().unwrap();
                 status.restore.is_none() && status.phase == Some(Phase::Failed)
             };
-            stage.until(&operator, name, "has failed and runs", failed).await;
+            let object = stage.until(&operator, name, "has failed and runs", failed).await;
+            let reason =
+                if name.ends_with("-unknown") { "RefusedByProvider" } else { "RequestInvalid" };
+            assert_eq!(shown(&object, "Ready"), format!("False {reason}"), "{name}");
         }
         shown_while_asking.push(shown(&object, "Ready"));
         annotate(&stage, name, "retry-at", "2026-01-01T00:00:00Z").await;

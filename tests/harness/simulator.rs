@@ -63,6 +63,13 @@ impl Simulator {
         assert!(answer.status().is_success(), "{path} {body}: {:?}", answer.text().await);
     }
 
+    /// Takes something away, such as `faults`.
+    pub async fn delete(&self, path: &str) {
+        let url = format!("{}/control/{path}", self.endpoint());
+        let answer = self.http.delete(url).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{path}: {:?}", answer.text().await);
+    }
+
     /// Sets something anew, such as `behaviour`.
     pub async fn put(&self, path: &str, body: Value) {
         let url = format!("{}/control/{path}", self.endpoint());

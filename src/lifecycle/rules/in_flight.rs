@@ -46,6 +46,8 @@ fn effect(instance: &Instance, status: &TypeStatus, change: &Change) -> Option<O
     match change.kind {
         ChangeKind::Modify => match &plan {
             PlanView::Open { stage, .. } if plan.is_to(&change.to) => Some(Some(*stage)),
+            // The type is there, and beside it stands a plan that says nothing.
+            PlanView::Open { to: None, .. } if is_of_type => Some(Some(PlanStage::Unknown)),
             PlanView::Open { .. } => None,
             PlanView::None => is_of_type.then_some(None),
         },
