@@ -258,38 +258,50 @@ async fn until_restored(stage: &Stage, operator: &Operator, name: &str) -> VmIns
     stage.until(operator, name, "is in sync and runs", restored).await
 }
 
-/// One process carries all of them, each to its own point, and is killed once.
+/// One process carries an instance to each point and is killed once. The next one finds the spec
+/// as it was, or with this edit. Gives name, power state and orders at the kill, and the cost.
+async fn killed_at_every_effect(
+    stage: &Stage,
+    names: &[&str],
+    edit: Option<Value>,
+) -> Vec<(String, usize, Cost)> {
+    let mut first = stage.operator(SHORT);
+    first.ready().await;
+    for name in names {
+        first.close_gate(&format!("{name}.{name}"));
+        declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    }
+    for name in names {
+        first.reaches_gate(&format!("{name}.{name}")).await;
+    }
+    first.process.kill();
+    let mut at_the_kill = Vec::new();
+    for name in names {
+        at_the_kill.push((power(stage, name).await, stage.sim.orders(name).await.len()));
+        if let Some(edit) = &edit {
+            stage.patch(name, json!({ "spec": edit })).await;
+        }
+    }
+    let second = stage.operator(SHORT);
+    for name in names {
+        until_restored(stage, &second, name).await;
+    }
+    let costs = rest(stage, &second, names).await;
+    let found = at_the_kill.into_iter().zip(costs);
+    found.map(|((power, orders), cost)| (power, orders, cost)).collect()
+}
+
 #[tokio::test]
 async fn killed_at_every_effect_the_machine_runs_again_and_one_order_stands() {
     let points = effects();
     let names: Vec<&str> = points.iter().map(String::as_str).collect();
+    assert!(names.len() >= 12);
     let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;
-    let mut first = stage.operator(SHORT);
-    first.ready().await;
-    for name in &names {
-        first.close_gate(&format!("{name}.{name}"));
-        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    }
-    let mut at_the_kill = Vec::new();
-    for name in &names {
-        first.reaches_gate(&format!("{name}.{name}")).await;
-    }
-    first.process.kill();
-    for name in &names {
-        at_the_kill.push((power(&stage, name).await, stage.sim.orders(name).await.len()));
-    }
-
-    let second = stage.operator(SHORT);
-    for name in &names {
-        until_restored(&stage, &second, name).await;
-    }
-    let costs = rest(&stage, &second, &names).await;
-    let mut rows = vec![
-        ["KILLED", "POWER", "ORDERS", "AT THE END", "ORDERS", "STOPS", "STARTS", "WRITES"]
-            .map(str::to_owned),
-    ];
-    for ((name, cost), (before, orders)) in names.iter().zip(&costs).zip(at_the_kill) {
+    let ends = killed_at_every_effect(&stage, &names, None).await;
+    let head = ["KILLED", "POWER", "ORDERS", "AT THE END", "ORDERS", "STOPS", "STARTS", "WRITES"];
+    let mut rows = vec![head.map(str::to_owned)];
+    for (name, (before, orders, cost)) in names.iter().zip(ends) {
         let state = power(&stage, name).await;
         let ordered = stage.sim.orders(name).await.len();
         rows.push([
@@ -298,8 +310,8 @@ async fn killed_at_every_effect_the_machine_runs_again_and_one_order_stands() {
             orders.to_string(),
             state.clone(),
             ordered.to_string(),
-            cost.stop.len().to_string(),
-            cost.start.len().to_string(),
+            accepted(&cost.stop),
+            accepted(&cost.start),
             cost.status_writes.to_string(),
         ]);
         assert_eq!(ordered, 1, "{name}: {cost:?}");
@@ -308,7 +320,76 @@ async fn killed_at_every_effect_the_machine_runs_again_and_one_order_stands() {
         assert!(cost.status_writes <= 24, "{name}: {cost:?}");
     }
     crate::harness::table::show("StopFirst, killed at every effect", &rows);
-    assert!(names.len() >= 12);
+}
+
+/// The spec wants neither the change nor the strategy any more when the next process starts.
+#[tokio::test]
+async fn killed_at_every_effect_and_set_back_the_machine_runs_again_with_the_type_that_it_had() {
+    let points = effects();
+    let names: Vec<&str> = points.iter().map(String::as_str).collect();
+    let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
+    let stage = crowd(&instances, QUICK).await;
+    let edit = json!({ "instanceTypeId": "c.1c2g", "strategy": null });
+    let ends = killed_at_every_effect(&stage, &names, Some(edit)).await;
+    for (name, (before, orders, cost)) in names.iter().zip(ends) {
+        assert_eq!(power(&stage, name).await, "RUNNING", "{name}: {cost:?}");
+        // What was ordered by then is taken back by a second order; nothing else is.
+        assert_eq!(stage.sim.orders(name).await.len(), 2 * orders, "{name}: {cost:?}");
+        let stopped = usize::from(before == "STOPPED" || orders == 1);
+        assert_eq!((&*cost.stop, &*cost.start), (ok(stopped), ok(stopped)), "{name}: {cost:?}");
+    }
+}
+
+/// What is to be brought back outlives the object: the slot remembers it.
+#[tokio::test]
+async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
+    let names = ["same-spec", "no-change"];
+    let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
+    let operator = stage.operator(SHORT);
+    operator.ready().await;
+    for name in names {
+        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
+        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    }
+    for name in names {
+        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
+        stage.objects().delete(name, &Default::default()).await.unwrap();
+        operator.open_gate(&format!("after-publish-stop-ended.{name}"));
+        assert_eq!(power(&stage, name).await, "STOPPED", "{name}");
+    }
+    declare(&stage, "same-spec", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    declare(&stage, "no-change", "c.1c2g", json!({})).await;
+    for (name, orders) in names.iter().zip([1, 0]) {
+        until_restored(&stage, &operator, name).await;
+        let cost = rest(&stage, &operator, &[name]).await.remove(0);
+        assert_eq!(
+            (&*cost.modify, &*cost.stop, &*cost.start),
+            (ok(orders), ok(1), ok(1)),
+            "{name}"
+        );
+        assert_eq!(power(&stage, name).await, "RUNNING", "{name}");
+    }
+}
+
+/// The provider accepts the stop, and nothing comes of it.
+#[tokio::test]
+async fn a_stop_that_is_accepted_and_never_begins_is_told_until_a_person_gives_it_up() {
+    let stage = stage(ONE_POSTPAID, QUICK).await;
+    stage.sim.fault(json!({ "action": "StopInstances", "kind": "failsSilently" })).await;
+    let operator = stage.operator(&[SHORT, &["--power-deadline", "6s"]].concat());
+    operator.ready().await;
+    stop_first(&stage, "c.2c4g").await;
+    let object = until_reason(&stage, &operator, "False ChangeNotInEffect").await;
+    assert!(message(&object).contains("it is still RUNNING"), "{}", message(&object));
+    let object = until_reason(&stage, &operator, "False ChangeOverdue").await;
+    assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
+    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
+    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
+    let id = object.status.unwrap().change.unwrap().id;
+    annotate(&stage, "vm-1", "release", &id).await;
+    until_restored(&stage, &operator, "vm-1").await;
+    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
+    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(1), ok(2), ok(1)));
 }
 
 /// How one call of the sequence goes wrong, once.
