@@ -21,4 +21,5 @@ mod resize;
 mod stage;
 mod status_contract;
 mod stop_first;
+mod stop_first_faults;
 mod verification;

@@ -191,8 +191,10 @@ async fn every_spelling_of_no_plan_lets_each_change_through_once() {
 async fn a_plan_of_an_unknown_kind_is_never_success() {
     let values = ["Halfway", "enable", "ENABLED", "Failed"];
     let names = ["halfway", "lower-case", "upper-case", "failed"];
-    let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
-    let operator = stage.operator(&[SHORT, &["--change-deadline", "6s"]].concat());
+    // Long enough for the plan to be seen first, and gone while its state is still unknown.
+    let fields = QUICK.replace("processingTime: 1s", "processingTime: 4s");
+    let stage = crowd(&names.map(|name| (name, postpaid(name))), &fields).await;
+    let operator = stage.operator(&[SHORT, &["--change-deadline", "12s"]].concat());
     operator.ready().await;
     // It begins to be shown once the order stands.
     for name in names {
