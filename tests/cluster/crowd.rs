@@ -17,8 +17,6 @@ pub const SHORT: &[&str] = &[
     "6s",
     "--testing-settle-margin",
     "2s",
-    "--concurrency",
-    "64",
     "--log-filter",
     "warn,vm_operator=info,zenlayer_vm_operator=info",
 ];
@@ -93,7 +91,7 @@ impl Cost {
     pub async fn of_all(stage: &Stage, names: &[&str]) -> Vec<Self> {
         let log = stage.sim.get("requests").await;
         let requests = log["requests"].as_array().expect("a log is a list");
-        let audit = stage.plane.audit_log();
+        let audit = stage.plane.audit_log_of(&stage.namespace);
         let cost = |name: &&str| {
             let codes = |action: &str| -> Vec<String> {
                 let of = |one: &&Value| one["action"] == action && one["instance"] == *name;
@@ -144,22 +142,22 @@ pub async fn rest(stage: &Stage, operator: &Operator, names: &[&str]) -> Vec<Cos
 /// Waits until each of these objects was looked at in at least one whole pass: a pass reads its
 /// instance once or twice.
 async fn looked_at_again(stage: &Stage, operator: &Operator, names: &[&str]) {
-    let looks = async || -> Vec<usize> {
-        let log = stage.sim.get("requests?action=DescribeInstances").await;
-        let requests = log["requests"].as_array().expect("a log is a list");
-        let of = |name: &&str| requests.iter().filter(|one| one["instance"] == *name).count();
-        names.iter().map(of).collect()
+    let looks = async |name: &str| {
+        let path = format!("requests?action=DescribeInstances&instance={name}");
+        let log = stage.sim.get(&path).await;
+        log["requests"].as_array().expect("a log is a list").len()
     };
-    let before = looks().await;
-    eventually("further looks at each object", LIMIT, async || {
-        let now = looks().await;
-        let behind = (0..names.len()).find(|index| now[*index] < before[*index] + 3);
-        match behind {
-            None => Ok(()),
-            Some(index) => Err(format!("{}; {}", names[index], operator.process.tail())),
-        }
-    })
-    .await;
+    let mut before = Vec::new();
+    for name in names {
+        before.push(looks(name).await);
+    }
+    for (name, before) in names.iter().zip(before) {
+        eventually(&format!("further looks at {name}"), LIMIT, async || {
+            let now = looks(name).await;
+            if now >= before + 3 { Ok(()) } else { Err(operator.process.tail()) }
+        })
+        .await;
+    }
 }
 
 /// State of an instance by the provider.

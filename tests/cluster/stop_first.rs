@@ -77,7 +77,7 @@ async fn a_running_machine_is_stopped_changed_and_started_again_with_one_order()
 }
 
 /// So many accepted calls.
-pub fn ok(count: usize) -> &'static [String] {
+fn ok(count: usize) -> &'static [String] {
     static OK: std::sync::LazyLock<Vec<String>> =
         std::sync::LazyLock::new(|| vec!["OK".to_owned(); 9]);
     &OK[..count]

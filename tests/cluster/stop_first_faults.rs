@@ -7,82 +7,107 @@ use zenlayer_vm_operator::api::{Phase, VmInstance};
 
 use crate::{
     crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid, power, rest},
-    harness::Operator,
+    harness::{Operator, table},
     stage::{Stage, shown},
-    stop_first::{annotate, ok, until_restored},
+    stop_first::{annotate, until_restored},
 };
 
-/// Each effect of the sequence, as gates of the operator (see `controller/gate.rs`).
-fn effects() -> Vec<String> {
-    let mut gates = Vec::new();
-    for kind in ["stop", "modify", "start"] {
-        for (side, effect) in [
-            ("before", "slot"),
-            ("after", "slot"),
-            ("before", "call"),
-            ("after", "call"),
-            ("after", "answer"),
-        ] {
-            gates.push(format!("{side}-{effect}-{kind}"));
+/// Where a process is killed.
+struct Point {
+    /// Also of the instance.
+    name: String,
+    /// Of the operator; see `controller/gate.rs`.
+    gate: String,
+    /// What goes wrong before.
+    fault: Option<Value>,
+}
+
+const CALLS: [(&str, &str, &str); 3] = [
+    ("stop", "StopInstances", "OPERATION_DENIED_INSTANCE_NOT_RUNNING"),
+    ("modify", "ModifyInstanceType", "UNSUPPORTED_OPERATION_INSTANCE_STATUS"),
+    ("start", "StartInstances", "OPERATION_DENIED_INSTANCE_NOT_STOPPED"),
+];
+
+/// Each effect of the sequence: slot, intent, call, answer, status, for each of the three calls.
+fn effects() -> Vec<Point> {
+    let mut points = Vec::new();
+    let mut at = |gate: String| points.push(Point { name: gate.clone(), gate, fault: None });
+    for (kind, ..) in CALLS {
+        for effect in ["before-slot", "after-slot", "before-call", "after-call", "after-answer"] {
+            at(format!("{effect}-{kind}"));
         }
-        gates.push(format!("after-publish-{kind}-accepted"));
-        gates.push(format!("before-close-{kind}"));
-        gates.push(format!("after-close-{kind}"));
-        gates.push(format!("after-publish-{kind}-ended"));
+        at(format!("after-publish-{kind}-accepted"));
+        at(format!("before-close-{kind}"));
+        at(format!("after-close-{kind}"));
+        at(format!("after-publish-{kind}-ended"));
     }
-    gates.extend(["before-forget", "after-forget"].map(str::to_owned));
-    gates
+    at("before-forget".to_owned());
+    at("after-forget".to_owned());
+    for (kind, action, code) in CALLS {
+        for gate in ["before-return", "after-return"] {
+            let fault = json!({ "action": action, "kind": "error", "code": code });
+            let name = format!("{gate}-{kind}");
+            points.push(Point { name, gate: gate.to_owned(), fault: Some(fault) });
+        }
+    }
+    points
 }
 
 /// One process carries an instance to each point and is killed once. The next one finds the spec
-/// as it was, or with this edit. Gives name, power state and orders at the kill, and the cost.
+/// as it was, or with this edit. Gives power state and orders at the kill, and the cost.
 async fn killed_at_every_effect(
-    stage: &Stage,
-    names: &[&str],
     edit: Option<Value>,
-) -> Vec<(String, usize, Cost)> {
-    let mut first = stage.operator(SHORT);
+) -> (Stage, Vec<(String, String, usize, Cost)>) {
+    let points = effects();
+    let names: Vec<&str> = points.iter().map(|point| point.name.as_str()).collect();
+    let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
+    let stage = crowd(&instances, QUICK).await;
+    // A pass that stands at a gate takes the place of another one.
+    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
     first.ready().await;
-    for name in names {
-        first.close_gate(&format!("{name}.{name}"));
-        declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    for Point { name, gate, fault } in &points {
+        if let Some(fault) = fault {
+            let mut fault = fault.clone();
+            fault["instance"] = name.as_str().into();
+            stage.sim.fault(fault).await;
+        }
+        first.close_gate(&format!("{gate}.{name}"));
+        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
     }
-    for name in names {
-        first.reaches_gate(&format!("{name}.{name}")).await;
+    for Point { name, gate, .. } in &points {
+        first.reaches_gate(&format!("{gate}.{name}")).await;
     }
     first.process.kill();
     let mut at_the_kill = Vec::new();
-    for name in names {
-        at_the_kill.push((power(stage, name).await, stage.sim.orders(name).await.len()));
+    for name in &names {
+        at_the_kill.push((power(&stage, name).await, stage.sim.orders(name).await.len()));
         if let Some(edit) = &edit {
             stage.patch(name, json!({ "spec": edit })).await;
         }
     }
     let second = stage.operator(SHORT);
-    for name in names {
-        until_restored(stage, &second, name).await;
+    for name in &names {
+        until_restored(&stage, &second, name).await;
     }
-    let costs = rest(stage, &second, names).await;
-    let found = at_the_kill.into_iter().zip(costs);
-    found.map(|((power, orders), cost)| (power, orders, cost)).collect()
+    let costs = rest(&stage, &second, &names).await;
+    let found = names.iter().zip(at_the_kill).zip(costs);
+    let ends = found
+        .map(|((name, (power, orders)), cost)| ((*name).to_owned(), power, orders, cost))
+        .collect();
+    (stage, ends)
 }
 
 #[tokio::test]
 async fn killed_at_every_effect_the_machine_runs_again_and_one_order_stands() {
-    let points = effects();
-    let names: Vec<&str> = points.iter().map(String::as_str).collect();
-    assert!(names.len() >= 12);
-    let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
-    let stage = crowd(&instances, QUICK).await;
-    let ends = killed_at_every_effect(&stage, &names, None).await;
+    let (stage, ends) = killed_at_every_effect(None).await;
     let head = ["KILLED", "POWER", "ORDERS", "AT THE END", "ORDERS", "STOPS", "STARTS", "WRITES"];
     let mut rows = vec![head.map(str::to_owned)];
-    for (name, (before, orders, cost)) in names.iter().zip(ends) {
+    for (name, before, orders, cost) in &ends {
         let state = power(&stage, name).await;
         let ordered = stage.sim.orders(name).await.len();
         rows.push([
-            (*name).to_owned(),
-            before,
+            name.clone(),
+            before.clone(),
             orders.to_string(),
             state.clone(),
             ordered.to_string(),
@@ -92,27 +117,25 @@ async fn killed_at_every_effect_the_machine_runs_again_and_one_order_stands() {
         ]);
         assert_eq!(ordered, 1, "{name}: {cost:?}");
         assert_eq!(state, "RUNNING", "{name}: {cost:?}");
-        assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(1), ok(1), ok(1)), "{name}");
+        let made = [&cost.modify, &cost.stop, &cost.start].map(|calls| done(calls));
+        assert_eq!(made, [1, 1, 1], "{name}: {cost:?}");
         assert!(cost.status_writes <= 24, "{name}: {cost:?}");
     }
-    crate::harness::table::show("StopFirst, killed at every effect", &rows);
+    table::show("StopFirst, killed at every effect", &rows);
+    assert!(ends.len() >= 12);
 }
 
 /// The spec wants neither the change nor the strategy any more when the next process starts.
 #[tokio::test]
 async fn killed_at_every_effect_and_set_back_the_machine_runs_again_with_the_type_that_it_had() {
-    let points = effects();
-    let names: Vec<&str> = points.iter().map(String::as_str).collect();
-    let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
-    let stage = crowd(&instances, QUICK).await;
     let edit = json!({ "instanceTypeId": "c.1c2g", "strategy": null });
-    let ends = killed_at_every_effect(&stage, &names, Some(edit)).await;
-    for (name, (before, orders, cost)) in names.iter().zip(ends) {
+    let (stage, ends) = killed_at_every_effect(Some(edit)).await;
+    for (name, before, orders, cost) in &ends {
         assert_eq!(power(&stage, name).await, "RUNNING", "{name}: {cost:?}");
         // What was ordered by then is taken back by a second order; nothing else is.
         assert_eq!(stage.sim.orders(name).await.len(), 2 * orders, "{name}: {cost:?}");
-        let stopped = usize::from(before == "STOPPED" || orders == 1);
-        assert_eq!((&*cost.stop, &*cost.start), (ok(stopped), ok(stopped)), "{name}: {cost:?}");
+        let stopped = usize::from(before == "STOPPED" || *orders == 1);
+        assert_eq!([&cost.stop, &cost.start].map(|calls| done(calls)), [stopped; 2], "{name}");
     }
 }
 
@@ -127,12 +150,8 @@ struct Row {
 /// Each call that changes the instance, refused in every way.
 fn refused_calls() -> Vec<Row> {
     let mut rows = Vec::new();
-    for (action, busy) in [
-        ("StopInstances", "OPERATION_DENIED_INSTANCE_NOT_RUNNING"),
-        ("ModifyInstanceType", "UNSUPPORTED_OPERATION_INSTANCE_STATUS"),
-        ("StartInstances", "OPERATION_DENIED_INSTANCE_NOT_STOPPED"),
-    ] {
-        let stop_or_modify = action != "StartInstances";
+    for (kind, action, busy) in CALLS {
+        let stop_or_modify = kind != "start";
         let ways = [
             ("busy", json!({ "kind": "error", "code": busy }), false),
             ("limited", json!({ "kind": "error", "code": "REQUEST_LIMIT_EXCEEDED" }), false),
@@ -153,8 +172,7 @@ fn refused_calls() -> Vec<Row> {
         ];
         for (way, mut fault, asks) in ways {
             fault["action"] = action.into();
-            let action = action.trim_end_matches("Instances").trim_end_matches("InstanceType");
-            rows.push(Row { name: format!("{}-{way}", action.to_lowercase()), fault, asks });
+            rows.push(Row { name: format!("{kind}-{way}"), fault, asks });
         }
     }
     rows
@@ -232,9 +250,8 @@ async fn refused_once(title: &str, rows: &[Row]) {
         assert_eq!(ordered, 1, "{name}: {cost:?}");
         assert_eq!(state, "RUNNING", "{name}: {cost:?}");
     }
-    crate::harness::table::show(title, &table);
+    table::show(title, &table);
     for (name, Cost { stop, start, .. }) in names.iter().zip(&costs) {
-        let done = |calls: &[String]| calls.iter().filter(|code| *code == "OK").count();
         let twice = usize::from(["modify-terminal", "modify-unknown"].contains(name));
         assert!(done(stop) <= 1 + twice && done(start) <= 1 + twice, "{name}: {stop:?} {start:?}");
     }
@@ -276,8 +293,13 @@ async fn until_stop_is_refused(stage: &Stage, operator: &Operator, name: &str) -
         .await
 }
 
-/// How many calls were made, and how many of them were accepted.
+/// How many of these calls were accepted.
+fn done(calls: &[String]) -> usize {
+    calls.iter().filter(|code| *code == "OK").count()
+}
+
+/// The same, and how many were made.
 fn accepted(calls: &[String]) -> String {
-    let done = calls.iter().filter(|code| *code == "OK").count();
+    let done = done(calls);
     if done == calls.len() { done.to_string() } else { format!("{done} of {}", calls.len()) }
 }

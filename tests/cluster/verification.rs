@@ -228,9 +228,10 @@ async fn a_plan_of_an_unknown_kind_is_never_success() {
 
 #[tokio::test]
 async fn a_change_that_is_overdue_is_told_looked_at_seldom_and_never_ordered_again() {
-    let names = ["overdue", "moves"];
+    let busy = "  - { id: busy, type: c.1c2g, chargeType: POSTPAID, state: IMAGING }\n";
+    let instances = [("overdue", postpaid("overdue")), ("busy", busy.to_owned())];
     let fields = QUICK.replace("processingTime: 1s", "processingTime: 1h");
-    let stage = crowd(&names.map(|name| (name, postpaid(name))), &fields).await;
+    let stage = crowd(&instances, &fields).await;
     let flags = ["--change-deadline", "4s", "--testing-poll", "500ms", "--testing-drift", "1h"];
     let operator = stage.operator(&[SHORT, &flags].concat());
     operator.ready().await;
@@ -241,10 +242,10 @@ async fn a_change_that_is_overdue_is_told_looked_at_seldom_and_never_ordered_aga
     let number = status.order_number.clone().unwrap();
     assert!(message(&object).contains(&number) && message(&object).contains("release="));
     let before = Cost::of(&stage, "overdue").await;
-    // While a change that is not overdue yet is looked at again and again, this one is not.
-    declare(&stage, "moves", "c.2c4g", json!({})).await;
+    // While an instance that is busy is looked at again and again, this one is not.
+    declare(&stage, "busy", "c.2c4g", json!({})).await;
     eventually("five looks at the other one", LIMIT, async || {
-        let looks = Cost::of(&stage, "moves").await.looks;
+        let looks = Cost::of(&stage, "busy").await.looks;
         if looks >= 5 { Ok(()) } else { Err(looks.to_string()) }
     })
     .await;
