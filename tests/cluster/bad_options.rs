@@ -101,6 +101,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short signature, for real", with(&["--testing-signature-life", "6s"]), &[loopback]),
             ("a short margin, for real", with(&["--testing-settle-margin", "2s"]), &[loopback]),
             ("a short pause, for real", with(&["--testing-poll", "1s"]), &[loopback]),
+            ("a short pause at rest, for real", with(&["--testing-drift", "1s"]), &[loopback]),
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
             ("gates, for real", with(&["--testing-gates", "/tmp"]), &[loopback]),
             ("no passes at once", with(&["--concurrency", "0"]), &["--concurrency"]),
