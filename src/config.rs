@@ -98,6 +98,9 @@ pub struct TestingArgs {
     /// All pauses between looks.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_poll: Option<Duration>,
+    /// How long after the decision a paid call may still be sent.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_send_window: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
@@ -138,12 +141,14 @@ impl RunArgs {
             testing_signature_life,
             testing_settle_margin,
             testing_poll,
+            testing_send_window,
             testing_grace,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
+            || testing_send_window.is_some()
             || testing_grace.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
@@ -180,6 +185,9 @@ impl RunArgs {
         let mut timing = Timing::new(life, margin);
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
+        if let Some(window) = self.testing.testing_send_window {
+            timing.send_window = window;
+        }
         if let Some(poll) = self.testing.testing_poll {
             timing.poll = (poll, poll);
             timing.drift = poll;

@@ -81,6 +81,7 @@ pub const TABLE: &[(&str, ErrorClass)] = &[
     ("OPERATION_DENIED_INSTANCE_STATUS", Busy(InstanceBusy)),
     ("INVALID_ZONE_NOT_FOUND", Terminal(ZoneNotSupported)),
     // Of sibling products (fact sheet section 5): planned for, never seen here.
+    ("INVALID_OPERATION_TIMEOUT", Transient),
     ("STOCK_INSUFFICIENT", Terminal(OutOfStock)),
     ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", Terminal(OutOfStock)),
     ("RESOURCES_SOLDOUT_INSTANCE_TYPE", Terminal(OutOfStock)),

@@ -91,6 +91,19 @@ impl Simulator {
         self.post("faults", fault).await;
     }
 
+    /// Puts the service's clock ahead of this machine's (negative: behind), from now on.
+    pub async fn skew(&self, seconds: i64) {
+        self.forget_faults().await;
+        self.fault(json!({ "kind": "clockSkew", "seconds": seconds, "times": "always" })).await;
+    }
+
+    /// From now on nothing goes wrong.
+    pub async fn forget_faults(&self) {
+        let url = format!("{}/control/faults", self.endpoint());
+        let answer = self.http.delete(url).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "faults: {:?}", answer.text().await);
+    }
+
     pub async fn advance(&self, seconds: i64) {
         self.post("clock", json!({ "advanceSeconds": seconds })).await;
     }

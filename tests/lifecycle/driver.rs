@@ -268,6 +268,9 @@ impl Controller {
             charge_type: if prepaid { ChargeType::Prepaid } else { ChargeType::Postpaid },
             cpu_count: None,
             memory_gib: None,
+            bandwidth_out: None,
+            internet_charge_type: None,
+            system_disk: None,
             expires_at: None,
             auto_renew: None,
         };

@@ -147,6 +147,9 @@ pub fn given() -> Given {
         charge_type: ChargeType::Postpaid,
         cpu_count: Some(1),
         memory_gib: Some(2),
+        bandwidth_out: None,
+        internet_charge_type: None,
+        system_disk: None,
         expires_at: None,
         auto_renew: None,
     };
