@@ -80,7 +80,7 @@ pub fn rows() -> Vec<Row> {
             format!("a {of} refused with {} ({status})", code.unwrap_or("no code")).leak()
         };
         let call = given().answered(Answer::Refused(api_error(*status, *code)));
-        rows.push((name("call"), call, "Submit Submitting", text("False"), *look));
+        rows.push((name("call"), call, "Modify Calling", text("False"), *look));
         let read = given().instance_fails(read_error(*status, *code));
         rows.push((name("read"), read, "Nothing ReadFailed", text("Unknown"), *look));
     }
@@ -109,7 +109,7 @@ fn memory() -> Vec<Row> {
     };
     let again = |name, given: Given| {
         let shows = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
-        (name, given, "Submit Submitting", shows, "5s")
+        (name, given, "Modify Calling", shows, "5s")
     };
     let rejected = "Failed CredentialsRejected Ready=False InSync=Unknown Stalled";
     let fresh = |mut given: Given| {
