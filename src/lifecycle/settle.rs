@@ -52,7 +52,8 @@ pub fn settle(
         let mut memory = remembered(desired, before, observed, now);
         let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
         remember(&mut memory, &situation, now);
-        let mut report = report::of(desired, observed.instance(), &situation);
+        let report = report::of(desired, observed.instance(), &situation);
+        let mut report = report::of_a_cycle_that_ends_soon(observed.instance(), report, now);
         restoring = memory.restore.is_some();
         if restoring {
             report = report::of_a_stopped_machine(desired, observed.instance(), report);
