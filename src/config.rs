@@ -104,6 +104,9 @@ pub struct TestingArgs {
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
+    /// How far the clock is ahead, as the simulator's is after it was stepped.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_clock_ahead: Option<Duration>,
     /// Folder of gates around the paid call.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
@@ -143,6 +146,7 @@ impl RunArgs {
             testing_poll,
             testing_send_window,
             testing_grace,
+            testing_clock_ahead,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
@@ -150,6 +154,7 @@ impl RunArgs {
             || testing_poll.is_some()
             || testing_send_window.is_some()
             || testing_grace.is_some()
+            || testing_clock_ahead.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));

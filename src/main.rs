@@ -7,12 +7,11 @@ use std::{
 };
 
 use clap::Parser;
-use jiff::Timestamp;
 use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Context, GRACE, GatedCloud, KubeStore, Settings, SystemClock, run},
+    controller::{Clock, Context, GRACE, GatedCloud, KubeStore, Settings, SystemClock, run},
     telemetry::{self, Metrics},
     zenlayer::{Client, ClientOptions, Cloud},
 };
@@ -85,13 +84,13 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
+    let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, client_options, Arc::new(Timestamp::now))?);
+        Arc::new(Client::new(endpoint, client_options, Arc::new(move || clock.now()))?);
     if let Some(folder) = &args.testing.testing_gates {
         cloud = Arc::new(GatedCloud::new(cloud, folder.clone()));
     }
-    let clock = Arc::new(SystemClock::default());
-    let ctx = Context::new(cloud, Arc::new(store), clock, defaults, metrics.clone());
+    let ctx = Context::new(cloud, Arc::new(store), Arc::new(clock), defaults, metrics.clone());
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,

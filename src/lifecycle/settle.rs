@@ -53,7 +53,8 @@ pub fn settle(
         let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
         let stood = observed.memory.as_ref().ok().and_then(|memory| memory.refusal.as_ref());
         remember(&mut memory, &situation, stood, now);
-        let mut report = report::of(desired, observed.instance(), &situation);
+        let report = report::of(desired, observed.instance(), &situation);
+        let mut report = report::of_a_cycle_that_ends_soon(observed.instance(), report, now);
         let runs = observed.instance().is_some_and(|one| one.state == InstanceState::Running);
         restoring = memory.restore.is_some() && !runs;
         if memory.restore.is_some() {

@@ -102,6 +102,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short margin, for real", with(&["--testing-settle-margin", "2s"]), &[loopback]),
             ("a short pause, for real", with(&["--testing-poll", "1s"]), &[loopback]),
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
+            ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
             ("gates, for real", with(&["--testing-gates", "/tmp"]), &[loopback]),
             ("no passes at once", with(&["--concurrency", "0"]), &["--concurrency"]),
             ("an address without a port", with(&["--http-listen", "0.0.0.0"]), &["--http-listen"]),

@@ -63,6 +63,12 @@ impl Simulator {
         assert!(answer.status().is_success(), "{path} {body}: {:?}", answer.text().await);
     }
 
+    pub async fn put(&self, path: &str, body: Value) {
+        let url = format!("{}/control/{path}", self.endpoint());
+        let answer = self.http.put(url).json(&body).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{path} {body}: {:?}", answer.text().await);
+    }
+
     /// What a person does in the console.
     pub async fn change_instance(&self, id: &str, body: Value) {
         let url = format!("{}/control/instances/{id}", self.endpoint());
