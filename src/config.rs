@@ -101,13 +101,16 @@ pub struct TestingArgs {
     /// How long after the decision a paid call may still be sent.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_send_window: Option<Duration>,
+    /// The pause between looks at an object at rest.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_drift: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
     /// How far the clock is ahead, as the simulator's is after it was stepped.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_clock_ahead: Option<Duration>,
-    /// Folder of gates around the paid call.
+    /// Folder of gates around each effect.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
 }
@@ -145,6 +148,7 @@ impl RunArgs {
             testing_settle_margin,
             testing_poll,
             testing_send_window,
+            testing_drift,
             testing_grace,
             testing_clock_ahead,
             testing_gates,
@@ -153,6 +157,7 @@ impl RunArgs {
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
             || testing_send_window.is_some()
+            || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
             || testing_gates.is_some();
@@ -197,6 +202,9 @@ impl RunArgs {
             timing.poll = (poll, poll);
             timing.drift = poll;
             timing.secret = poll;
+        }
+        if let Some(drift) = self.testing.testing_drift {
+            timing.drift = drift;
         }
         Ok(timing)
     }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::{lifecycle::Defaults, telemetry::Metrics, zenlayer::Cloud};
 
 pub use clock::{Clock, SystemClock};
-pub use gate::GatedCloud;
+pub use gate::{GatedCloud, GatedStore, Gates};
 pub use kube_store::{KubeStore, slot_name};
 pub use orders::{Counted, OrderLedger};
 pub use reconcile::reconcile;

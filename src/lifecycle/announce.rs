@@ -1,7 +1,7 @@
 //! Events: one for each thing that happened, derived from the step between two statuses.
 
-use super::{Event, Situation};
-use crate::api::{ChangeKind, Reason, VmInstance, VmInstanceStatus};
+use super::{Change, Event, Situation};
+use crate::api::{ChangeKind, ChangeState, Reason, VmInstance, VmInstanceStatus};
 
 fn requested(kind: ChangeKind) -> &'static str {
     match kind {
@@ -41,7 +41,9 @@ pub fn events(
         .unwrap_or_default();
     let event = |warning, reason| vec![Event { warning, reason, note: note.clone() }];
     match situation {
-        Situation::Accepted { change } if moved => event(false, requested(change.kind)),
+        Situation::Accepted { change } if is_newly_accepted(before, change) => {
+            event(false, requested(change.kind))
+        }
         Situation::EffectSeen { adopted: true, .. } => event(true, "ChangeAdopted"),
         Situation::EffectSeen { stage: None, change, .. } | Situation::Completed { change } => {
             event(false, done(change.kind))
@@ -64,6 +66,11 @@ pub fn events(
             _ => Vec::new(),
         },
     }
+}
+
+fn is_newly_accepted(before: &VmInstanceStatus, change: &Change) -> bool {
+    let known = before.change.as_ref().filter(|known| known.id == change.id.0);
+    known.is_none_or(|known| known.state == ChangeState::Submitting)
 }
 
 fn failed_reason(after: &VmInstanceStatus) -> &'static str {

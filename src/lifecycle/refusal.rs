@@ -105,10 +105,18 @@ pub fn reaction(
             (Reason::RefusedByProvider, Some(after(now, desired.timing.slow_retry)))
         }
     };
+    // Whatever stands against a start, a machine that was stopped is not left alone with it.
+    let starts = change.is_some_and(|change| change.kind == ChangeKind::Start);
+    let (remedy, retry_after) = if starts {
+        let soon = after(now, desired.timing.drift);
+        ("start the instance yourself; the operator tries again, too", Some(soon))
+    } else {
+        (remedy(reason), retry_after)
+    };
     Reaction::Stop(Refusal {
         code: error.code.clone(),
         reason,
-        message: format!("{error}; {}", remedy(reason)),
+        message: format!("{error}; {remedy}"),
         call: change.map(|change| RefusedCall {
             kind: change.kind,
             from: change.from.clone(),

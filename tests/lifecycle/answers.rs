@@ -185,7 +185,8 @@ fn an_intent_uses_up_the_retry_annotation_in_the_same_write() {
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().retry_at("now");
     let Action::Call { change, .. } = refused.decide().action else { panic!("no call") };
     let before = refused.object.status.clone().unwrap();
-    let written = intent(&refused.desired(), &before, &refused.seen(), (&change, None), refused.now);
+    let written =
+        intent(&refused.desired(), &before, &refused.seen(), (&change, None), refused.now);
     assert_eq!(written.handled.retry_at.as_deref(), Some("now"));
     assert_eq!(written.refusal, None);
 }

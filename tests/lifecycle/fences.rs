@@ -80,9 +80,7 @@ fn a_call_is_decided_with_whole_seconds_fence_and_deadline() {
 
 #[test]
 fn a_call_with_a_bearer_token_has_no_fence() {
-    let Action::Call { change, .. } = given().bearer().decide().action else {
-        panic!("no call")
-    };
+    let Action::Call { change, .. } = given().bearer().decide().action else { panic!("no call") };
     assert_eq!(change.fence, None);
 }
 
@@ -112,17 +110,23 @@ fn the_limits_follow_from_signature_life_and_margin() {
 #[test]
 fn a_closed_slot_expects_its_target_for_one_margin_of_the_providers_time() {
     let flying = given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE);
-    let Action::WriteSlot { record, .. } = flying.clone().clock_ahead(100).decide().action
-    else {
+    let Action::WriteSlot { record, .. } = flying.clone().clock_ahead(100).decide().action else {
         panic!("no close")
     };
     let expectation = &record.closed[0];
     assert_eq!(expectation.until, at(200));
-    assert_eq!((expectation.from.clone(), expectation.to.clone()), (type_id(SMALL), type_id(LARGE)));
+    assert_eq!(
+        (expectation.from.clone(), expectation.to.clone()),
+        (type_id(SMALL), type_id(LARGE))
+    );
     let Action::WriteSlot { record, .. } = flying.without_date().decide().action else {
         panic!("no close")
     };
-    assert_eq!(record.closed[0].until, at(600), "without Date our clock may be a signature life off");
+    assert_eq!(
+        record.closed[0].until,
+        at(600),
+        "without Date our clock may be a signature life off"
+    );
 }
 
 #[test]

@@ -18,8 +18,7 @@ use zenlayer_vm_operator::{
     },
     zenlayer::{
         Answer, ApiError, ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, Offer,
-        OrderNumber,
-        PlanState, ReadError, Reading, RequestId, TypeStatus,
+        OrderNumber, PlanState, ReadError, Reading, RequestId, TypeStatus,
     },
 };
 

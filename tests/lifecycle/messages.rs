@@ -2,7 +2,7 @@
 
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryOutcome},
-    lifecycle::{Desired, InvalidSpec, NextLook, Defaults, invalid},
+    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, invalid},
     zenlayer::Answer,
 };
 

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use zenlayer_vm_operator::{
-    api::{self, ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy, Reason, VmInstanceStatus},
+    api::{
+        self, ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy, Reason, VmInstanceStatus,
+    },
     lifecycle::{
         Action, Change, ChangeId, Claim, HoldingState, Memory, PlanView, SecretState, Situation,
         SlotRecord, Standing, standing_refusal,
@@ -246,7 +248,9 @@ impl Given {
 /// Why an open intent must not be gone after this pass.
 fn lost_intent(given: &Given) -> Option<String> {
     let (desired, seen) = (given.desired(), given.seen());
-    let Standing::InFlight(change) = seen.standing(&desired.object, &desired.timing) else { return None };
+    let Standing::InFlight(change) = seen.standing(&desired.object, &desired.timing) else {
+        return None;
+    };
     if change.state != ChangeState::Submitting {
         return None;
     }

@@ -201,7 +201,9 @@ impl Run {
         if self.world.left_stopped() {
             let statuses = self.world.objects.values().filter_map(|object| object.status.as_ref());
             let shown: Vec<_> = statuses.map(crate::table::ready_message).collect();
-            return Some(format!("a machine that was stopped for a change is left stopped: {shown:?}"));
+            return Some(format!(
+                "a machine that was stopped for a change is left stopped: {shown:?}"
+            ));
         }
         let phases = self.world.objects.values().filter_map(|object| object.status.as_ref()?.phase);
         let mut moving =

@@ -12,7 +12,7 @@ use crate::{
         slot::{Aspect, leads_to},
         time::after,
     },
-    zenlayer::{Instance, InstanceState, TypeStatus},
+    zenlayer::{Instance, InstanceState, PlanState, TypeStatus},
 };
 
 pub fn slot_was_given_back(facts: &Facts) -> Option<Decision> {
@@ -46,6 +46,8 @@ fn effect(instance: &Instance, status: &TypeStatus, change: &Change) -> Option<O
     match change.kind {
         ChangeKind::Modify => match &plan {
             PlanView::Open { stage, .. } if plan.is_to(&change.to) => Some(Some(*stage)),
+            // The type is there, and beside it stands a plan that says nothing.
+            PlanView::Open { to: None, .. } if is_of_type => Some(Some(PlanStage::Unknown)),
             PlanView::Open { .. } => None,
             PlanView::None => is_of_type.then_some(None),
         },
@@ -167,7 +169,12 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     Some(report(if facts.is_overdue(&change) {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        let problem = format!("no change is pending, and it is still of type {}", status.current);
+        let problem = match change.kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => {
+                format!("no change is pending, and it is still of type {}", status.current)
+            }
+            ChangeKind::Stop | ChangeKind::Start => format!("it is still {}", instance.state),
+        };
         Situation::NotInEffect { change, problem }
     } else {
         Situation::Accepted { change }
@@ -214,11 +221,28 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
             Some(_) => Situation::Progressing { change, stage: Some(PlanStage::Running) },
         },
         Some(stage @ Some(PlanStage::Scheduled)) => Situation::Progressing { change, stage },
+        // As in the documented sample: it is about to be in effect, or has failed without a word.
+        None if shows_enable(status, &change) && change.to == facts.desired.type_id => {
+            if overdue {
+                let problem =
+                    format!("it is shown as enabled, and still of type {}", status.current);
+                Situation::NotInEffect { change, problem }
+            } else {
+                Situation::Progressing { change, stage: None }
+            }
+        }
         None if !lags => Situation::Undone { change },
         _ if overdue => Situation::Overdue { change },
         Some(stage) => Situation::Progressing { change, stage },
         None => Situation::Progressing { change, stage: None },
     }))
+}
+
+/// Enable, with the target of the change beside another current type.
+fn shows_enable(status: &TypeStatus, change: &Change) -> bool {
+    status.state == Some(PlanState::Enable)
+        && status.target.as_ref() == Some(&change.to)
+        && status.current != change.to
 }
 
 /// A stop or a start has begun: it is there, on its way, or not coming to its end.

@@ -55,8 +55,12 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     }
     let (from, to) = (&facts.observed.instance()?.type_id, &facts.desired.type_id);
     let kind = ChangeKind::Start;
+    let refused = refusal::of_call_stands(facts, kind, from, to);
+    if refused.is_some() && decision.situation == Situation::InSync {
+        return refused;
+    }
     let held_back = call_is_held_back(facts).is_some()
-        || refusal::of_call_stands(facts, kind, from, to).is_some()
+        || refused.is_some()
         || starts_came_to_nothing(facts)
         || request_may_still_land(facts);
     (!held_back).then(|| facts.call(kind, from, to))

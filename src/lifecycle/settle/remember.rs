@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Change, ChangeId, Desired, Memory, Observed, Refusal, Situation, Standing,
-        refusal,
+        Change, ChangeId, Desired, Memory, Observed, Refusal, Situation, Standing, refusal,
         time::whole_seconds,
     },
 };
@@ -38,8 +37,12 @@ pub(super) fn remembered(
         }
         Standing::Idle | Standing::HeldElsewhere(_) => {}
     }
-    let stands = refusal::standing(desired, &memory, &observed.secret, now)
-        .is_some_and(|refusal| refusal.call.is_none() || !instance_changed(before, observed));
+    let stands =
+        refusal::standing(desired, &memory, &observed.secret, now).is_some_and(|refusal| {
+            // The power state that this operator restores is no news about the machine.
+            let restoring = memory.restore.is_some();
+            refusal.call.is_none() || !instance_changed(before, observed, restoring)
+        });
     if !stands {
         memory.refusal = None;
     }
@@ -55,10 +58,10 @@ pub(super) fn remembered(
 }
 
 /// Whether the instance differs from when it was last read in what a refusal may depend on.
-fn instance_changed(before: &VmInstanceStatus, observed: &Observed) -> bool {
+fn instance_changed(before: &VmInstanceStatus, observed: &Observed, restoring: bool) -> bool {
     let (Some(before), Some(now)) = (&before.instance, observed.instance()) else { return false };
     before.type_id != now.type_id.as_str()
-        || before.state != now.state.as_str()
+        || before.state != now.state.as_str() && !restoring
         || before.charge_type != now.charge_type.as_str()
         || before.zone_id != now.zone_id
         || before.cpu_count != now.cpu_count
