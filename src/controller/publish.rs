@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::{Context, authors, store::StoreError};
 use crate::{
     api::{
-        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, VmInstance,
+        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Reason,
+        VmInstance,
     },
     lifecycle::{ChangeId, Event, Verdict},
 };
@@ -29,6 +30,9 @@ pub async fn publish(
             Ok(written) => {
                 ctx.metrics.status_written();
                 for event in verdict.events.iter().chain(&annotations_handled(&object, &written)) {
+                    if event.reason == Reason::OrderLimitReached.as_str() {
+                        ctx.metrics.order_held_back();
+                    }
                     ctx.store.publish_event(&written, event).await;
                 }
                 return Ok(());
