@@ -51,7 +51,8 @@ pub fn settle(
     } else {
         let mut memory = remembered(desired, before, observed, now);
         let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
-        remember(&mut memory, &situation, now);
+        let stood = observed.memory.as_ref().ok().and_then(|memory| memory.refusal.as_ref());
+        remember(&mut memory, &situation, stood, now);
         let mut report = report::of(desired, observed.instance(), &situation);
         restoring = memory.restore.is_some();
         if restoring {

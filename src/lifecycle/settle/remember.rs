@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Change, ChangeId, Desired, Memory, Observed, Situation, Standing, refusal,
+        Change, ChangeId, Desired, Memory, Observed, Refusal, Situation, Standing, refusal,
         time::whole_seconds,
     },
 };
@@ -54,8 +54,14 @@ fn instance_changed(before: &VmInstanceStatus, observed: &Observed) -> bool {
         || before.memory_gib != now.memory_gib
 }
 
-/// What the status must remember of the situation.
-pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
+/// What the status must remember of the situation. `stood` is the refusal that was remembered
+/// before; one that ended with a change of the instance is not put back.
+pub(super) fn remember(
+    memory: &mut Memory,
+    situation: &Situation,
+    stood: Option<&Refusal>,
+    now: Timestamp,
+) {
     let now = whole_seconds(now);
     let release = |memory: &mut Memory, id: &ChangeId| {
         memory.handled.release = Some(id.0.clone());
@@ -82,7 +88,9 @@ pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestam
             memory.change = Some(change.clone());
         }
         Situation::Restored => memory.restore = None,
-        Situation::Refused { refusal } => memory.refusal = Some(refusal.clone()),
+        Situation::Refused { refusal } if stood != Some(refusal) => {
+            memory.refusal = Some(refusal.clone());
+        }
         Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
         Situation::InstanceGone { ended: Some(change) } => {
             memory.end(change, HistoryOutcome::InstanceGone, now);
