@@ -32,8 +32,9 @@ async fn older(stage: &Stage, name: &str, spec: Value) -> VmInstance {
     object
 }
 
-/// Further passes write nothing, and call nothing that changes the machine.
+/// Once the look after the end of a change is over, further passes write nothing, and call nothing that changes the machine.
 async fn rests(stage: &Stage, operator: &Operator, names: &[&str]) {
+    operator.further_passes(4.0).await;
     let version = async |name: &str| stage.get(name).await.metadata.resource_version;
     let calls = stage.sim.calls(MODIFY, "vm-1").await;
     let mut before = Vec::new();
