@@ -1,6 +1,6 @@
 //! The command line and the environment of `vm-operator`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -8,7 +8,9 @@ use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
     lifecycle::{Defaults, Timing},
     telemetry::LogFormat,
-    zenlayer::{DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots},
+    zenlayer::{
+        ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
+    },
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -63,7 +65,13 @@ pub struct RunArgs {
     )]
     pub prepaid_downgrade: PrepaidDowngrade,
     /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
-    #[arg(long, env = "MAX_ORDERS_PER_HOUR", default_value_t = 100)]
+    /// At most 3000: they are all kept in one Lease.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_HOUR",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
     pub max_orders_per_hour: u32,
     /// How long a change may take before it counts as overdue.
     #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
@@ -71,6 +79,15 @@ pub struct RunArgs {
     /// How long a graceful stop, or a start, may take.
     #[arg(long, env = "POWER_DEADLINE", default_value = "5m", value_parser = duration)]
     pub power_deadline: Duration,
+    /// Calls to the provider's API per second for each credential, with bursts of twice as many.
+    /// The provider publishes no figure; a 429 slows down by itself.
+    #[arg(
+        long,
+        env = "REQUESTS_PER_SECOND",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub requests_per_second: u32,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -167,8 +184,18 @@ impl RunArgs {
         Ok(endpoint)
     }
 
+    pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
+        let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        Ok(ClientOptions {
+            requests_per_second: per_second,
+            burst: per_second.saturating_add(per_second.get()),
+            extra_roots: self.extra_roots()?,
+            ..ClientOptions::default()
+        })
+    }
+
     /// The authorities of `--endpoint-ca`; without it, none.
-    pub fn extra_roots(&self) -> Result<ExtraRoots, ConfigError> {
+    fn extra_roots(&self) -> Result<ExtraRoots, ConfigError> {
         let Some(file) = &self.endpoint_ca else { return Ok(ExtraRoots::default()) };
         let pem = std::fs::read(file)
             .map_err(|source| ConfigError::EndpointCaFile { file: file.clone(), source })?;

@@ -16,7 +16,7 @@ use zenlayer_vm_operator::{
         SystemClock, run,
     },
     telemetry::{self, Metrics},
-    zenlayer::{Client, ClientOptions, Cloud},
+    zenlayer::{Client, Cloud},
 };
 
 /// Time limit of a single Kubernetes call.
@@ -63,8 +63,7 @@ fn start(args: &RunArgs) -> Result<(), AnyError> {
 async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
     let defaults = args.defaults()?;
-    let client_options =
-        ClientOptions { extra_roots: args.extra_roots()?, ..ClientOptions::default() };
+    let client_options = args.client_options()?;
     let listener = telemetry::bind(args.http_listen).await?;
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));

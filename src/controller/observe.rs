@@ -21,6 +21,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
     let memory = Memory::from_status(&object.status.clone().unwrap_or_default());
     let (secret, credentials) =
         ctx.store.secret(&desired.object.namespace, &desired.secret_name).await;
+    ctx.secrets.saw(&desired.object.uid, &secret);
     let mut observed = Observed {
         began_at: ctx.clock.now(),
         instance: None,
@@ -168,6 +169,9 @@ async fn read_again(
     read_plan(ctx, desired, credentials, observed).await;
     let now = observed.began_at;
     let orders = ctx.store.orders().await.map(|ledger| OrderCount::of(&ledger.record, now));
+    if let Ok(count) = &orders {
+        ctx.metrics.orders_within_the_hour(count.within_the_hour);
+    }
     observed.orders = Some(orders.map_err(|error| error.to_string()));
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Context, authors, store::StoreError};
 use crate::{
     api::{
-        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, VmInstance,
-        VmInstanceStatus,
+        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Reason,
+        VmInstance, VmInstanceStatus,
     },
     lifecycle::{ChangeId, Event, Verdict},
 };
@@ -15,8 +15,9 @@ use crate::{
 const TRIES: usize = 5;
 
 /// Writes the status if it differs from the object's. `before` is the status at the beginning of
-/// the pass: an intent may have been written since. An answer is written to its own change only, and read again on
-/// conflict; any other status is dropped on conflict, because the next pass makes a better one.
+/// the pass: an intent may have been written since. An answer is written to its own change only,
+/// and read again on conflict; any other status is dropped on conflict, because the next pass makes
+/// a better one.
 pub async fn publish(
     ctx: &Context,
     object: Arc<VmInstance>,
@@ -32,6 +33,9 @@ pub async fn publish(
             Ok(written) => {
                 ctx.metrics.status_written();
                 for event in verdict.events.iter().chain(&annotations_handled(before, &written)) {
+                    if event.reason == Reason::OrderLimitReached.as_str() {
+                        ctx.metrics.order_held_back();
+                    }
                     ctx.store.publish_event(&written, event).await;
                 }
                 return Ok(());

@@ -242,7 +242,7 @@ fn after_the_effect(
             }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason) => passing(reason, error.to_string()),
+                Reaction::Wait(reason, problem) => passing(reason, problem),
                 Reaction::Stop(refusal) => {
                     memory.handled = handled;
                     memory.refusal = Some(refusal.clone());
