@@ -80,7 +80,7 @@ pub fn reaction(
         let soon = after(now, desired.timing.drift);
         ("start the instance yourself; the operator tries again, too", Some(soon))
     } else {
-        (remedy(reason), retry_after)
+        (remedy, retry_after)
     };
     Reaction::Stop(Refusal {
         code: error.code.clone(),
