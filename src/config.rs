@@ -195,7 +195,7 @@ impl RunArgs {
     }
 
     /// The authorities of `--endpoint-ca`; without it, none.
-    fn extra_roots(&self) -> Result<ExtraRoots, ConfigError> {
+    pub fn extra_roots(&self) -> Result<ExtraRoots, ConfigError> {
         let Some(file) = &self.endpoint_ca else { return Ok(ExtraRoots::default()) };
         let pem = std::fs::read(file)
             .map_err(|source| ConfigError::EndpointCaFile { file: file.clone(), source })?;
