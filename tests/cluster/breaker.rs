@@ -48,7 +48,7 @@ async fn until_shown(stage: &Stage, operator: &Operator, count: usize, ready: &s
             return Ok(());
         }
         // Not too often: each answer is some megabytes.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         Err(format!("{seen:?}\n{}", operator.process.tail()))
     })
     .await;
@@ -76,7 +76,7 @@ struct Row<'a> {
 /// What one process did, for the table.
 async fn row(stage: &Stage, row: Row<'_>) -> [String; 6] {
     let Row { operator, started, what } = row;
-    let count = async |metric: &str| format!("{:.0}", operator.metric(metric).await);
+    let count = async |metric: &str| format!("{:.0}", operator.metric(metric).await + 0.0);
     [
         what.to_owned(),
         format!("{:.1} s", started.elapsed().as_secs_f64()),
@@ -138,6 +138,14 @@ async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_i
     assert_eq!(first.metric("zenlayer_vm_orders_within_the_hour").await, 100.0);
     assert_eq!(first.metric("zenlayer_vm_max_orders_per_hour").await, 100.0);
     assert_eq!(first.metric("zenlayer_vm_orders_held_back_total").await, 400.0);
+
+    // At the look after its end, each change becomes a plain InSync.
+    eventually("all to be at rest", LONG, async || {
+        let ended = all(&stage).await;
+        let ended = ended.iter().filter(|one| message(one).starts_with("resized ")).count();
+        if ended == 0 { Ok(()) } else { Err(ended.to_string()) }
+    })
+    .await;
 
     // A restart forgets nothing: each object is looked at again, and none is ordered.
     first.process.kill();
