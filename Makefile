@@ -10,6 +10,7 @@ demo: tools ## Resize three simulated machines on a real Kubernetes API; KEEP=1 
 	@target/debug/examples/demo
 
 test: tools ## Run every test.
+	@hack/python-sdk.sh > /dev/null
 	cargo test --locked
 
 lint: ## Check formatting and lints.

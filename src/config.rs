@@ -1,6 +1,6 @@
 //! The command line and the environment of `vm-operator`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -8,7 +8,9 @@ use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
     lifecycle::{Defaults, Timing},
     telemetry::LogFormat,
-    zenlayer::{DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots},
+    zenlayer::{
+        ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
+    },
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -63,7 +65,13 @@ pub struct RunArgs {
     )]
     pub prepaid_downgrade: PrepaidDowngrade,
     /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
-    #[arg(long, env = "MAX_ORDERS_PER_HOUR", default_value_t = 100)]
+    /// At most 3000: they are all kept in one Lease.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_HOUR",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
     pub max_orders_per_hour: u32,
     /// How long a change may take before it counts as overdue.
     #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
@@ -71,6 +79,15 @@ pub struct RunArgs {
     /// How long a graceful stop, or a start, may take.
     #[arg(long, env = "POWER_DEADLINE", default_value = "5m", value_parser = duration)]
     pub power_deadline: Duration,
+    /// Calls to the provider's API per second for each credential, with bursts of twice as many.
+    /// The provider publishes no figure; a 429 slows down by itself.
+    #[arg(
+        long,
+        env = "REQUESTS_PER_SECOND",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub requests_per_second: u32,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -98,12 +115,18 @@ pub struct TestingArgs {
     /// All pauses between looks.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_poll: Option<Duration>,
+    /// How long after the decision a paid call may still be sent.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_send_window: Option<Duration>,
     /// The pause between looks at an object at rest.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_drift: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
+    /// How far the clock is ahead, as the simulator's is after it was stepped.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_clock_ahead: Option<Duration>,
     /// Folder of gates around each effect.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
@@ -141,20 +164,34 @@ impl RunArgs {
             testing_signature_life,
             testing_settle_margin,
             testing_poll,
+            testing_send_window,
             testing_drift,
             testing_grace,
+            testing_clock_ahead,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
+            || testing_send_window.is_some()
             || testing_drift.is_some()
             || testing_grace.is_some()
+            || testing_clock_ahead.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
         Ok(endpoint)
+    }
+
+    pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
+        let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        Ok(ClientOptions {
+            requests_per_second: per_second,
+            burst: per_second.saturating_add(per_second.get()),
+            extra_roots: self.extra_roots()?,
+            ..ClientOptions::default()
+        })
     }
 
     /// The authorities of `--endpoint-ca`; without it, none.
@@ -185,6 +222,9 @@ impl RunArgs {
         let mut timing = Timing::new(life, margin);
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
+        if let Some(window) = self.testing.testing_send_window {
+            timing.send_window = window;
+        }
         if let Some(poll) = self.testing.testing_poll {
             timing.poll = (poll, poll);
             timing.drift = poll;

@@ -10,7 +10,7 @@ use std::{
 
 /// Module, what it may use of this crate. `src/lib.rs` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &[]),
+    ("api", &["zenlayer"]),
     ("zenlayer", &[]),
     ("sim", &["telemetry"]),
     ("lifecycle", &["api", "zenlayer"]),

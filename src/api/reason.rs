@@ -1,5 +1,7 @@
 //! Condition reasons: a closed set, each with a sentence that a person can rely on.
 
+use crate::zenlayer::error::Problem;
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         /// Why a condition has its status.
@@ -12,6 +14,11 @@ macro_rules! reasons {
 
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What a person can rely on when it is shown.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)+ }
             }
 
             /// The reason of that name.
@@ -122,4 +129,27 @@ reasons! {
     Reverted,
     /// An older VmInstance claims the same machine.
     DuplicateClaim,
+}
+
+impl From<Problem> for Reason {
+    /// How a problem of the provider's error table is shown.
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::InstanceNotFound => Self::InstanceNotFound,
+            Problem::InstanceTypeNotFound => Self::InstanceTypeNotFound,
+            Problem::InstanceTypeUnsupported => Self::InstanceTypeUnsupported,
+            Problem::InstanceTypeNotChanged | Problem::NoPlanToCancel => Self::ReadsDisagree,
+            Problem::InstanceRecycled => Self::InstanceRecycled,
+            Problem::InstanceBusy => Self::InstanceBusy,
+            Problem::ZoneNotSupported => Self::ZoneNotSupported,
+            Problem::PlanExists | Problem::ChangeRunning => Self::ForeignPlan,
+            Problem::OutOfStock => Self::OutOfStock,
+            Problem::RequestInvalid => Self::RequestInvalid,
+            Problem::CredentialsRejected => Self::CredentialsRejected,
+            Problem::PermissionDenied => Self::PermissionDenied,
+            Problem::ClockSkewed => Self::ClockSkewed,
+            Problem::BlockedByEdge => Self::BlockedByEdge,
+            Problem::ResourceGroupNotFound => Self::ResourceGroupNotFound,
+        }
+    }
 }

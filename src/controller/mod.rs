@@ -41,6 +41,7 @@ pub struct Context {
     lanes: lanes::Lanes,
     offers: offers::OfferCache,
     orders: orders::Orders,
+    secrets: Arc<rotation::Versions>,
 }
 
 impl Context {
@@ -51,7 +52,8 @@ impl Context {
         defaults: Defaults,
         metrics: Metrics,
     ) -> Self {
-        let (lanes, offers, orders) = Default::default();
-        Self { cloud, store, clock, defaults, metrics, lanes, offers, orders }
+        metrics.order_limit(defaults.max_orders_per_hour);
+        let (lanes, offers, orders, secrets) = Default::default();
+        Self { cloud, store, clock, defaults, metrics, lanes, offers, orders, secrets }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Context, lanes::Turn};
 use crate::{
-    api::VmInstance,
+    api::{Phase, VmInstance},
     lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
     zenlayer::{ChargeType, Credentials, InstanceIds},
 };
@@ -21,6 +21,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
     let memory = Memory::from_status(&object.status.clone().unwrap_or_default());
     let (secret, credentials) =
         ctx.store.secret(&desired.object.namespace, &desired.secret_name).await;
+    ctx.secrets.saw(&desired.object.uid, &secret);
     let mut observed = Observed {
         began_at: ctx.clock.now(),
         instance: None,
@@ -79,16 +80,22 @@ fn interest(
     let Some(instance) = observed.instance() else {
         return if memory.change.is_some() { Interest::Follow } else { Interest::None };
     };
-    let generation = object.status.as_ref().and_then(|status| status.observed_generation);
+    let status = object.status.as_ref();
+    let generation = status.and_then(|status| status.observed_generation);
     let first_look = generation.is_none_or(|generation| generation < 0);
+    let owns = observed.claim == Claim::Owner;
+    // Nobody is told "in sync" before the plan was read, too.
+    let not_yet_in_sync = status.is_none_or(|status| status.phase != Some(Phase::InSync));
+    let cancels =
+        desired.cancel_plan.is_some() && desired.cancel_plan != memory.handled.cancel_plan;
     let open = memory.change.is_some() || memory.restore.is_some() || memory.open_order().is_some();
     let differs = instance.type_id != desired.type_id;
     let refused = standing_refusal(desired, memory, &observed.secret, observed.began_at)
         .and_then(|refusal| refusal.call.as_ref())
         .is_some_and(|call| call.from == instance.type_id && call.to == desired.type_id);
-    let may_order = desired.may_mutate() && observed.claim == Claim::Owner;
+    let may_order = desired.may_mutate() && owns;
     match () {
-        () if open && !differs => Interest::Follow,
+        () if !differs && (open || owns && (not_yet_in_sync || cancels)) => Interest::Follow,
         () if memory.change.is_some() => Interest::Follow,
         () if differs && may_order && !refused => Interest::Order,
         () if open || first_look => Interest::Follow,
@@ -162,6 +169,9 @@ async fn read_again(
     read_plan(ctx, desired, credentials, observed).await;
     let now = observed.began_at;
     let orders = ctx.store.orders().await.map(|ledger| OrderCount::of(&ledger.record, now));
+    if let Ok(count) = &orders {
+        ctx.metrics.orders_within_the_hour(count.within_the_hour);
+    }
     observed.orders = Some(orders.map_err(|error| error.to_string()));
 }
 

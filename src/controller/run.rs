@@ -101,7 +101,7 @@ pub async fn run(
     let store = ctx.store.clone();
     let farewell = ctx.store.clone();
     let pause = ctx.defaults.timing.secret / 2;
-    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), pause);
+    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .filter_map(move |event| std::future::ready(guard::readable(event, &store)))

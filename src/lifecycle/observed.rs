@@ -156,11 +156,13 @@ impl Observed {
         self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
     }
 
-    /// What the machine is brought back to: by the status, or by a slot that outlived an object.
+    /// What the machine is brought back to: by the status, or, for the owner, by a slot that
+    /// outlived an object.
     pub fn restore(&self) -> Option<Restore> {
         let remembered = self.memory.as_ref().ok().and_then(|memory| memory.restore.clone());
         remembered.or_else(|| {
-            let kept = self.slot()?.record.restore.as_ref()?;
+            let owned = self.claim == Claim::Owner;
+            let kept = self.slot().filter(|_| owned)?.record.restore.as_ref()?;
             Some(Restore {
                 power_state: kept.power_state.clone(),
                 stopped_by: kept.stopped_by.clone(),

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
-    zenlayer::Answer,
+    zenlayer::{Answer, InstanceState},
 };
 
 /// Pause before a pass that only goes on where this one ended.
@@ -51,10 +51,13 @@ pub fn settle(
     } else {
         let mut memory = remembered(desired, before, observed, now);
         let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
-        remember(&mut memory, &situation, now);
-        let mut report = report::of(desired, observed.instance(), &situation);
-        restoring = memory.restore.is_some();
-        if restoring {
+        let stood = observed.memory.as_ref().ok().and_then(|memory| memory.refusal.as_ref());
+        remember(&mut memory, &situation, stood, now);
+        let report = report::of(desired, observed.instance(), &situation);
+        let mut report = report::of_a_cycle_that_ends_soon(observed.instance(), report, now);
+        let runs = observed.instance().is_some_and(|one| one.state == InstanceState::Running);
+        restoring = memory.restore.is_some() && !runs;
+        if memory.restore.is_some() {
             report = report::of_a_stopped_machine(desired, observed.instance(), report);
         }
         let status = write(desired, before, observed, memory, &report, now);
@@ -129,6 +132,15 @@ fn begin(memory: &mut Memory, desired: &Desired, change: &Change, now: Timestamp
     memory.change = Some(change.clone());
 }
 
+/// A call that certainly did nothing leaves the memory as it was before: what it displaced goes on,
+/// and what a person asked for is still to be done.
+fn leave(memory: &mut Memory, untouched: Memory) {
+    memory.change = untouched.change;
+    memory.history = untouched.history;
+    memory.restore = untouched.restore;
+    memory.handled = untouched.handled;
+}
+
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
 pub fn invalid(
     before: &VmInstanceStatus,
@@ -196,6 +208,7 @@ fn after_the_effect(
         }
         _ => return decision.situation.clone(),
     };
+    let untouched = memory.clone();
     begin(memory, desired, change, now);
     memory.restore.clone_from(restore);
     let paid = change.kind == ChangeKind::Modify;
@@ -217,19 +230,21 @@ fn after_the_effect(
         }
         Answer::Unknown { .. } => Situation::OutcomeUnknown { change: change.clone() },
         Answer::NotSent { cause } => {
-            memory.change = None;
+            leave(memory, untouched);
             let problem = format!("the call was not sent: {cause}");
             passing(Reason::ApiUnavailable, problem)
         }
         Answer::Refused(error) => {
-            memory.change = None;
+            let handled = memory.handled.clone();
+            leave(memory, untouched);
             if paid {
                 memory.request_id.clone_from(&error.request_id);
             }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason) => passing(reason, error.to_string()),
+                Reaction::Wait(reason, problem) => passing(reason, problem),
                 Reaction::Stop(refusal) => {
+                    memory.handled = handled;
                     memory.refusal = Some(refusal.clone());
                     Situation::Refused { refusal }
                 }

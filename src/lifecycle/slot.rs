@@ -155,9 +155,11 @@ impl SlotRecord {
         }
     }
 
-    /// Given back: the call was not sent, refused, or ended without an effect to expect.
+    /// Given back: the call was not sent, refused, or ended without an effect to expect. A stop that
+    /// did nothing leaves nothing to bring back.
     pub fn given_back(&self, change: &ChangeId) -> Self {
-        Self { returned: Some(change.clone()), ..self.freed() }
+        let restore = self.restore.clone().filter(|restore| restore.stopped_by != *change);
+        Self { returned: Some(change.clone()), restore, ..self.freed() }
     }
 
     /// Closed: the effect was seen, and reads must agree with it for one margin.

@@ -34,8 +34,11 @@ pub enum InvalidEndpoint {
 impl Endpoint {
     /// Parses `scheme://host[:port]`. Plain http only for loopback or with `allow_insecure`.
     pub fn parse(text: &str, allow_insecure: bool) -> Result<Self, InvalidEndpoint> {
-        let mut base = Url::parse(text)
-            .map_err(|source| InvalidEndpoint::NotAUrl { got: text.to_owned(), source })?;
+        let mut base = Url::parse(text).map_err(|source| {
+            // Before an @ there may be a password.
+            let got = text.rsplit_once('@').map_or(text, |(_, rest)| rest).to_owned();
+            InvalidEndpoint::NotAUrl { got, source }
+        })?;
         if !matches!(base.scheme(), "http" | "https") {
             return Err(InvalidEndpoint::Scheme(base.scheme().to_owned()));
         }

@@ -12,7 +12,7 @@ const SLOWEST: f64 = 1.0 / 32.0;
 /// Answers to calls that were in flight together slow down once.
 const ONE_EVENT: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is obeyed; the provider has never been seen to send one.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Calls a second and their bursts. Times that are given never go back.
 #[derive(Debug, Clone)]

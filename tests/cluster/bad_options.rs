@@ -103,7 +103,18 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short pause, for real", with(&["--testing-poll", "1s"]), &[loopback]),
             ("a short pause at rest, for real", with(&["--testing-drift", "1s"]), &[loopback]),
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
+            ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
             ("gates, for real", with(&["--testing-gates", "/tmp"]), &[loopback]),
+            (
+                "more orders than one Lease can hold",
+                with(&["--max-orders-per-hour", "3001"]),
+                &["--max-orders-per-hour", "3001 is not in ..=3000"],
+            ),
+            (
+                "no requests at all",
+                with(&["--requests-per-second", "0"]),
+                &["--requests-per-second", "0 is not in 1..=1000"],
+            ),
             ("no passes at once", with(&["--concurrency", "0"]), &["--concurrency"]),
             ("an address without a port", with(&["--http-listen", "0.0.0.0"]), &["--http-listen"]),
             ("a log format", with(&["--log-format", "xml"]), &["--log-format"]),

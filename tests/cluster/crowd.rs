@@ -91,7 +91,7 @@ impl Cost {
     pub async fn of_all(stage: &Stage, names: &[&str]) -> Vec<Self> {
         let log = stage.sim.get("requests").await;
         let requests = log["requests"].as_array().expect("a log is a list");
-        let audit = stage.plane.audit_log_of(&stage.namespace);
+        let audit = stage.plane.audit_log_with(&stage.namespace);
         let cost = |name: &&str| {
             let codes = |action: &str| -> Vec<String> {
                 let of = |one: &&Value| one["action"] == action && one["instance"] == *name;

@@ -205,11 +205,11 @@ impl ControlPlane {
 
     /// The lines of the audit log so far.
     pub fn audit_log(&self) -> Vec<serde_json::Value> {
-        self.audit_log_of("")
+        self.audit_log_with("")
     }
 
-    /// Those of them that hold this text, such as the name of a namespace.
-    pub fn audit_log_of(&self, text: &str) -> Vec<serde_json::Value> {
+    /// Those that hold this text.
+    pub fn audit_log_with(&self, text: &str) -> Vec<serde_json::Value> {
         let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
         let lines = log.lines().filter(|line| line.contains(text));
         lines.filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -105,6 +105,17 @@ impl Simulator {
         self.post("faults", fault).await;
     }
 
+    /// Puts the service's clock ahead of this machine's (negative: behind), from now on.
+    pub async fn skew(&self, seconds: i64) {
+        self.forget_faults().await;
+        self.fault(json!({ "kind": "clockSkew", "seconds": seconds, "times": "always" })).await;
+    }
+
+    /// From now on nothing goes wrong.
+    pub async fn forget_faults(&self) {
+        self.delete("faults").await;
+    }
+
     pub async fn advance(&self, seconds: i64) {
         self.post("clock", json!({ "advanceSeconds": seconds })).await;
     }

@@ -68,7 +68,7 @@ fn fences_every_row_holds() {
 fn a_call_is_decided_with_whole_seconds_fence_and_deadline() {
     let mut given = given();
     given.now = "2026-03-01T10:42:07.9Z".parse().unwrap();
-    let Action::Submit { change, slot } = given.decide().action else { panic!("no submit") };
+    let Action::Call { change, slot, .. } = given.decide().action else { panic!("no call") };
     assert_eq!(change.started_at, at(0));
     assert_eq!(change.fence, Some(at(600)));
     assert_eq!(change.deadline, Some(at(1800)));
@@ -80,19 +80,17 @@ fn a_call_is_decided_with_whole_seconds_fence_and_deadline() {
 
 #[test]
 fn a_call_with_a_bearer_token_has_no_fence() {
-    let Action::Submit { change, .. } = given().bearer().decide().action else {
-        panic!("no submit")
-    };
+    let Action::Call { change, .. } = given().bearer().decide().action else { panic!("no call") };
     assert_eq!(change.fence, None);
 }
 
 #[test]
 fn the_target_generation_is_the_one_in_which_the_type_was_declared() {
     let toggled = given().target(LARGE, 3).generation(9);
-    let Action::Submit { change, .. } = toggled.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = toggled.decide().action else { panic!("no call") };
     assert_eq!(change.target_generation, 3);
     let edited = given().target(LARGE, 3).generation(9).wants(HUGE);
-    let Action::Submit { change, .. } = edited.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = edited.decide().action else { panic!("no call") };
     assert_eq!(change.target_generation, 9);
 }
 
@@ -104,24 +102,31 @@ fn the_limits_follow_from_signature_life_and_margin() {
     let short = Timing::new(Duration::from_secs(10), Duration::from_secs(3));
     assert_eq!(short.skew_limit, Duration::from_secs(8));
     let mut given = given();
-    given.timing = short;
-    let Action::Submit { change, .. } = given.decide().action else { panic!("no submit") };
+    given.defaults.timing = short;
+    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
     assert_eq!(change.fence, Some(at(13)));
 }
 
 #[test]
 fn a_closed_slot_expects_its_target_for_one_margin_of_the_providers_time() {
     let flying = given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE);
-    let Action::CloseSlot { expectation, .. } = flying.clone().clock_ahead(100).decide().action
-    else {
+    let Action::WriteSlot { record, .. } = flying.clone().clock_ahead(100).decide().action else {
         panic!("no close")
     };
+    let expectation = &record.closed[0];
     assert_eq!(expectation.until, at(200));
-    assert_eq!((expectation.from, expectation.to), (type_id(SMALL), type_id(LARGE)));
-    let Action::CloseSlot { expectation, .. } = flying.without_date().decide().action else {
+    assert_eq!(
+        (expectation.from.clone(), expectation.to.clone()),
+        (type_id(SMALL), type_id(LARGE))
+    );
+    let Action::WriteSlot { record, .. } = flying.without_date().decide().action else {
         panic!("no close")
     };
-    assert_eq!(expectation.until, at(600), "without Date our clock may be a signature life off");
+    assert_eq!(
+        record.closed[0].until,
+        at(600),
+        "without Date our clock may be a signature life off"
+    );
 }
 
 #[test]

@@ -95,7 +95,7 @@ fn after_the_fence() -> Vec<Row> {
         (
             "and may be made again",
             open().then().slot(Default::default()),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -277,7 +277,7 @@ fn accepted() -> Vec<Row> {
                 .generation(4)
                 .then()
                 .closed(&given_change(ChangeState::Observed, 60), at(250)),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -444,7 +444,7 @@ fn releases() -> Vec<Row> {
         (
             "after that it may be ordered again",
             unverified().released(&id(900)).then().slot(Default::default()),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -509,7 +509,7 @@ fn both_records() -> Vec<Row> {
         (
             "and the change is made again",
             bare().remembering(&intent).given_back(&intent).then(),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),

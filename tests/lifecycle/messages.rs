@@ -2,7 +2,7 @@
 
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryOutcome},
-    lifecycle::{Desired, InvalidSpec, NextLook, Timing, invalid},
+    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, invalid},
     zenlayer::Answer,
 };
 
@@ -47,7 +47,7 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "scheduled and not wanted",
             flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE).wants(HUGE),
-            vec!["console", "declare c.2c4g again", HUGE],
+            vec!["cancelling the scheduled change to c.2c4g"],
         ),
         (
             "unknown",
@@ -90,7 +90,7 @@ fn messages_say_what_is_and_what_to_do() {
 fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
     let mut object = flying(ChangeState::Submitting, 60).object;
     object.spec.instance_type_id = "c 2".into();
-    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     let before = object.status.clone().unwrap();
     let verdict = invalid(&before, 4, &error, at(0));
     assert_eq!(shown(&verdict.status), "Failed InvalidSpec Ready=False InSync=Unknown Stalled");
@@ -100,7 +100,7 @@ fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_
     assert!(message.contains("spec.instanceTypeId") && message.contains("\"c 2\""), "{message}");
     assert_eq!(verdict.next_look, NextLook::OnChange);
     object.metadata.uid = None;
-    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     assert_eq!(error, InvalidSpec::Metadata("uid"));
 }
 

@@ -48,6 +48,16 @@ const CODES: &[(Option<&str>, u16, &str, &str)] = &[
     (Some("UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT"), 400, "Failed ZoneNotSupported", "60s"),
     (Some("UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE"), 400, "Failed InstanceRecycled", "60s"),
     (Some("INVALID_PRODUCT_NOT_FOUND"), 404, "Failed InstanceTypeNotFound", "60s"),
+    (Some("OPERATION_DENIED_DOWNGRADE_NOT_EXIST"), 403, "Waiting ForeignPlan", "backoff"),
+    (Some("OPERATION_DENIED_INSTANCE_RECYCLED"), 403, "Failed InstanceRecycled", "60s"),
+    (Some("OPERATION_DENIED_INSTANCE_NOT_STOPPED"), 403, "Waiting InstanceBusy", "backoff"),
+    (Some("OPERATION_DENIED_INSTANCE_NOT_RUNNING"), 403, "Waiting InstanceBusy", "backoff"),
+    (Some("OPERATION_DENIED_INSTANCE_STATUS"), 403, "Waiting InstanceBusy", "backoff"),
+    (Some("INVALID_ZONE_NOT_FOUND"), 404, "Failed ZoneNotSupported", "60s"),
+    (Some("INVALID_OPERATION_TIMEOUT"), 503, "Waiting ApiUnavailable", "backoff"),
+    (Some("STOCK_INSUFFICIENT"), 400, "Failed OutOfStock", "60s"),
+    (Some("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"), 400, "Failed OutOfStock", "60s"),
+    (Some("RESOURCES_SOLDOUT_INSTANCE_TYPE"), 400, "Failed OutOfStock", "60s"),
     (Some("REQUEST_LIMIT_EXCEEDED"), 429, "Waiting RateLimited", "backoff"),
     // Outside the table.
     (Some("BALANCE_TOO_LOW"), 400, "Failed RefusedByProvider", "60s"),
@@ -70,7 +80,7 @@ pub fn rows() -> Vec<Row> {
             format!("a {of} refused with {} ({status})", code.unwrap_or("no code")).leak()
         };
         let call = given().answered(Answer::Refused(api_error(*status, *code)));
-        rows.push((name("call"), call, "Submit Submitting", text("False"), *look));
+        rows.push((name("call"), call, "Modify Calling", text("False"), *look));
         let read = given().instance_fails(read_error(*status, *code));
         rows.push((name("read"), read, "Nothing ReadFailed", text("Unknown"), *look));
     }
@@ -99,7 +109,7 @@ fn memory() -> Vec<Row> {
     };
     let again = |name, given: Given| {
         let shows = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
-        (name, given, "Submit Submitting", shows, "5s")
+        (name, given, "Modify Calling", shows, "5s")
     };
     let rejected = "Failed CredentialsRejected Ready=False InSync=Unknown Stalled";
     let fresh = |mut given: Given| {

@@ -87,7 +87,7 @@ fn trace_10_an_unknown_outcome_with_a_bearer_token_asks_a_person() {
 
 #[test]
 fn trace_11_a_change_is_signed_with_the_second_of_its_decision() {
-    let Action::Submit { change, .. } = given().decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = given().decide().action else { panic!("no call") };
     assert_eq!(change.started_at, at(0));
 }
 
@@ -120,13 +120,13 @@ fn trace_15_a_change_that_was_never_sent_is_not_adopted_from_a_stale_plan() {
 #[test]
 fn trace_16_the_target_is_remembered_with_the_intent() {
     let edited = given().generation(6).target(HUGE, 5);
-    let Action::Submit { change, .. } = edited.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = edited.decide().action else { panic!("no call") };
     let before = edited.object.status.clone().unwrap();
     let written = zenlayer_vm_operator::lifecycle::intent(
         &edited.desired(),
         &before,
         &edited.seen(),
-        &change,
+        (&change, None),
         edited.now,
     );
     assert_eq!(written.target.unwrap().since_generation, 6);
@@ -136,7 +136,7 @@ fn trace_16_the_target_is_remembered_with_the_intent() {
 #[test]
 fn trace_18_an_answer_names_the_change_that_it_belongs_to() {
     let pass = given().pass();
-    let Action::Submit { change, .. } = pass.decision.action else { panic!("no submit") };
+    let Action::Call { change, .. } = pass.decision.action else { panic!("no call") };
     assert_eq!(pass.verdict.answers, Some(change.id));
     // And a slot that another change holds is no answer to this one.
     let mine = given_change(ChangeState::Submitting, 60);

@@ -14,3 +14,4 @@ mod faults;
 mod golden;
 mod stage;
 mod transport;
+mod world;

@@ -3,9 +3,11 @@
 mod in_flight;
 mod others;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::{Change, Desired, PlanStage, Severity, Situation, decision::Report};
+use super::{Change, Desired, PlanStage, Severity, Situation, decision::Report, time::after};
 use crate::{
     api::{ManagementPolicy, Phase, Reason},
     zenlayer::{Instance, InstanceState, InstanceTypeId},
@@ -173,6 +175,26 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
                 desired.timing.skew_limit.as_secs()
             ),
         ),
+    }
+}
+
+/// The report of a scheduled change on the last day before it takes effect.
+pub fn of_a_cycle_that_ends_soon(
+    instance: Option<&Instance>,
+    report: Report,
+    now: Timestamp,
+) -> Report {
+    const SOON: Duration = Duration::from_hours(24);
+    let ends = instance.and_then(|instance| instance.expires_at);
+    match ends {
+        Some(end) if report.phase == Phase::Scheduled && after(now, SOON) >= end => Report {
+            message: format!(
+                "{}; warning: the cycle ends within a day, after that it cannot be taken back",
+                report.message
+            ),
+            ..report
+        },
+        _ => report,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         decision::may_repeat_unverified,
         refusal,
         rules::ordering::call_is_held_back,
-        slot::leads_to,
+        slot::{Aspect, leads_to},
         time::after,
     },
     zenlayer::{Instance, InstanceState, PlanState, TypeStatus},
@@ -159,6 +159,13 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
         return Some(effect_is_seen(facts, change, stage, false));
     }
     let change = change.clone();
+    let nothing_comes = facts.is_overdue(&change)
+        || PlanView::of(status) == PlanView::None && is_past_grace(facts, &change);
+    // Nobody has to settle a stop or a start: its state is there to be read.
+    if Aspect::of(change.kind) == Aspect::Power && nothing_comes {
+        let action = facts.return_slot(&change);
+        return Some(Decision { action, situation: Situation::GivenUp { change } });
+    }
     Some(report(if facts.is_overdue(&change) {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {

@@ -1,9 +1,9 @@
 //! The machine's power state: what was stopped for a change is started again.
 
 use crate::{
-    api::{ChangeKind, HistoryOutcome, Phase},
+    api::{ChangeKind, ChangeState, HistoryOutcome, Phase},
     lifecycle::{
-        Action, Decision, PlanStage, Situation, decide::Facts, refusal, report,
+        Action, Decision, PlanStage, Restore, Situation, decide::Facts, refusal, report,
         rules::ordering::call_is_held_back, time::after,
     },
     zenlayer::InstanceState,
@@ -14,8 +14,9 @@ const STARTS: usize = 3;
 
 /// The machine runs: there is nothing left to bring it back to.
 pub fn restored_power_state_is_forgotten(facts: &Facts) -> Option<Decision> {
-    facts.restore.as_ref()?;
-    if facts.observed.instance()?.state != InstanceState::Running {
+    let restore = facts.restore.as_ref()?;
+    if facts.observed.instance()?.state != InstanceState::Running || may_still_stop(facts, restore)
+    {
         return None;
     }
     let slot = facts.observed.slot()?;
@@ -24,16 +25,32 @@ pub fn restored_power_state_is_forgotten(facts: &Facts) -> Option<Decision> {
     Some(Decision { action, situation: Situation::Restored })
 }
 
+/// A guest that did not stop in time may do so later.
+fn may_still_stop(facts: &Facts, restore: &Restore) -> bool {
+    let given_up = facts.memory.history.iter().any(|entry| {
+        entry.id == restore.stopped_by
+            && matches!(entry.outcome, HistoryOutcome::Overdue | HistoryOutcome::Released)
+    });
+    given_up && !has_waited_long(facts, restore)
+}
+
+fn has_waited_long(facts: &Facts, restore: &Restore) -> bool {
+    facts.now > after(restore.since, facts.desired.timing.change_deadline)
+}
+
 /// Behind the list: whatever was decided, a machine that was stopped for a change is started once
 /// the change can go no further. It waits as long as the change may still be ordered or finish.
 pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Decision> {
     let restore = facts.restore.as_ref().filter(|_| facts.is_stopped())?;
-    if restore.power_state != InstanceState::Running.as_str() || decision.action != Action::Nothing
-    {
+    if restore.power_state != InstanceState::Running.as_str() {
         return None;
     }
-    let given_up = facts.now > after(restore.since, facts.desired.timing.change_deadline);
-    if !(goes_no_further(facts, &decision.situation) || may_wait(&decision.situation) && given_up) {
+    let stands = match &decision.action {
+        Action::Nothing => goes_no_further(facts, &decision.situation),
+        Action::Call { .. } => false,
+        Action::WriteSlot { .. } => return None,
+    };
+    if !stands && !(may_wait(&decision.situation) && has_waited_long(facts, restore)) {
         return None;
     }
     let (from, to) = (&facts.observed.instance()?.type_id, &facts.desired.type_id);
@@ -49,9 +66,16 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     (!held_back).then(|| facts.call(kind, from, to))
 }
 
-/// A call whose answer is open holds the slot until its fence; nothing is sent beside it.
+/// A call whose answer is open holds the slot until its fence; nothing is sent beside it. Nor
+/// beside one that is not settled and that no slot could set aside: it would be forgotten.
 fn request_may_still_land(facts: &Facts) -> bool {
-    facts.change().is_some_and(|change| change.is_unanswered() && !facts.is_past_fence(change))
+    facts.change().is_some_and(|change| match change.state {
+        ChangeState::Submitting | ChangeState::Unverified => {
+            !facts.is_past_fence(change) || !facts.holds_slot(change)
+        }
+        ChangeState::Accepted => !facts.holds_slot(change),
+        ChangeState::Observed => false,
+    })
 }
 
 fn starts_came_to_nothing(facts: &Facts) -> bool {
@@ -94,5 +118,7 @@ fn may_wait(situation: &Situation) -> bool {
             | Situation::OrdersUnknown { .. }
             | Situation::Progressing { .. }
             | Situation::Accepted { .. }
+            // Made, and refused for now, over and over.
+            | Situation::Calling { .. }
     )
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Change, ChangeId, Desired, Memory, Observed, Situation, Standing, refusal,
+        Change, ChangeId, Desired, Memory, Observed, Refusal, Situation, Standing, refusal,
         time::whole_seconds,
     },
 };
@@ -28,7 +28,13 @@ pub(super) fn remembered(
             }
             memory.change = Some(change);
         }
-        Standing::GivenBack(_) => memory.change = None,
+        Standing::GivenBack(change) => {
+            memory.change = None;
+            // What a person asked for was not done.
+            if memory.handled.cancel_plan.as_deref() == Some(change.from.as_str()) {
+                memory.handled.cancel_plan = None;
+            }
+        }
         Standing::Idle | Standing::HeldElsewhere(_) => {}
     }
     let stands =
@@ -41,6 +47,10 @@ pub(super) fn remembered(
         memory.refusal = None;
     }
     memory.target = Some(memory.target_for(&desired.type_id, desired.generation));
+    // Taken off and set once more, it asks once more: its value is a type, and types come again.
+    if desired.cancel_plan.is_none() {
+        memory.handled.cancel_plan = None;
+    }
     if desired.retry_at.is_some() {
         memory.handled.retry_at.clone_from(&desired.retry_at);
     }
@@ -58,8 +68,14 @@ fn instance_changed(before: &VmInstanceStatus, observed: &Observed, restoring: b
         || before.memory_gib != now.memory_gib
 }
 
-/// What the status must remember of the situation.
-pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
+/// What the status must remember of the situation. `stood` is the refusal that was remembered
+/// before; one that ended with a change of the instance is not put back.
+pub(super) fn remember(
+    memory: &mut Memory,
+    situation: &Situation,
+    stood: Option<&Refusal>,
+    now: Timestamp,
+) {
     let now = whole_seconds(now);
     let release = |memory: &mut Memory, id: &ChangeId| {
         memory.handled.release = Some(id.0.clone());
@@ -86,7 +102,9 @@ pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestam
             memory.change = Some(change.clone());
         }
         Situation::Restored => memory.restore = None,
-        Situation::Refused { refusal } => memory.refusal = Some(refusal.clone()),
+        Situation::Refused { refusal } if stood != Some(refusal) => {
+            memory.refusal = Some(refusal.clone());
+        }
         Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
         Situation::InstanceGone { ended: Some(change) } => {
             memory.end(change, HistoryOutcome::InstanceGone, now);

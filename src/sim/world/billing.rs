@@ -14,6 +14,21 @@ pub const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Orders are numbered from here on.
 const FIRST_ORDER: u64 = 260_000_000_000_000_001;
 
+/// No amount is larger, and none is finer than a hundredth of a cent: so sums stay exact.
+const LARGEST: Decimal = Decimal::from_parts(1_000_000_000, 0, 0, false, 0);
+const DIGITS: u32 = 4;
+
+/// Says what is wrong with an amount that comes from outside.
+pub(super) fn check_amount(amount: Decimal) -> Result<(), String> {
+    if amount.abs() > LARGEST {
+        return Err(format!("{amount} is beyond {LARGEST}: write a smaller amount"));
+    }
+    if amount.normalize().scale() > DIGITS {
+        return Err(format!("{amount} has more than {DIGITS} digits after the point: round it"));
+    }
+    Ok(())
+}
+
 /// When an order takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

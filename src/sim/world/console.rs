@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Behaviour, Call, Effect, InstanceSetup, OrderOutcome, State, World, history, site::Site,
+    Behaviour, Call, Effect, InstanceSetup, OrderOutcome, State, World, billing::check_amount,
+    history, site::Site,
 };
 
 /// One thing that a person does.
@@ -99,6 +100,8 @@ impl World {
             ConsoleChange::TopUp { amount } => self.top_up(amount),
             ConsoleChange::Stock { zone, type_id, left } => self.set_stock(zone, type_id, left),
             ConsoleChange::Behaviour(behaviour) => {
+                let checked = behaviour.check();
+                checked.map_err(|(field, problem)| format!("{field} {problem}"))?;
                 self.rules.behaviour = *behaviour;
                 Ok(json!(self.rules.behaviour))
             }
@@ -145,14 +148,15 @@ impl World {
             return Err(format!("expiresAt {expiry} is in the past: step the clock instead"));
         }
         self.touch(id, |site| {
+            // What can be refused comes first: a change is made whole or not at all.
+            if let Some(expiry) = expires_at {
+                site.set_expiry(expiry)?;
+            }
             if let Some(type_id) = type_id {
                 site.set_type(type_id);
             }
             if let Some(state) = state {
                 site.set_state(state, settles);
-            }
-            if let Some(expiry) = expires_at {
-                site.set_expiry(expiry)?;
             }
             let instance = &mut *site.instance;
             instance.bandwidth = bandwidth.unwrap_or(instance.bandwidth);
@@ -175,6 +179,7 @@ impl World {
     }
 
     fn top_up(&mut self, amount: Decimal) -> Result<Value, String> {
+        check_amount(amount)?;
         self.books.balance += amount;
         self.books.topped_up += amount;
         Ok(json!({ "balance": self.books.balance }))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ACTIONS, Behaviour, Catalogue, ChargeType, Details, Instance, MONTH, Model, Plan, Rules, State,
-    Zone, later,
+    Zone, billing::check_amount, later,
 };
 
 /// Where it is wrong, and how.
@@ -186,24 +186,18 @@ impl Setup {
     pub fn check(&self) -> Result<(), SetupError> {
         let catalogue = self.catalogue();
         check_durations(self)?;
+        check_amount(self.balance).map_err(|problem| ("balance".to_owned(), problem))?;
         for (index, model) in self.models.iter().enumerate() {
-            if model.monthly_price.is_sign_negative() || model.hourly_price.is_sign_negative() {
-                return Err((format!("models[{index}]"), "has a negative price".into()));
+            for (name, price) in
+                [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
+            {
+                check_price(price)
+                    .map_err(|problem| (format!("models[{index}].{name}"), problem))?;
             }
         }
         for (index, zone) in self.zones.iter().enumerate() {
-            let field = |name: &str| format!("zones[{index}].{name}");
-            if zone.discount.is_sign_negative() {
-                return Err((
-                    field("discount"),
-                    "must not be negative: write 95 for 5 % off".into(),
-                ));
-            }
-            let named = zone.offers.iter().map(|offer| &offer.type_id);
-            for type_id in named.chain(zone.stock.keys()) {
-                known(type_id, catalogue.models.keys())
-                    .map_err(|problem| (field("offers or stock"), problem))?;
-            }
+            check_zone(zone, &catalogue)
+                .map_err(|(name, problem)| (format!("zones[{index}].{name}"), problem))?;
         }
         let mut seen = std::collections::BTreeSet::new();
         for (index, one) in self.instances.iter().enumerate() {
@@ -218,35 +212,72 @@ impl Setup {
     }
 }
 
-fn check_durations(setup: &Setup) -> Result<(), SetupError> {
-    let behaviour = &setup.behaviour;
-    let named = |part: &str, name: &str| match part {
-        "" => name.to_owned(),
-        part => format!("{part}.{name}"),
+fn check_price(price: Decimal) -> Result<(), String> {
+    if price < Decimal::ZERO {
+        return Err(format!("must not be negative, and is {price}"));
+    }
+    check_amount(price)
+}
+
+fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
+    let wrong = |field: &str| {
+        let field = field.to_owned();
+        move |problem: String| (field, problem)
     };
-    let durations = setup.durations.all().map(|(name, time)| ("durations", name, time));
-    let single = [
-        ("", "processingTime", setup.processing_time),
-        ("behaviour", "enableAtStart", behaviour.enable_at_start),
-        ("behaviour", "enableAtEnd", behaviour.enable_at_end),
-    ];
-    for (part, name, time) in single.into_iter().chain(durations) {
-        if time.is_negative() {
-            return Err((named(part, name), "must not be negative: write 4s".into()));
+    if zone.discount < Decimal::ZERO || zone.discount > Decimal::ONE_HUNDRED {
+        let problem = "is a percentage that is paid: write 95 for 5 % off".to_owned();
+        return Err(wrong("discount")(problem));
+    }
+    for offer in &zone.offers {
+        known(&offer.type_id, catalogue.models.keys()).map_err(wrong("offers"))?;
+        for price in [offer.monthly_price, offer.hourly_price].into_iter().flatten() {
+            check_price(price).map_err(wrong("offers"))?;
         }
     }
-    for (part, lags) in [
-        ("behaviour.readLag", &behaviour.read_lag),
-        ("behaviour.registrationLag", &behaviour.registration_lag),
-    ] {
-        for (action, lag) in lags {
-            known(action, ACTIONS).map_err(|problem| (part.to_owned(), problem))?;
-            if lag.is_negative() {
-                return Err((named(part, action), "must not be negative: write 4s".into()));
-            }
-        }
+    for type_id in zone.stock.keys() {
+        known(type_id, catalogue.models.keys()).map_err(wrong("stock"))?;
     }
     Ok(())
+}
+
+fn check_durations(setup: &Setup) -> Result<(), SetupError> {
+    let durations = setup.durations.all().map(|(name, time)| (format!("durations.{name}"), time));
+    let processing = ("processingTime".to_owned(), setup.processing_time);
+    for (name, time) in durations.into_iter().chain([processing]) {
+        not_negative(time).map_err(|problem| (name, problem))?;
+    }
+    let inside = |(name, problem)| (format!("behaviour.{name}"), problem);
+    setup.behaviour.check().map_err(inside)
+}
+
+fn not_negative(time: SignedDuration) -> Result<(), String> {
+    if time.is_negative() {
+        return Err("must not be negative: write 4s".into());
+    }
+    Ok(())
+}
+
+impl Behaviour {
+    pub(super) fn check(&self) -> Result<(), SetupError> {
+        let times = [("enableAtStart", self.enable_at_start), ("enableAtEnd", self.enable_at_end)];
+        for (name, time) in times {
+            not_negative(time).map_err(|problem| (name.to_owned(), problem))?;
+        }
+        for (part, lags, reads) in
+            [("readLag", &self.read_lag, true), ("registrationLag", &self.registration_lag, false)]
+        {
+            let actions = ACTIONS.iter().filter(|action| is_read(action) == reads);
+            for (action, lag) in lags {
+                known(action, actions.clone()).map_err(|problem| (part.to_owned(), problem))?;
+                not_negative(*lag).map_err(|problem| (format!("{part}.{action}"), problem))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_read(action: &str) -> bool {
+    action.starts_with("Describe") || action.starts_with("Inquiry")
 }
 
 fn known(value: &str, all: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), String> {
@@ -269,8 +300,8 @@ impl InstanceSetup {
         if let Err(problem) = known(&self.zone, catalogue.zones.keys()) {
             return wrong("zone", problem);
         }
-        if self.period < 1 {
-            return wrong("period", "must be at least 1, a month".into());
+        if !(1..=120).contains(&self.period) {
+            return wrong("period", "must be from 1 to 120, in months".into());
         }
         if self.expires_at.is_some() && self.expires_in.is_some() {
             return wrong("expiresIn", "stands beside expiresAt: keep one".into());

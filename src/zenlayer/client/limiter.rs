@@ -1,5 +1,4 @@
 //! One [`Pace`] for each credential, under the monotonic clock.
-#![allow(clippy::disallowed_methods, reason = "the client owns the clock of its rate limit")]
 
 use std::{
     collections::HashMap,

@@ -94,14 +94,14 @@ impl Client {
         Ok(Self { endpoint, options, now, reads, limiter })
     }
 
-    /// The headers of a call; those that authorise are marked so that no layer prints them.
+    /// The headers of a call, and the one that authorises it, marked so that no layer prints it.
     fn headers(
         &self,
         credentials: &Credentials,
         action: &'static str,
         body: &[u8],
         signed_at: Timestamp,
-    ) -> Result<HeaderMap, String> {
+    ) -> Result<(HeaderMap, HeaderValue), String> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
         for (name, value) in
@@ -125,8 +125,8 @@ impl Client {
                 .to_owned()
         })?;
         authorization.set_sensitive(true);
-        headers.insert(AUTHORIZATION, authorization);
-        Ok(headers)
+        headers.insert(AUTHORIZATION, authorization.clone());
+        Ok((headers, authorization))
     }
 
     /// A batch; of one id, "no such instance" is an answer (fact sheet section 7.3).

@@ -1,5 +1,4 @@
 //! Reads: idempotent, so a passing failure is tried again, with jitter and within a budget.
-#![allow(clippy::disallowed_methods, reason = "the client owns the clock of its budget")]
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +8,12 @@ use serde_json::Value;
 
 use super::{
     Client,
-    transport::{Arrived, chain},
+    transport::{Arrived, BodyError, chain},
 };
 use crate::zenlayer::{
     Credentials, ReadError, Reading,
     decode::{DecodeError, Success},
     error::ErrorClass,
-    pace::LONGEST_PAUSE,
 };
 
 /// Tries of one read, the first included.
@@ -83,9 +81,7 @@ impl Client {
             .when(|failed: &Failed| matches!(failed.retry, Retry::After(_)))
             .adjust(|failed, pause| {
                 let Retry::After(least) = failed.retry else { return None };
-                pause
-                    .map(|pause| pause.max(least))
-                    .filter(|pause| *pause <= LONGEST_PAUSE && *pause < left())
+                pause.map(|pause| pause.max(least)).filter(|pause| *pause < left())
             })
             .notify(|failed, pause| {
                 let (error, pause_ms) = (&failed.error, pause.as_millis());
@@ -108,21 +104,27 @@ impl Client {
             let cause = "the rate limit of this credential left no turn in time".to_owned();
             return Err(Failed::for_good(ReadError::Transport { cause }));
         }
-        let headers = self
+        let (headers, authorization) = self
             .headers(credentials, action, body, (self.now)())
             .map_err(|cause| Failed::for_good(ReadError::Transport { cause }))?;
         let limit = left.saturating_sub(started.elapsed()).min(self.options.try_timeout);
         let request = self.reads.post(self.endpoint.url().clone()).headers(headers);
         let sent = request.timeout(limit).body(body.to_vec()).send().await;
         let response = sent.map_err(|error| Failed::in_transport(chain(error)))?;
-        let arrived = Arrived::read(response, self.options.body_limit).await;
+        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.limiter.throttled(credentials, arrived.retry_after);
         }
         if arrived.status != StatusCode::OK {
             return Err(Failed::refused(&arrived));
         }
-        let body = arrived.body.map_err(Failed::in_transport)?;
+        let body = arrived.body.map_err(|error| match error {
+            BodyError::Broken(cause) => Failed::in_transport(cause),
+            BodyError::TooLong(_) => {
+                let cause = format!("HTTP 200, but {error}");
+                Failed::for_good(ReadError::Malformed { cause })
+            }
+        })?;
         decoded(&body, decode).map(|value| Reading { value, date: arrived.date })
     }
 }

@@ -26,17 +26,35 @@ pub fn builder(options: &ClientOptions) -> reqwest::ClientBuilder {
         .pool_max_idle_per_host(8)
 }
 
+/// Why a body could not be taken in.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BodyError {
+    #[error("the body exceeds {0} bytes")]
+    TooLong(usize),
+    #[error("{0}")]
+    Broken(String),
+}
+
 /// An answer, whatever it is.
 pub struct Arrived {
     pub status: StatusCode,
     pub date: Option<Timestamp>,
     pub retry_after: Option<Duration>,
-    pub body: Result<Vec<u8>, String>,
+    pub body: Result<Vec<u8>, BodyError>,
+    /// What of the request must not be repeated to anybody.
+    proof: String,
+}
+
+/// The part of an `Authorization` header that whoever has it can use: a token, or a signature.
+fn proof(authorization: &HeaderValue) -> String {
+    let text = authorization.to_str().unwrap_or_default();
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    last.strip_prefix("Signature=").unwrap_or(last).to_owned()
 }
 
 impl Arrived {
     /// Reads the whole answer, up to the limit.
-    pub async fn read(mut response: Response, limit: usize) -> Self {
+    pub async fn read(mut response: Response, limit: usize, authorization: &HeaderValue) -> Self {
         let status = response.status();
         let date = response.headers().get(DATE).and_then(provider_clock);
         let retry_after = retry_after(response.headers(), date);
@@ -44,26 +62,26 @@ impl Arrived {
         let body = loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if bytes.len() + chunk.len() > limit => {
-                    break Err(format!("the body exceeds {limit} bytes"));
+                    break Err(BodyError::TooLong(limit));
                 }
                 Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
                 Ok(None) => break Ok(bytes),
-                Err(error) => break Err(chain(error)),
+                Err(error) => break Err(BodyError::Broken(chain(error))),
             }
         };
-        Self { status, date, retry_after, body }
+        Self { status, date, retry_after, body, proof: proof(authorization) }
     }
 
     /// The provider's error object, or what can be said without one.
     pub fn api_error(&self) -> ApiError {
         let status = self.status.as_u16();
-        match Failure::parse(self.body.as_deref().unwrap_or_default()) {
-            Some(Failure { code, message, request_id }) => ApiError {
-                status,
-                code: Some(shortened(&code)),
-                message: shortened(&message),
-                request_id,
-            },
+        let failure = self.body.as_ref().ok().and_then(|body| Failure::parse(body));
+        // Whoever answers may echo the header that it refuses.
+        let shown = |text: &str| shortened(&text.replace(&self.proof, "(redacted)"));
+        match failure {
+            Some(Failure { code, message, request_id }) => {
+                ApiError { status, code: Some(shown(&code)), message: shown(&message), request_id }
+            }
             None => ApiError {
                 status,
                 code: None,

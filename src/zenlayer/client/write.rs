@@ -1,5 +1,7 @@
 //! The mutating call: at most one POST, whatever happens, and the class of what came back.
 
+use std::time::Instant;
+
 use reqwest::StatusCode;
 
 use super::{
@@ -13,12 +15,11 @@ use crate::zenlayer::{
 impl Client {
     pub(super) async fn write(&self, credentials: &Credentials, call: &Call) -> Answer {
         let Call { mutation, instance_id, signed_at, send_within } = call;
+        let started = Instant::now();
         let not_sent = |cause| Answer::NotSent { cause };
-        if send_within.is_zero() {
-            return not_sent("the window in which it may be sent has passed".to_owned());
-        }
         let body = request::mutation(mutation, instance_id).to_string().into_bytes();
-        let headers = match self.headers(credentials, mutation.action(), &body, *signed_at) {
+        let headers = self.headers(credentials, mutation.action(), &body, *signed_at);
+        let (headers, authorization) = match headers {
             Ok(headers) => headers,
             Err(cause) => return not_sent(cause),
         };
@@ -33,6 +34,10 @@ impl Client {
             Ok(client) => client,
             Err(error) => return not_sent(chain(error)),
         };
+        // Reading the system's certificates takes time, too.
+        if started.elapsed() >= *send_within {
+            return not_sent("the window in which it may be sent has passed".to_owned());
+        }
         let request = client.post(self.endpoint.url().clone()).headers(headers).body(body);
         let response = match request.send().await {
             Ok(response) => response,
@@ -41,7 +46,7 @@ impl Client {
             }
             Err(error) => return Answer::Unknown { cause: chain(error) },
         };
-        let arrived = Arrived::read(response, self.options.body_limit).await;
+        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.limiter.throttled(credentials, arrived.retry_after);
         }
@@ -68,7 +73,7 @@ fn classified(mutation: &Mutation, arrived: &Arrived) -> Answer {
 }
 
 fn accepted(mutation: &Mutation, arrived: &Arrived) -> Result<Answer, String> {
-    let body = arrived.body.as_ref().map_err(String::clone)?;
+    let body = arrived.body.as_ref().map_err(ToString::to_string)?;
     let success = Success::parse(body).map_err(|error| error.to_string())?;
     let order_number = match mutation {
         Mutation::Modify { .. } => success.order_number(),
