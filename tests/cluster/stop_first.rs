@@ -123,13 +123,6 @@ async fn a_guest_that_ignores_the_stop_fails_the_change_until_a_person_asks_agai
     let id = object.status.as_ref().unwrap().history[0].id.clone();
     let remedy = format!("vm.zenlayer.com/release={id}");
     assert!(message(&object).contains(&remedy), "{}", message(&object));
-    let object = stage
-        .until(&operator, "vm-1", "runs", |object| {
-            let status = object.status.as_ref().unwrap();
-            status.restore.is_none() && status.phase == Some(Phase::Failed)
-        })
-        .await;
-    assert_eq!(object.status.unwrap().instance.unwrap().state, "RUNNING");
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
     assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
     assert!(cost.status_writes <= 8, "{cost:?}");
@@ -269,19 +262,18 @@ async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
 
 /// The provider accepts the stop, and nothing comes of it.
 #[tokio::test]
-async fn a_stop_that_is_accepted_and_never_begins_is_told_until_a_person_gives_it_up() {
+async fn a_stop_that_is_accepted_and_never_begins_fails_the_change_until_a_person_asks_again() {
     let stage = stage(ONE_POSTPAID, QUICK).await;
     stage.sim.fault(json!({ "action": "StopInstances", "kind": "failsSilently" })).await;
     let operator = stage.operator(&[SHORT, &["--power-deadline", "6s"]].concat());
     operator.ready().await;
     stop_first(&stage, "c.2c4g").await;
-    let object = until_reason(&stage, &operator, "False ChangeNotInEffect").await;
-    assert!(message(&object).contains("it is still RUNNING"), "{}", message(&object));
     let object = until_reason(&stage, &operator, "False ChangeOverdue").await;
     assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
     assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
-    let id = object.status.unwrap().change.unwrap().id;
+    assert_eq!(history(&object), [(ChangeKind::Stop, HistoryOutcome::Overdue)]);
+    let id = object.status.unwrap().history[0].id.clone();
     annotate(&stage, "vm-1", "release", &id).await;
     until_restored(&stage, &operator, "vm-1").await;
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);

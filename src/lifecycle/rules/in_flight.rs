@@ -169,12 +169,7 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     Some(report(if facts.is_overdue(&change) {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        let problem = match change.kind {
-            ChangeKind::Modify | ChangeKind::CancelDowngrade => {
-                format!("no change is pending, and it is still of type {}", status.current)
-            }
-            ChangeKind::Stop | ChangeKind::Start => format!("it is still {}", instance.state),
-        };
+        let problem = format!("no change is pending, and it is still of type {}", status.current);
         Situation::NotInEffect { change, problem }
     } else {
         Situation::Accepted { change }
