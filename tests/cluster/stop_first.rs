@@ -163,6 +163,11 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
     assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(1)));
     assert_eq!(power(&stage, "vm-1").await, "RUNNING");
+    // Nothing is owed any more: what a person stops stays stopped.
+    stage.sim.change_instance("vm-1", json!({ "state": "STOPPED" })).await;
+    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
+    assert_eq!(&*cost.start, ok(1));
+    assert_eq!(power(&stage, "vm-1").await, "STOPPED");
 }
 
 #[tokio::test]

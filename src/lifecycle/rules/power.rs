@@ -25,13 +25,19 @@ pub fn restored_power_state_is_forgotten(facts: &Facts) -> Option<Decision> {
     Some(Decision { action, situation: Situation::Restored })
 }
 
-/// A guest that did not stop in time may do so later.
+/// A guest that did not stop in time may do so later. One that was started since then has stopped:
+/// whoever stops it next is not this operator.
 fn may_still_stop(facts: &Facts, restore: &Restore) -> bool {
     let given_up = facts.memory.history.iter().any(|entry| {
         entry.id == restore.stopped_by
             && matches!(entry.outcome, HistoryOutcome::Overdue | HistoryOutcome::Released)
     });
-    given_up && !has_waited_long(facts, restore)
+    let started = facts.memory.history.iter().any(|entry| {
+        entry.kind == ChangeKind::Start
+            && entry.outcome == HistoryOutcome::Completed
+            && entry.started_at >= restore.since
+    });
+    given_up && !started && !has_waited_long(facts, restore)
 }
 
 fn has_waited_long(facts: &Facts, restore: &Restore) -> bool {
