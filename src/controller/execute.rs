@@ -8,8 +8,8 @@ use super::{Context, authors, observe::Seen, store::StoreError};
 use crate::{
     api::{ChangeKind, VmInstance, VmInstanceStatus},
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Restore, Slot, SlotRecord,
-        SlotRestore, intent,
+        Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Prices, Restore, Slot,
+        SlotRecord, SlotRestore, intent,
     },
     zenlayer::{Answer, Call, Credentials},
 };
@@ -251,7 +251,7 @@ fn log_answer(
     };
     let author = authors::of(object, &["spec", "instanceTypeId"]);
     let paid = change.kind == ChangeKind::Modify;
-    let prices = paid.then_some(observed.prices).unwrap_or_default();
+    let prices = if paid { observed.prices } else { Prices::default() };
     tracing::info!(
         audit = true,
         call = change.mutation().action(),

@@ -108,7 +108,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             (
                 "more orders than one Lease can hold",
                 with(&["--max-orders-per-hour", "3001"]),
-                &["--max-orders-per-hour", "3001 is not in ..=3000"],
+                &["--max-orders-per-hour", "3001 is not in 0..=3000"],
             ),
             (
                 "no requests at all",
