@@ -141,7 +141,17 @@ impl Facts<'_> {
     pub fn expects(&self, change: &Change) -> bool {
         let closed = self.observed.slot().map(|slot| slot.record.closed.as_slice());
         let ours = closed.unwrap_or_default().iter().find(|closed| closed.change == change.id);
-        ours.is_some_and(|closed| !self.has_passed(closed.until))
+        ours.is_some_and(|closed| self.may_lag(closed.until))
+    }
+
+    /// Whether reads may still lag behind an effect that they must agree with until this moment. No
+    /// such moment lies further ahead than a margin of a clock that calls are signed by: one that
+    /// does comes of a wrong `Date`, or of a person, and would make the status tell what was for
+    /// ever.
+    pub fn may_lag(&self, until: Timestamp) -> bool {
+        let timing = &self.desired.timing;
+        let furthest = after(self.now, timing.signature_life * 2 + timing.margin);
+        !self.has_passed(until) && until <= furthest
     }
 
     pub fn slot(&self) -> Slot {
@@ -151,8 +161,8 @@ impl Facts<'_> {
     /// Closes the slot of a change whose effect was seen: reads must agree with it for one margin.
     pub fn close_slot(&self, change: &Change) -> Action {
         let timing = &self.desired.timing;
-        let now =
-            self.observed.provider_now().unwrap_or_else(|| after(self.now, timing.signature_life));
+        let ours = after(self.now, timing.signature_life);
+        let now = self.observed.provider_now().map_or(ours, |date| date.min(ours));
         let expectation = Expectation {
             change: change.id.clone(),
             kind: change.kind,

@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{Given, HUGE, LARGE, SMALL, UID, at, given, given_change, type_id},
-    table::{Row, check},
+    table::{Row, check, does_of},
 };
 
 /// An open PREPAID change: past its fence it asks a person, before it is only waited for.
@@ -127,6 +127,23 @@ fn a_closed_slot_expects_its_target_for_one_margin_of_the_providers_time() {
         at(600),
         "without Date our clock may be a signature life off"
     );
+}
+
+#[test]
+fn a_date_of_next_year_does_not_keep_a_slot_expecting_for_a_year() {
+    let year = 365 * 24 * 3600;
+    let flying = given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE);
+    let wrong = flying.dated(Some(at(year)), Some(at(year)));
+    let Action::CloseSlot { expectation, .. } = wrong.decide().action else { panic!("no close") };
+    assert_eq!(expectation.until, at(600));
+}
+
+#[test]
+fn an_expectation_that_no_clock_can_have_made_is_not_waited_for() {
+    let done = given_change(ChangeState::Observed, 60);
+    let expects = |until| does_of(&given().closed(&done, at(until)).pass());
+    assert_eq!(expects(900), "Nothing ReadLags");
+    assert_ne!(expects(901), "Nothing ReadLags");
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub fn read_contradicts_what_was_seen(facts: &Facts) -> Option<Decision> {
     let plan = facts.plan();
     let closed = &facts.observed.slot()?.record.closed;
     let contradicts =
-        closed.iter().any(|one| !facts.has_passed(one.until) && !one.agrees(instance, &plan));
+        closed.iter().any(|one| facts.may_lag(one.until) && !one.agrees(instance, &plan));
     contradicts.then(|| report(Situation::ReadLags))
 }
 
