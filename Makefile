@@ -11,6 +11,7 @@ demo: tools ## Resize three simulated machines on a real Kubernetes API; KEEP=1 
 
 test: tools ## Run every test.
 	@hack/python-sdk.sh > /dev/null
+	@hack/build-status-checks.sh > /dev/null
 	cargo test --locked
 
 lint: ## Check formatting and lints.

@@ -1,13 +1,16 @@
 //! The command line and the environment of `vm-operator`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    lifecycle::Timing,
+    api::{PrepaidDowngrade, PrepaidUpgrade},
+    lifecycle::{Defaults, Timing},
     telemetry::LogFormat,
-    zenlayer::{DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots},
+    zenlayer::{
+        ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
+    },
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -49,6 +52,42 @@ pub struct RunArgs {
     /// least 60s. An unknown outcome is settled 300s plus this after the call.
     #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
     pub settle_margin: Duration,
+    /// What to do about a PREPAID change to a higher list price, where the object does not say.
+    #[arg(long, env = "PREPAID_UPGRADE", value_enum, ignore_case = true, default_value = "allow")]
+    pub prepaid_upgrade: PrepaidUpgrade,
+    /// What to do about a PREPAID change to a lower list price, where the object does not say.
+    #[arg(
+        long,
+        env = "PREPAID_DOWNGRADE",
+        value_enum,
+        ignore_case = true,
+        default_value = "schedule"
+    )]
+    pub prepaid_downgrade: PrepaidDowngrade,
+    /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
+    /// At most 3000: they are all kept in one Lease.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_HOUR",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
+    pub max_orders_per_hour: u32,
+    /// How long a change may take before it counts as overdue.
+    #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
+    pub change_deadline: Duration,
+    /// How long a graceful stop, or a start, may take.
+    #[arg(long, env = "POWER_DEADLINE", default_value = "5m", value_parser = duration)]
+    pub power_deadline: Duration,
+    /// Calls to the provider's API per second for each credential, with bursts of twice as many.
+    /// The provider publishes no figure; a 429 slows down by itself.
+    #[arg(
+        long,
+        env = "REQUESTS_PER_SECOND",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub requests_per_second: u32,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -79,10 +118,16 @@ pub struct TestingArgs {
     /// How long after the decision a paid call may still be sent.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_send_window: Option<Duration>,
+    /// The pause between looks at an object at rest.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_drift: Option<Duration>,
     /// How long a graceful end waits for running passes.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_grace: Option<Duration>,
-    /// Folder of gates around the paid call.
+    /// How far the clock is ahead, as the simulator's is after it was stepped.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_clock_ahead: Option<Duration>,
+    /// Folder of gates around each effect.
     #[arg(long, hide = true)]
     pub testing_gates: Option<PathBuf>,
 }
@@ -120,19 +165,33 @@ impl RunArgs {
             testing_settle_margin,
             testing_poll,
             testing_send_window,
+            testing_drift,
             testing_grace,
+            testing_clock_ahead,
             testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
             || testing_poll.is_some()
             || testing_send_window.is_some()
+            || testing_drift.is_some()
             || testing_grace.is_some()
+            || testing_clock_ahead.is_some()
             || testing_gates.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
         Ok(endpoint)
+    }
+
+    pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
+        let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        Ok(ClientOptions {
+            requests_per_second: per_second,
+            burst: per_second.saturating_add(per_second.get()),
+            extra_roots: self.extra_roots()?,
+            ..ClientOptions::default()
+        })
     }
 
     /// The authorities of `--endpoint-ca`; without it, none.
@@ -144,7 +203,16 @@ impl RunArgs {
             .map_err(|source| ConfigError::EndpointCa { file: file.clone(), source })
     }
 
-    pub fn timing(&self) -> Result<Timing, ConfigError> {
+    pub fn defaults(&self) -> Result<Defaults, ConfigError> {
+        Ok(Defaults {
+            timing: self.timing()?,
+            prepaid_upgrade: self.prepaid_upgrade,
+            prepaid_downgrade: self.prepaid_downgrade,
+            max_orders_per_hour: self.max_orders_per_hour,
+        })
+    }
+
+    fn timing(&self) -> Result<Timing, ConfigError> {
         if self.settle_margin < Duration::from_secs(60) {
             return Err(ConfigError::Margin(self.settle_margin));
         }
@@ -152,6 +220,8 @@ impl RunArgs {
         let life = self.testing.testing_signature_life.unwrap_or(usual.signature_life);
         let margin = self.testing.testing_settle_margin.unwrap_or(self.settle_margin);
         let mut timing = Timing::new(life, margin);
+        timing.change_deadline = self.change_deadline;
+        timing.power_deadline = self.power_deadline;
         if let Some(window) = self.testing.testing_send_window {
             timing.send_window = window;
         }
@@ -159,6 +229,9 @@ impl RunArgs {
             timing.poll = (poll, poll);
             timing.drift = poll;
             timing.secret = poll;
+        }
+        if let Some(drift) = self.testing.testing_drift {
+            timing.drift = drift;
         }
         Ok(timing)
     }

@@ -9,7 +9,7 @@
 //!
 //! | module | what it is | may use |
 //! | --- | --- | --- |
-//! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | nothing of this crate |
+//! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | the error table of `zenlayer` |
 //! | [`zenlayer`] | the provider's API: client, wire types, signature, error table | nothing of this crate |
 //! | [`lifecycle`] | the pure core: what to do, and what it meant; no I/O, no clock, no randomness | `api`, plain types of `zenlayer` |
 //! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all but `sim` |

@@ -7,14 +7,16 @@ use std::{
 };
 
 use clap::Parser;
-use jiff::Timestamp;
 use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Context, GRACE, GatedCloud, KubeStore, Settings, SystemClock, run},
+    controller::{
+        Clock, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings, Store,
+        SystemClock, run,
+    },
     telemetry::{self, Metrics},
-    zenlayer::{Client, ClientOptions, Cloud},
+    zenlayer::{Client, Cloud},
 };
 
 /// Time limit of a single Kubernetes call.
@@ -60,9 +62,8 @@ fn start(args: &RunArgs) -> Result<(), AnyError> {
 
 async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
-    let timing = args.timing()?;
-    let client_options =
-        ClientOptions { extra_roots: args.extra_roots()?, ..ClientOptions::default() };
+    let defaults = args.defaults()?;
+    let client_options = args.client_options()?;
     let listener = telemetry::bind(args.http_listen).await?;
     let metrics = Metrics::default();
     let ready = Arc::new(AtomicBool::new(false));
@@ -85,18 +86,16 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
+    let mut store: Arc<dyn Store> = Arc::new(store);
+    let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, client_options, Arc::new(Timestamp::now))?);
+        Arc::new(Client::new(endpoint, client_options, Arc::new(move || clock.now()))?);
     if let Some(folder) = &args.testing.testing_gates {
-        cloud = Arc::new(GatedCloud::new(cloud, folder.clone()));
+        let gates = Gates::new(folder.clone());
+        cloud = Arc::new(GatedCloud::new(cloud, gates.clone()));
+        store = Arc::new(GatedStore::new(store, gates));
     }
-    let ctx = Context {
-        cloud,
-        store: Arc::new(store),
-        clock: Arc::new(SystemClock::default()),
-        timing,
-        metrics: metrics.clone(),
-    };
+    let ctx = Context::new(cloud, store, Arc::new(clock), defaults, metrics.clone());
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,

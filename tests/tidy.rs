@@ -10,12 +10,12 @@ use std::{
 
 /// Module, what it may use of this crate. `src/lib.rs` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("api", &[]),
+    ("api", &["zenlayer"]),
     ("zenlayer", &[]),
     ("sim", &["telemetry"]),
     ("lifecycle", &["api", "zenlayer"]),
     ("telemetry", &["zenlayer"]),
-    ("config", &["lifecycle", "telemetry", "zenlayer"]),
+    ("config", &["api", "lifecycle", "telemetry", "zenlayer"]),
     ("controller", &["api", "config", "lifecycle", "telemetry", "zenlayer"]),
     ("main", &["api", "config", "controller", "lifecycle", "telemetry", "zenlayer"]),
     ("bin", &["sim", "telemetry"]),

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{ControlPlane, Operator, Process, Simulator, operator::OperatorOptions, root};
+use harness::{ControlPlane, Operator, Process, Simulator, operator::OperatorOptions, root, table};
 use serde_json::Value;
 
 const NAMESPACE: &str = "zenlayer-vm-operator";
@@ -165,7 +165,7 @@ impl Demo {
                 calls.to_string(),
             ]);
         }
-        print_table(&rows);
+        println!("{}", table::aligned(&rows));
         println!();
         reasons.iter().for_each(|reason| println!("{reason}"));
         right
@@ -217,15 +217,4 @@ fn ready_message(status: &Value) -> String {
     ready.map_or_else(String::new, |ready| {
         format!("{}: {}", text(&ready["reason"]), text(&ready["message"]))
     })
-}
-
-/// Left-aligned columns, as kubectl prints them.
-fn print_table<const N: usize>(rows: &[[String; N]]) {
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: [usize; N] = std::array::from_fn(width);
-    for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        println!("{}", cells.join("   ").trim_end());
-    }
 }

@@ -11,10 +11,10 @@ pub use condition::{ConditionType, condition};
 pub use crd::{crd, crd_yaml};
 pub use reason::Reason;
 pub use status::{
-    Change, ChangeKind, ChangeState, Handled, HistoryEntry, HistoryOutcome, ObservedInstance,
-    Phase, Refusal, Target, VmInstanceStatus,
+    Change, ChangeKind, ChangeState, Direction, Handled, HistoryEntry, HistoryOutcome,
+    ObservedInstance, Phase, Refusal, Restore, Target, VmInstanceStatus,
 };
 pub use vm_instance::{
-    CredentialsRef, ManagementPolicy, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, SecretRef,
-    VmInstance, VmInstanceSpec,
+    CANCEL_PLAN_ANNOTATION, CredentialsRef, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
+    RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, SecretRef, Strategy, VmInstance, VmInstanceSpec,
 };

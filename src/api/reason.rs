@@ -1,5 +1,7 @@
 //! Condition reasons: a closed set, each with a sentence that a person can rely on.
 
+use crate::zenlayer::error::Problem;
+
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {
         /// Why a condition has its status.
@@ -12,6 +14,11 @@ macro_rules! reasons {
 
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What a person can rely on when it is shown.
+            pub fn sentence(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii_start(),)+ }
             }
 
             /// The reason of that name.
@@ -42,6 +49,12 @@ reasons! {
     OutcomeUnknown,
     /// The provider accepted the change and carries it out.
     ChangeInProgress,
+    /// A scheduled change is taken back first.
+    CancelInProgress,
+    /// The machine is being stopped for the change.
+    StopInProgress,
+    /// The machine is being started again after the change.
+    StartInProgress,
 
     /// The machine's state allows no change now.
     InstanceBusy,
@@ -51,6 +64,8 @@ reasons! {
     ForeignPlan,
     /// Two reads of the machine contradict each other, or are too old to act on.
     ReadsDisagree,
+    /// As many changes were ordered within an hour as the operator may order.
+    OrderLimitReached,
     /// The provider limits the rate of calls.
     RateLimited,
     /// The provider's API does not answer as documented.
@@ -82,8 +97,18 @@ reasons! {
     InstanceUnusable,
     /// The provider knows no such instance type.
     InstanceTypeNotFound,
+    /// The machine's zone does not offer that instance type for its charge type.
+    InstanceTypeNotOffered,
     /// The machine cannot take that instance type.
     InstanceTypeUnsupported,
+    /// The machine's bandwidth exceeds what that instance type allows.
+    BandwidthExceedsLimit,
+    /// The policy forbids a PREPAID change to a higher list price.
+    UpgradeDenied,
+    /// The policy forbids a PREPAID change to a lower list price.
+    DowngradeDenied,
+    /// It is not known whether the PREPAID change is an upgrade, and the policy forbids one way.
+    DirectionUnknown,
     /// The machine's zone does not offer the change.
     ZoneNotSupported,
     /// The resource group does not exist.
@@ -96,10 +121,35 @@ reasons! {
     RefusedByProvider,
     /// No answer came and nothing shows that the call took effect: a person decides.
     OutcomeUnverified,
-    /// An accepted change has not shown its effect in time.
+    /// An accepted change has not come to its end in time.
     ChangeOverdue,
+    /// The change is accepted and no longer pending, and the machine is not as it was to be.
+    ChangeNotInEffect,
     /// The change was ordered once for this target and the world undid it: a person decides.
     Reverted,
     /// An older VmInstance claims the same machine.
     DuplicateClaim,
+}
+
+impl From<Problem> for Reason {
+    /// How a problem of the provider's error table is shown.
+    fn from(problem: Problem) -> Self {
+        match problem {
+            Problem::InstanceNotFound => Self::InstanceNotFound,
+            Problem::InstanceTypeNotFound => Self::InstanceTypeNotFound,
+            Problem::InstanceTypeUnsupported => Self::InstanceTypeUnsupported,
+            Problem::InstanceTypeNotChanged | Problem::NoPlanToCancel => Self::ReadsDisagree,
+            Problem::InstanceRecycled => Self::InstanceRecycled,
+            Problem::InstanceBusy => Self::InstanceBusy,
+            Problem::ZoneNotSupported => Self::ZoneNotSupported,
+            Problem::PlanExists | Problem::ChangeRunning => Self::ForeignPlan,
+            Problem::OutOfStock => Self::OutOfStock,
+            Problem::RequestInvalid => Self::RequestInvalid,
+            Problem::CredentialsRejected => Self::CredentialsRejected,
+            Problem::PermissionDenied => Self::PermissionDenied,
+            Problem::ClockSkewed => Self::ClockSkewed,
+            Problem::BlockedByEdge => Self::BlockedByEdge,
+            Problem::ResourceGroupNotFound => Self::ResourceGroupNotFound,
+        }
+    }
 }

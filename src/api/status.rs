@@ -26,9 +26,12 @@ pub struct VmInstanceStatus {
     /// When the declared type last changed; the same change is ordered at most once per target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// The change in flight.
+    /// The call in flight, or the change that it led to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
+    /// The power state that the machine is brought back to, remembered before it is stopped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
     /// The last terminal refusal of the provider: no call is made while it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -104,11 +107,40 @@ pub struct Target {
     pub since_generation: i64,
 }
 
-/// What is changed.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+/// Which call is made.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
 pub enum ChangeKind {
-    /// The instance type, with ModifyInstanceType.
+    /// ModifyInstanceType: the paid one.
     Modify,
+    /// CancelInstanceDowngrade: takes back a change that waits for the next billing cycle.
+    CancelDowngrade,
+    /// StopInstances, never forced: the first step of strategy StopFirst.
+    Stop,
+    /// StartInstances: brings back a machine that was stopped for a change.
+    Start,
+}
+
+/// Which way a PREPAID change goes, by list price.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
+pub enum Direction {
+    /// To a higher list price: charged and in effect at once.
+    Upgrade,
+    /// To a lower list price: in effect at the next billing cycle.
+    Downgrade,
+    /// The prices are equal or could not be read: either ending is accepted.
+    Unknown,
+}
+
+/// What a machine is brought back to.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restore {
+    /// The power state that was found: RUNNING.
+    pub power_state: String,
+    /// Id of the stop.
+    pub stopped_by: String,
+    /// When the stop was decided.
+    pub since: Time,
 }
 
 /// How far the change in flight has come.
@@ -118,7 +150,7 @@ pub enum ChangeState {
     Submitting,
     /// The provider accepted the call; its effect has not been seen yet.
     Accepted,
-    /// The effect has been seen; the change runs or waits for the next billing cycle.
+    /// The effect has been seen; it goes on, or waits for the next billing cycle.
     Observed,
     /// No answer came, and nothing shows that the call took effect.
     Unverified,
@@ -131,11 +163,25 @@ pub struct Change {
     /// Names this change; the release annotation takes it.
     pub id: String,
     pub kind: ChangeKind,
+    /// Instance type before. Of a cancellation: the planned type that is taken back.
     pub from: String,
+    /// Instance type after. Of a cancellation: the type that stays.
     pub to: String,
     /// The target generation that it was ordered for.
     pub target_generation: i64,
     pub state: ChangeState,
+    /// Which way a PREPAID change goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<Direction>,
+    /// Power state that was found, and that the machine must be back in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_state: Option<String>,
+    /// Cores of the new type by the catalogue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_count: Option<i64>,
+    /// Memory of the new type by the catalogue, in GiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_gib: Option<i64>,
     /// When it was decided; also the signed timestamp of the call.
     pub started_at: Time,
     /// Until then the call can take effect unseen. Absent for a bearer token, which has no fence.
@@ -144,7 +190,7 @@ pub struct Change {
     /// When the provider's acceptance was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Time>,
-    /// When a scheduled change takes effect, as far as known.
+    /// When the new type took effect, or when a scheduled change will, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<Time>,
     /// When a change that is still running counts as overdue.
@@ -163,6 +209,9 @@ pub struct Refusal {
     pub reason: String,
     /// The provider's text.
     pub message: String,
+    /// The call that was refused; absent when a read was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<ChangeKind>,
     /// Type of the machine when the call was refused; absent when a read was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
@@ -187,6 +236,8 @@ pub struct Handled {
     pub retry_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_plan: Option<String>,
 }
 
 impl Handled {
@@ -198,8 +249,14 @@ impl Handled {
 /// How a change ended.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
 pub enum HistoryOutcome {
-    /// The machine is of the target type.
+    /// Done: the machine is as the call was to make it.
     Completed,
+    /// Accepted for the next billing cycle, and about to be taken back.
+    Scheduled,
+    /// Taken back before it took effect.
+    Cancelled,
+    /// The machine did not get there in time.
+    Overdue,
     /// The target type was seen, or announced, and is gone again.
     Reverted,
     /// No answer came and nothing showed afterwards that the call took effect.
@@ -215,6 +272,8 @@ pub enum HistoryOutcome {
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
     pub id: String,
+    #[serde(default = "modify")]
+    pub kind: ChangeKind,
     pub from: String,
     pub to: String,
     pub target_generation: i64,
@@ -225,4 +284,9 @@ pub struct HistoryEntry {
     pub started_at: Time,
     pub ended_at: Time,
     pub outcome: HistoryOutcome,
+}
+
+/// Entries of the first version carry no kind: there was one.
+fn modify() -> ChangeKind {
+    ChangeKind::Modify
 }

@@ -15,6 +15,10 @@ pub const RELEASE_ANNOTATION: &str = "vm.zenlayer.com/release";
 /// One-shot: a new value lets a terminally refused call be made again.
 pub const RETRY_AT_ANNOTATION: &str = "vm.zenlayer.com/retry-at";
 
+/// One-shot: its value is the instance type of a plan that this object did not order and that is
+/// cancelled now.
+pub const CANCEL_PLAN_ANNOTATION: &str = "vm.zenlayer.com/cancel-plan";
+
 /// The desired instance type of one existing Zenlayer virtual machine.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -104,6 +108,22 @@ pub struct VmInstanceSpec {
     /// While true, the machine is observed and never changed.
     #[serde(default)]
     pub suspend: bool,
+
+    /// Whether a machine that is billed in advance may be changed to a type of a higher list price,
+    /// which is charged at once for the rest of the cycle. Default: the operator's
+    /// --prepaid-upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepaid_upgrade: Option<PrepaidUpgrade>,
+
+    /// Whether a machine that is billed in advance may be changed to a type of a lower list price,
+    /// which takes effect at the next billing cycle. Default: the operator's --prepaid-downgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepaid_downgrade: Option<PrepaidDowngrade>,
+
+    /// How the change is made: InPlace leaves the power state alone; StopFirst shuts a running
+    /// machine down gracefully, changes it, and starts it again.
+    #[serde(default)]
+    pub strategy: Strategy,
 }
 
 /// Reference to the credential.
@@ -147,4 +167,37 @@ pub enum ManagementPolicy {
     Enforce,
     /// Never change it; report drift.
     Observe,
+}
+
+/// What to do about a PREPAID change to a type of a higher list price.
+#[derive(
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, clap::ValueEnum,
+)]
+pub enum PrepaidUpgrade {
+    /// Order it; the difference is charged at once.
+    Allow,
+    /// Do not order it.
+    Deny,
+}
+
+/// What to do about a PREPAID change to a type of a lower list price.
+#[derive(
+    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, clap::ValueEnum,
+)]
+pub enum PrepaidDowngrade {
+    /// Order it; it takes effect at the next billing cycle.
+    Schedule,
+    /// Do not order it.
+    Deny,
+}
+
+/// How a change is made.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Default)]
+pub enum Strategy {
+    /// Change the type and leave the power state alone. Whether a running guest restarts is the
+    /// provider's doing.
+    #[default]
+    InPlace,
+    /// Shut a running machine down gracefully, change its type, and start it again.
+    StopFirst,
 }

@@ -12,20 +12,28 @@ pub trait Clock: Send + Sync {
 }
 
 /// The system's clocks.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     started: Instant,
+    ahead: Duration,
+}
+
+impl SystemClock {
+    /// Wall time that is so much later than it is: for tests in which months pass.
+    pub fn ahead_by(ahead: Duration) -> Self {
+        Self { ahead, ..Self::default() }
+    }
 }
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { started: Instant::now() }
+        Self { started: Instant::now(), ahead: Duration::ZERO }
     }
 }
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        Timestamp::now().checked_add(self.ahead).unwrap_or(Timestamp::MAX)
     }
 
     fn monotonic(&self) -> Duration {

@@ -1,17 +1,17 @@
-//! Carries out the one effect of a pass. For a paid call: slot, intent, call, slot, in this order.
+//! Carries out the one effect of a pass. For a call: slot, intent, call, slot, in this order.
 
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Context, observe::Seen, store::StoreError};
+use super::{Context, authors, observe::Seen, store::StoreError};
 use crate::{
-    api::{VmInstance, VmInstanceStatus},
+    api::{ChangeKind, VmInstance, VmInstanceStatus},
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, Holding, HoldingState, Outcome, Slot,
-        SlotRecord, intent,
+        Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Prices, Restore, Slot,
+        SlotRecord, SlotRestore, intent,
     },
-    zenlayer::{Answer, Call, Credentials, Mutation},
+    zenlayer::{Answer, Call, Credentials},
 };
 
 /// The moment of a decision, by both clocks.
@@ -38,14 +38,12 @@ pub async fn execute(
     let id = &desired.instance_id;
     let outcome = match &decision.action {
         Action::Nothing => Outcome::Done,
-        Action::CloseSlot { slot, expectation, .. } => slot_outcome(
-            ctx.store.write_slot(id, slot, SlotRecord::closed(expectation.clone())).await,
-        ),
-        Action::ReturnSlot { change, slot } => {
-            slot_outcome(ctx.store.write_slot(id, slot, slot.record.given_back(change)).await)
+        Action::WriteSlot { slot, record } => {
+            slot_outcome(ctx.store.write_slot(id, slot, record.clone()).await)
         }
-        Action::Submit { change, slot } => {
-            return submit(ctx, object, desired, seen, (change, slot), decided).await;
+        Action::Call { change, slot, restore } => {
+            let order = Order { change, slot, restore: restore.as_ref() };
+            return carry_out(ctx, object, desired, seen, &order, decided).await;
         }
     };
     Executed { outcome, object }
@@ -69,14 +67,34 @@ fn not_sent(error: StoreError) -> Outcome {
     }
 }
 
-async fn submit(
+/// A call, with the slot that it takes and what the machine is brought back to.
+struct Order<'a> {
+    change: &'a Change,
+    slot: &'a Slot,
+    restore: Option<&'a Restore>,
+}
+
+impl Order<'_> {
+    /// The slot while the call is in flight.
+    fn taken(&self, desired: &Desired) -> SlotRecord {
+        let taken = self.slot.record.taken(self.change.holding(desired.object.clone()));
+        taken.restoring(self.restore.map(|restore| SlotRestore {
+            power_state: restore.power_state.clone(),
+            stopped_by: restore.stopped_by.clone(),
+            since: restore.since,
+        }))
+    }
+}
+
+async fn carry_out(
     ctx: &Context,
     object: Arc<VmInstance>,
     desired: &Desired,
     seen: &Seen,
-    (change, slot): (&Change, &Slot),
+    order: &Order<'_>,
     decided: Moment,
 ) -> Executed {
+    let change = order.change;
     let Some(credentials) = &seen.credentials else {
         return Executed { outcome: Outcome::LostRace, object };
     };
@@ -85,34 +103,38 @@ async fn submit(
     if window.left(ctx, desired).is_zero() {
         return Executed { outcome: Outcome::LostRace, object };
     }
-    let holding = Holding {
-        change: change.id.clone(),
-        object: desired.object.clone(),
-        from: change.from.clone(),
-        to: change.to.clone(),
-        target_generation: change.target_generation,
-        started_at: change.started_at,
-        fence: change.fence,
-        state: HoldingState::Open,
-    };
+    let paid = change.kind == ChangeKind::Modify;
+    if paid && let Err(error) = ctx.orders.reserve(ctx, desired, change).await {
+        return Executed { outcome: not_sent(error), object };
+    }
     let id = &desired.instance_id;
-    let held = match ctx.store.write_slot(id, slot, slot.record.taken(holding)).await {
+    let held = match ctx.store.write_slot(id, order.slot, order.taken(desired)).await {
         Ok(held) => held,
-        Err(error) => return Executed { outcome: not_sent(error), object },
+        Err(error) => {
+            ctx.orders.give_back(ctx, change).await;
+            return Executed { outcome: not_sent(error), object };
+        }
     };
     let before = object.status.clone().unwrap_or_default();
-    let status = intent(desired, &before, &seen.observed, change, decided.wall);
+    let written = (change, order.restore);
+    let status = intent(desired, &before, &seen.observed, written, decided.wall);
     let object = match write_intent(ctx, &object, &status).await {
         Ok(object) => object,
         Err(error) => {
             update_slot(ctx, desired, held, &change.id, |slot| slot.given_back(&change.id)).await;
+            ctx.orders.give_back(ctx, change).await;
             return Executed { outcome: not_sent(error), object };
         }
     };
     let answer = call(ctx, desired, credentials, change, &window).await;
     record_answer(ctx, desired, held, change, &answer, decided.wall).await;
-    ctx.metrics.paid_call(&answer);
-    log_answer(desired, change, &answer);
+    if matches!(answer, Answer::NotSent { .. } | Answer::Refused(_)) {
+        ctx.orders.give_back(ctx, change).await;
+    }
+    if paid {
+        ctx.metrics.paid_call(&answer);
+    }
+    log_answer(desired, &object, change, &seen.observed, &answer);
     Executed { outcome: Outcome::Answered { answer }, object }
 }
 
@@ -154,7 +176,7 @@ async fn call(
         return Answer::NotSent { cause: "the window in which it may be sent has passed".into() };
     }
     let call = Call {
-        mutation: Mutation::Modify { to: change.to.clone() },
+        mutation: change.mutation(),
         instance_id: desired.instance_id.clone(),
         signed_at: change.started_at,
         send_within,
@@ -209,8 +231,14 @@ async fn update_slot(
     }
 }
 
-/// The audit line of a paid call.
-fn log_answer(desired: &Desired, change: &Change, answer: &Answer) {
+/// The audit line of a mutating call.
+fn log_answer(
+    desired: &Desired,
+    object: &VmInstance,
+    change: &Change,
+    observed: &Observed,
+    answer: &Answer,
+) {
     let (class, order, request, detail) = match answer {
         Answer::NotSent { cause } => ("not sent", None, None, Some(cause.clone())),
         Answer::Unknown { cause } => ("unknown", None, None, Some(cause.clone())),
@@ -221,8 +249,14 @@ fn log_answer(desired: &Desired, change: &Change, answer: &Answer) {
             ("accepted", order_number.clone(), request_id.clone(), None)
         }
     };
+    let author = authors::of(object, &["spec", "instanceTypeId"]);
+    let paid = change.kind == ChangeKind::Modify;
+    let prices = if paid { observed.prices } else { Prices::default() };
     tracing::info!(
+        audit = true,
+        call = change.mutation().action(),
         object = %desired.object,
+        declared_by = author.as_deref().unwrap_or("unknown"),
         instance = %desired.instance_id,
         change = %change.id,
         from = %change.from,
@@ -230,7 +264,9 @@ fn log_answer(desired: &Desired, change: &Change, answer: &Answer) {
         answer = class,
         order_number = order.as_ref().map(tracing::field::display),
         request_id = request.as_ref().map(tracing::field::display),
+        monthly_price_from = prices.current.map(|price| price.to_string()),
+        monthly_price_to = prices.declared.map(|price| price.to_string()),
         detail,
-        "called ModifyInstanceType"
+        "made a call that changes the instance"
     );
 }

@@ -11,7 +11,7 @@ use kube::{
 
 use super::Store;
 use crate::{
-    api::{CredentialsRef, ManagementPolicy, Reason, VmInstance, VmInstanceSpec},
+    api::{CredentialsRef, ManagementPolicy, Reason, Strategy, VmInstance, VmInstanceSpec},
     lifecycle::Event,
 };
 
@@ -51,6 +51,9 @@ fn named(metadata: ObjectMeta) -> VmInstance {
         credentials: CredentialsRef::default(),
         management_policy: ManagementPolicy::Observe,
         suspend: true,
+        prepaid_upgrade: None,
+        prepaid_downgrade: None,
+        strategy: Strategy::InPlace,
     };
     VmInstance { metadata, spec, status: None }
 }

@@ -17,8 +17,12 @@ use kube::{
     runtime::reflector,
 };
 use secrecy::SecretString;
+use serde::{Serialize, de::DeserializeOwned};
 
-use super::store::{Store, StoreError};
+use super::{
+    orders::{Counted, OrderLedger},
+    store::{Store, StoreError},
+};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
     lifecycle::{Event, SecretState, Slot, SlotRecord},
@@ -27,6 +31,10 @@ use crate::{
 
 /// Holds the slot's record, as JSON.
 const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";
+/// Holds the trail of paid calls, as JSON.
+const ORDERS_ANNOTATION: &str = "vm.zenlayer.com/orders";
+/// The Lease of that trail.
+const ORDERS_LEASE: &str = "zvm-orders";
 /// Longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
 /// Who publishes the events.
@@ -36,7 +44,7 @@ const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
 
 pub struct KubeStore {
     client: Client,
-    slots: Api<Lease>,
+    leases: Api<Lease>,
     cache: reflector::Store<VmInstance>,
     /// Which process publishes the events.
     identity: String,
@@ -51,7 +59,30 @@ impl KubeStore {
         cache: reflector::Store<VmInstance>,
         identity: String,
     ) -> Self {
-        Self { slots: Api::namespaced(client.clone(), operator_namespace), cache, identity, client }
+        Self {
+            leases: Api::namespaced(client.clone(), operator_namespace),
+            cache,
+            identity,
+            client,
+        }
+    }
+
+    /// Creates or replaces a Lease at the version that was read; gives the new version.
+    async fn swap(&self, lease: Lease) -> Result<Option<String>, StoreError> {
+        let params = PostParams::default();
+        let name = lease.metadata.name.as_deref().unwrap_or_default();
+        let known = lease.metadata.resource_version.is_some();
+        let written = if known {
+            self.leases.replace(name, &params, &lease).await
+        } else {
+            self.leases.create(&params, &lease).await
+        };
+        match written.map_err(failure) {
+            Ok(lease) => Ok(lease.metadata.resource_version),
+            // Deleted between the read and the write: as good as a conflict.
+            Err(StoreError::Gone) if known => Err(StoreError::Conflict),
+            Err(error) => Err(error),
+        }
     }
 
     fn objects(&self, namespace: &str) -> Api<VmInstance> {
@@ -66,51 +97,46 @@ pub fn slot_name(instance: &InstanceId) -> String {
     format!("zvm-slot-{hex}")
 }
 
-fn slot_of(lease: &Lease) -> Result<Slot, StoreError> {
+/// The JSON that an annotation of a Lease holds.
+fn record_of<T: DeserializeOwned>(lease: &Lease, annotation: &str) -> Result<T, StoreError> {
     let name = lease.metadata.name.as_deref().unwrap_or_default();
-    let text = lease.metadata.annotations.as_ref().and_then(|all| all.get(SLOT_ANNOTATION));
+    let text = lease.metadata.annotations.as_ref().and_then(|all| all.get(annotation));
     let text = text.ok_or_else(|| {
         StoreError::Failed(format!(
-            "Lease {name} has no annotation {SLOT_ANNOTATION}: if a person removed it, and no \
-             change of the instance is in flight, delete the Lease"
+            "Lease {name} has no annotation {annotation}: if a person removed it, and no change is \
+             in flight, delete the Lease"
         ))
     })?;
-    let record = serde_json::from_str(text).map_err(|error| {
+    serde_json::from_str(text).map_err(|error| {
         StoreError::Failed(format!(
-            "annotation {SLOT_ANNOTATION} of Lease {name}: {error}; if another version wrote it, \
-             run that one; if a person did, and no change of the instance is in flight, delete the \
-             Lease"
+            "annotation {annotation} of Lease {name}: {error}; if another version wrote it, run \
+             that one; if a person did, and no change is in flight, delete the Lease"
         ))
-    })?;
-    Ok(Slot { version: lease.metadata.resource_version.clone(), record })
+    })
 }
 
+/// A Lease that holds a record in an annotation. `note` is for people.
 fn lease_of(
-    instance: &InstanceId,
+    name: String,
     version: Option<String>,
-    record: &SlotRecord,
+    (annotation, record): (&str, &impl Serialize),
+    note: Option<(&str, String)>,
 ) -> Result<Lease, StoreError> {
     let text =
         serde_json::to_string(record).map_err(|error| StoreError::Failed(error.to_string()))?;
-    let annotations = BTreeMap::from([
-        (SLOT_ANNOTATION.to_owned(), text),
-        (INSTANCE_ANNOTATION.to_owned(), instance.to_string()),
-    ]);
+    let mut annotations = BTreeMap::from([(annotation.to_owned(), text)]);
+    annotations.extend(note.map(|(key, value)| (key.to_owned(), value)));
     let labels =
         BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "vm-operator".to_owned())]);
     Ok(Lease {
         metadata: ObjectMeta {
-            name: Some(slot_name(instance)),
+            name: Some(name),
             resource_version: version,
             annotations: Some(annotations),
             labels: Some(labels),
             ..ObjectMeta::default()
         },
-        spec: Some(LeaseSpec {
-            // For people; the record is what counts.
-            holder_identity: record.holding.as_ref().map(|held| held.change.to_string()),
-            ..LeaseSpec::default()
-        }),
+        spec: Some(LeaseSpec::default()),
     })
 }
 
@@ -203,8 +229,11 @@ impl Store for KubeStore {
     }
 
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
-        match self.slots.get_opt(&slot_name(instance)).await.map_err(failure)? {
-            Some(lease) => slot_of(&lease),
+        match self.leases.get_opt(&slot_name(instance)).await.map_err(failure)? {
+            Some(lease) => Ok(Slot {
+                record: record_of(&lease, SLOT_ANNOTATION)?,
+                version: lease.metadata.resource_version,
+            }),
             None => Ok(Slot::default()),
         }
     }
@@ -215,18 +244,39 @@ impl Store for KubeStore {
         read: &Slot,
         record: SlotRecord,
     ) -> Result<Slot, StoreError> {
-        let lease = lease_of(instance, read.version.clone(), &record)?;
-        let params = PostParams::default();
-        let written = match &read.version {
-            None => self.slots.create(&params, &lease).await,
-            Some(_) => self.slots.replace(&slot_name(instance), &params, &lease).await,
-        };
-        match written.map_err(failure) {
-            Ok(lease) => Ok(Slot { version: lease.metadata.resource_version, record }),
-            // Deleted between the read and the write: as good as a conflict.
-            Err(StoreError::Gone) if read.version.is_some() => Err(StoreError::Conflict),
-            Err(error) => Err(error),
+        let note = (INSTANCE_ANNOTATION, instance.to_string());
+        let mut lease = lease_of(
+            slot_name(instance),
+            read.version.clone(),
+            (SLOT_ANNOTATION, &record),
+            Some(note),
+        )?;
+        if let Some(spec) = &mut lease.spec {
+            // For people; the record is what counts.
+            spec.holder_identity = record.holding.as_ref().map(|held| held.change.to_string());
         }
+        let version = self.swap(lease).await?;
+        Ok(Slot { version, record })
+    }
+
+    async fn orders(&self) -> Result<OrderLedger, StoreError> {
+        match self.leases.get_opt(ORDERS_LEASE).await.map_err(failure)? {
+            Some(lease) => Ok(OrderLedger {
+                record: record_of(&lease, ORDERS_ANNOTATION)?,
+                version: lease.metadata.resource_version,
+            }),
+            None => Ok(OrderLedger::default()),
+        }
+    }
+
+    async fn write_orders(
+        &self,
+        read: &OrderLedger,
+        record: Vec<Counted>,
+    ) -> Result<(), StoreError> {
+        let part = (ORDERS_ANNOTATION, &record);
+        let lease = lease_of(ORDERS_LEASE.to_owned(), read.version.clone(), part, None)?;
+        self.swap(lease).await.map(|_| ())
     }
 
     async fn write_status(

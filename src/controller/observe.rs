@@ -2,23 +2,26 @@
 
 use std::sync::Arc;
 
-use super::Context;
+use super::{Context, lanes::Turn};
 use crate::{
-    api::VmInstance,
-    lifecycle::{Claim, Desired, Memory, Observed, SecretState, Slot, standing_refusal},
-    zenlayer::{Credentials, InstanceIds},
+    api::{Phase, VmInstance},
+    lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
+    zenlayer::{ChargeType, Credentials, InstanceIds, InstanceState},
 };
 
 /// What was observed, and the credential that a call would use.
 pub struct Seen {
     pub observed: Observed,
     pub credentials: Option<Credentials>,
+    /// Held until the call is made, so that fresh reads do not grow old in a queue.
+    _turn: Option<Turn>,
 }
 
 pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> Seen {
     let memory = Memory::from_status(&object.status.clone().unwrap_or_default());
     let (secret, credentials) =
         ctx.store.secret(&desired.object.namespace, &desired.secret_name).await;
+    ctx.secrets.saw(&desired.object.uid, &secret);
     let mut observed = Observed {
         began_at: ctx.clock.now(),
         instance: None,
@@ -26,30 +29,86 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         slot: None,
         holder_exists: true,
         claim: Claim::Owner,
+        catalogue: None,
+        prices: Prices::default(),
+        orders: None,
         memory,
         secret,
     };
-    if let (Ok(memory), Some(credentials)) = (&observed.memory, &credentials)
-        && !read_is_hopeless(desired, memory, &observed.secret, &observed)
-    {
-        observe_cloud(ctx, desired, credentials, &mut observed).await;
-    }
     observed.claim = claim(&ctx.store.claims(&desired.instance_id), object, desired);
-    Seen { observed, credentials }
+    let mut turn = None;
+    if let Some(credentials) = &credentials
+        && let Ok(memory) = observed.memory.clone()
+        && !read_is_hopeless(desired, &memory, &observed)
+    {
+        read_instance(ctx, desired, credentials, &mut observed).await;
+        match interest(desired, object, &memory, &observed) {
+            Interest::None => {}
+            Interest::Follow => read_plan(ctx, desired, credentials, &mut observed).await,
+            Interest::Order => {
+                read_offers(ctx, desired, credentials, &mut observed).await;
+                turn = Some(ctx.lanes.turn(&scope(desired)).await);
+                read_again(ctx, desired, credentials, &mut observed).await;
+            }
+        }
+    }
+    Seen { observed, credentials, _turn: turn }
 }
 
 /// The provider refused a read for good, and nothing has changed since.
-fn read_is_hopeless(
-    desired: &Desired,
-    memory: &Memory,
-    secret: &SecretState,
-    observed: &Observed,
-) -> bool {
-    standing_refusal(desired, memory, secret, observed.began_at)
+fn read_is_hopeless(desired: &Desired, memory: &Memory, observed: &Observed) -> bool {
+    standing_refusal(desired, memory, &observed.secret, observed.began_at)
         .is_some_and(|refusal| refusal.call.is_none())
 }
 
-async fn observe_cloud(
+/// How much is to be read beyond the instance itself.
+enum Interest {
+    /// At rest: in sync, or nothing may be done.
+    None,
+    /// The plan and the slot.
+    Follow,
+    /// All that an order rests on.
+    Order,
+}
+
+fn interest(
+    desired: &Desired,
+    object: &VmInstance,
+    memory: &Memory,
+    observed: &Observed,
+) -> Interest {
+    let Some(instance) = observed.instance() else {
+        return if memory.change.is_some() { Interest::Follow } else { Interest::None };
+    };
+    let status = object.status.as_ref();
+    let generation = status.and_then(|status| status.observed_generation);
+    let first_look = generation.is_none_or(|generation| generation < 0);
+    let owns = observed.claim == Claim::Owner;
+    // Nobody is told "in sync" before the plan was read, too.
+    let not_yet_in_sync = status.is_none_or(|status| status.phase != Some(Phase::InSync));
+    let cancels =
+        desired.cancel_plan.is_some() && desired.cancel_plan != memory.handled.cancel_plan;
+    // A machine that is off may have been stopped by an object that is gone: the slot knows.
+    let stopped = owns && instance.state == InstanceState::Stopped;
+    let open = memory.change.is_some()
+        || memory.restore.is_some()
+        || memory.open_order().is_some()
+        || stopped;
+    let differs = instance.type_id != desired.type_id;
+    let refused = standing_refusal(desired, memory, &observed.secret, observed.began_at)
+        .and_then(|refusal| refusal.call.as_ref())
+        .is_some_and(|call| call.from == instance.type_id && call.to == desired.type_id);
+    let may_order = desired.may_mutate() && owns;
+    match () {
+        () if !differs && (open || owns && (not_yet_in_sync || cancels)) => Interest::Follow,
+        () if memory.change.is_some() => Interest::Follow,
+        () if differs && may_order && !refused => Interest::Order,
+        () if open || first_look => Interest::Follow,
+        () => Interest::None,
+    }
+}
+
+async fn read_instance(
     ctx: &Context,
     desired: &Desired,
     credentials: &Credentials,
@@ -57,20 +116,18 @@ async fn observe_cloud(
 ) {
     let id = &desired.instance_id;
     let batch = ctx.cloud.describe_instances(credentials, &InstanceIds::one(id.clone())).await;
-    let instance = batch.and_then(|batch| batch.into_one(id));
-    let changing = observed.memory.as_ref().is_ok_and(|memory| memory.change.is_some());
-    let (exists, differs) = match &instance {
-        Ok(reading) => match &reading.value {
-            Some(instance) => (true, instance.type_id != desired.type_id),
-            None => (false, false),
-        },
-        Err(_) => (false, false),
-    };
-    observed.instance = Some(instance);
-    if !(changing || differs) {
-        return;
-    }
-    if exists {
+    observed.instance = Some(batch.and_then(|batch| batch.into_one(id)));
+}
+
+/// The plan and the slot.
+async fn read_plan(
+    ctx: &Context,
+    desired: &Desired,
+    credentials: &Credentials,
+    observed: &mut Observed,
+) {
+    let id = &desired.instance_id;
+    if observed.instance().is_some() {
         observed.plan = Some(ctx.cloud.describe_type_status(credentials, id).await);
     }
     let slot = ctx.store.slot(id).await.map_err(|error| error.to_string());
@@ -78,6 +135,49 @@ async fn observe_cloud(
         observed.holder_exists = holder_exists(ctx, slot).await;
     }
     observed.slot = Some(slot);
+}
+
+/// Names the credential of an object.
+fn scope(desired: &Desired) -> String {
+    format!("{}/{}", desired.object.namespace, desired.secret_name)
+}
+
+/// What changes slowly, and is kept for a while: the types on offer, and the two list prices.
+async fn read_offers(
+    ctx: &Context,
+    desired: &Desired,
+    credentials: &Credentials,
+    observed: &mut Observed,
+) {
+    let Some(instance) = observed.instance().cloned() else { return };
+    let scope = format!("{} {}", scope(desired), observed.secret.version().unwrap_or_default());
+    observed.catalogue = ctx.offers.catalogue(ctx, credentials, &scope, &instance).await;
+    if instance.charge_type == ChargeType::Prepaid {
+        let price =
+            async |type_id| ctx.offers.price(ctx, credentials, &scope, &instance, type_id).await;
+        observed.prices = Prices {
+            current: price(&instance.type_id).await,
+            declared: price(&desired.type_id).await,
+        };
+    }
+}
+
+/// All that an order rests on, from now on.
+async fn read_again(
+    ctx: &Context,
+    desired: &Desired,
+    credentials: &Credentials,
+    observed: &mut Observed,
+) {
+    observed.began_at = ctx.clock.now();
+    read_instance(ctx, desired, credentials, observed).await;
+    read_plan(ctx, desired, credentials, observed).await;
+    let now = observed.began_at;
+    let orders = ctx.store.orders().await.map(|ledger| OrderCount::of(&ledger.record, now));
+    if let Ok(count) = &orders {
+        ctx.metrics.orders_within_the_hour(count.within_the_hour);
+    }
+    observed.orders = Some(orders.map_err(|error| error.to_string()));
 }
 
 /// Whether the object that holds the slot still exists. Only a certain "no" counts as one.

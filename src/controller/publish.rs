@@ -2,20 +2,26 @@
 
 use std::sync::Arc;
 
-use super::{Context, store::StoreError};
+use super::{Context, authors, store::StoreError};
 use crate::{
-    api::{ChangeState, VmInstance},
-    lifecycle::{ChangeId, Verdict},
+    api::{
+        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Reason,
+        VmInstance, VmInstanceStatus,
+    },
+    lifecycle::{ChangeId, Event, Verdict},
 };
 
 /// How often an answer is written again when somebody else wrote in between.
 const TRIES: usize = 5;
 
-/// Writes the status if it differs. An answer is written to its own change only, and read again on
-/// conflict; any other status is dropped on conflict, because the next pass makes a better one.
+/// Writes the status if it differs from the object's. `before` is the status at the beginning of
+/// the pass: an intent may have been written since. An answer is written to its own change only,
+/// and read again on conflict; any other status is dropped on conflict, because the next pass makes
+/// a better one.
 pub async fn publish(
     ctx: &Context,
     object: Arc<VmInstance>,
+    before: &VmInstanceStatus,
     verdict: &Verdict,
 ) -> Result<(), StoreError> {
     if object.status.as_ref() == Some(&verdict.status) {
@@ -26,7 +32,10 @@ pub async fn publish(
         match ctx.store.write_status(&object, &verdict.status).await {
             Ok(written) => {
                 ctx.metrics.status_written();
-                for event in &verdict.events {
+                for event in verdict.events.iter().chain(&annotations_handled(before, &written)) {
+                    if event.reason == Reason::OrderLimitReached.as_str() {
+                        ctx.metrics.order_held_back();
+                    }
                     ctx.store.publish_event(&written, event).await;
                 }
                 return Ok(());
@@ -47,6 +56,31 @@ pub async fn publish(
         }
     }
     Err(StoreError::Conflict)
+}
+
+/// One event for each one-shot annotation that was acted on, with who set it.
+fn annotations_handled(before: &VmInstanceStatus, after: &VmInstance) -> Vec<Event> {
+    let now = after.status.as_ref().map(|status| status.handled.clone()).unwrap_or_default();
+    let before = before.handled.clone();
+    let told = [
+        (RETRY_AT_ANNOTATION, before.retry_at, now.retry_at),
+        (RELEASE_ANNOTATION, before.release, now.release),
+        (CANCEL_PLAN_ANNOTATION, before.cancel_plan, now.cancel_plan),
+    ];
+    let event = |(annotation, value): (&str, String)| {
+        let manager = authors::of(after, &["metadata", "annotations", annotation]);
+        let manager = manager.as_deref().unwrap_or("an unknown manager");
+        Event {
+            warning: false,
+            reason: "AnnotationHandled",
+            note: format!("{annotation}={value}, set by {manager}, was acted on"),
+        }
+    };
+    told.into_iter()
+        .filter(|(_, before, now)| before != now)
+        .filter_map(|(annotation, _, now)| now.map(|value| (annotation, value)))
+        .map(event)
+        .collect()
 }
 
 /// The object as it stands now, if its status still holds the intent of this change.

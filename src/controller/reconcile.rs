@@ -17,12 +17,12 @@ use crate::{
 /// One pass over one object.
 pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
     let before = object.status.clone().unwrap_or_default();
-    let desired = match Desired::from_object(&object, &ctx.timing) {
+    let desired = match Desired::from_object(&object, &ctx.defaults) {
         Ok(desired) => desired,
         Err(error) => {
             let generation = object.metadata.generation.unwrap_or(0);
             let verdict = invalid(&before, generation, &error, ctx.clock.now());
-            publish(ctx, object, &verdict).await?;
+            publish(ctx, object, &before, &verdict).await?;
             return Ok(verdict.next_look);
         }
     };
@@ -32,6 +32,6 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let Executed { outcome, object } = execute(ctx, object, &desired, &seen, &decision, now).await;
     let now = ctx.clock.now();
     let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
-    publish(ctx, object, &verdict).await?;
+    publish(ctx, object, &before, &verdict).await?;
     Ok(verdict.next_look)
 }

@@ -22,10 +22,10 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, StoreError, guard, kube_store::problem, reconcile};
+use super::{Context, Store, StoreError, guard, kube_store::problem, reconcile, rotation};
 use crate::{
     api::VmInstance,
-    lifecycle::{NextLook, backoff},
+    lifecycle::{self, NextLook, backoff},
 };
 
 /// A pass that takes longer than this is given up. Longer than all time limits of its calls.
@@ -99,6 +99,9 @@ pub async fn run(
     let reader = writer.as_reader();
     let metrics = ctx.metrics.clone();
     let store = ctx.store.clone();
+    let farewell = ctx.store.clone();
+    let pause = ctx.defaults.timing.secret / 2;
+    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
         .filter_map(move |event| std::future::ready(guard::readable(event, &store)))
@@ -107,6 +110,7 @@ pub async fn run(
             Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
                 tracing::info!("watching");
             }
+            Ok(watcher::Event::Delete(object)) => say_farewell(&farewell, object),
             Ok(_) => {}
             Err(error) => {
                 metrics.watch_failed();
@@ -129,6 +133,7 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(concurrency))
+        .reconcile_on(rotated)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
         })
@@ -141,6 +146,13 @@ pub async fn run(
         }
     }
     Ok(())
+}
+
+/// Says that the change of a deleted object goes on: neither the machine nor the order is touched.
+fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
+    let Some(event) = lifecycle::farewell(object) else { return };
+    let (store, object) = (store.clone(), object.clone());
+    tokio::spawn(async move { store.publish_event(&object, &event).await });
 }
 
 /// Why a pass ended without a verdict.
@@ -226,9 +238,9 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::{CredentialsRef, ManagementPolicy, VmInstanceSpec, VmInstanceStatus},
-        controller::{Store, SystemClock},
-        lifecycle::{Event, SecretState, Slot, SlotRecord, Timing},
+        api::VmInstanceStatus,
+        controller::{Counted, OrderLedger, Store, SystemClock},
+        lifecycle::{Defaults, Event, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
         zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId},
     };
@@ -250,6 +262,12 @@ mod tests {
             _: &Slot,
             _: SlotRecord,
         ) -> Result<Slot, StoreError> {
+            unreachable!()
+        }
+        async fn orders(&self) -> Result<OrderLedger, StoreError> {
+            unreachable!()
+        }
+        async fn write_orders(&self, _: &OrderLedger, _: Vec<Counted>) -> Result<(), StoreError> {
             unreachable!()
         }
         async fn write_status(
@@ -277,22 +295,16 @@ mod tests {
         let endpoint = Endpoint::parse("http://127.0.0.1:9", false).unwrap();
         let provider = Provider::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now));
         let metrics = Metrics::default();
-        let ctx = Context {
-            cloud: Arc::new(provider.unwrap()),
-            store: Arc::new(Broken),
-            clock: Arc::new(SystemClock::default()),
-            timing: Timing::default(),
-            metrics: metrics.clone(),
-        };
+        let ctx = Context::new(
+            Arc::new(provider.unwrap()),
+            Arc::new(Broken),
+            Arc::new(SystemClock::default()),
+            Defaults::default(),
+            metrics.clone(),
+        );
         let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
-        let spec = VmInstanceSpec {
-            instance_id: "vm-1".to_owned(),
-            instance_type_id: "c.2c4g".to_owned(),
-            credentials: CredentialsRef::default(),
-            management_policy: ManagementPolicy::Enforce,
-            suspend: false,
-        };
-        let mut object = VmInstance::new("vm-1", spec);
+        let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
+        let mut object = VmInstance::new("vm-1", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("default".to_owned());
         object.metadata.uid = Some("uid".to_owned());
         let object = Arc::new(object);

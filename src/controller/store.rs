@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::orders::{Counted, OrderLedger};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
     lifecycle::{Event, SecretState, Slot, SlotRecord},
@@ -38,6 +39,16 @@ pub trait Store: Send + Sync {
         read: &Slot,
         record: SlotRecord,
     ) -> Result<Slot, StoreError>;
+
+    /// The trail of paid calls, read past every cache.
+    async fn orders(&self) -> Result<OrderLedger, StoreError>;
+
+    /// Compare-and-swap: fails with `Conflict` unless the trail is still at `read`'s version.
+    async fn write_orders(
+        &self,
+        read: &OrderLedger,
+        record: Vec<Counted>,
+    ) -> Result<(), StoreError>;
 
     /// Writes the status if the object is still at its resourceVersion; gives the written object.
     async fn write_status(

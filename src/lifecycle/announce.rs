@@ -1,7 +1,25 @@
 //! Events: one for each thing that happened, derived from the step between two statuses.
 
-use super::{Event, Situation};
-use crate::api::{Reason, VmInstanceStatus};
+use super::{Change, Event, Situation};
+use crate::api::{ChangeKind, ChangeState, Reason, VmInstance, VmInstanceStatus};
+
+fn requested(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Modify => "ChangeOrdered",
+        ChangeKind::CancelDowngrade => "CancelRequested",
+        ChangeKind::Stop => "StopRequested",
+        ChangeKind::Start => "StartRequested",
+    }
+}
+
+fn done(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Modify => "ChangeCompleted",
+        ChangeKind::CancelDowngrade => "ChangeCancelled",
+        ChangeKind::Stop => "InstanceStopped",
+        ChangeKind::Start => "InstanceStarted",
+    }
+}
 
 fn ready_reason(status: &VmInstanceStatus) -> Option<&str> {
     status.conditions.iter().find(|one| one.type_ == "Ready").map(|one| one.reason.as_str())
@@ -23,11 +41,14 @@ pub fn events(
         .unwrap_or_default();
     let event = |warning, reason| vec![Event { warning, reason, note: note.clone() }];
     match situation {
-        Situation::Accepted { .. } if moved => event(false, "ChangeOrdered"),
-        Situation::EffectSeen { adopted: true, .. } => event(true, "ChangeAdopted"),
-        Situation::EffectSeen { stage: None, .. } | Situation::Completed { .. } => {
-            event(false, "ChangeCompleted")
+        Situation::Accepted { change } if is_newly_accepted(before, change) => {
+            event(false, requested(change.kind))
         }
+        Situation::EffectSeen { adopted: true, .. } => event(true, "ChangeAdopted"),
+        Situation::EffectSeen { stage: None, change, .. } | Situation::Completed { change } => {
+            event(false, done(change.kind))
+        }
+        Situation::GivenUp { .. } => event(true, "PowerChangeGivenUp"),
         Situation::Released { .. } | Situation::Rearmed { .. } => event(false, "ChangeReleased"),
         _ if !moved => Vec::new(),
         Situation::EffectSeen { .. } | Situation::Progressing { .. } => match after.phase {
@@ -37,11 +58,37 @@ pub fn events(
         Situation::OutcomeUnknown { .. } => event(true, Reason::OutcomeUnknown.as_str()),
         _ => match after.phase {
             Some(crate::api::Phase::Failed) => event(true, failed_reason(after)),
+            Some(crate::api::Phase::Waiting)
+                if matches!(situation, Situation::OrderLimitReached { .. }) =>
+            {
+                event(true, Reason::OrderLimitReached.as_str())
+            }
             _ => Vec::new(),
         },
     }
 }
 
+fn is_newly_accepted(before: &VmInstanceStatus, change: &Change) -> bool {
+    let known = before.change.as_ref().filter(|known| known.id == change.id.0);
+    known.is_none_or(|known| known.state == ChangeState::Submitting)
+}
+
 fn failed_reason(after: &VmInstanceStatus) -> &'static str {
     ready_reason(after).and_then(Reason::parse).map_or("Failed", Reason::as_str)
+}
+
+/// What is to be told of an object that is deleted while a call of it is in flight.
+pub fn farewell(object: &VmInstance) -> Option<Event> {
+    let status = object.status.as_ref()?;
+    let change = status.change.as_ref()?;
+    let order = match &status.order_number {
+        Some(number) => format!("order {number}"),
+        None => "order number unknown".to_owned(),
+    };
+    let note = format!(
+        "deleted while changing instance {} from {} to {} ({order}): the machine and the order are \
+         not touched; a new VmInstance for it goes on from there",
+        object.spec.instance_id, change.from, change.to
+    );
+    Some(Event { warning: true, reason: "ChangeLeftRunning", note })
 }

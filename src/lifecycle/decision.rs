@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Change, ChangeId, Ended, Expectation, ObjectKey, PlanStage, Refusal, slot::Slot};
+use super::{
+    Change, ChangeId, Ended, ObjectKey, PlanStage, Refusal, Restore, SlotRecord, slot::Slot,
+};
 use crate::{
-    api::{Phase, Reason, VmInstanceStatus},
+    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
     zenlayer::{Answer, ChargeType, InstanceState, InstanceTypeId},
 };
 
@@ -18,22 +20,22 @@ pub struct Decision {
 }
 
 /// The one effect of a pass. Status and events follow from it and are not counted.
+#[allow(clippy::large_enum_variant, reason = "one is made in a pass, and it is not copied")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Only report.
     Nothing,
-    /// Take the slot, write the intent, make the paid call.
-    Submit { change: Change, slot: Slot },
-    /// The effect was seen: reads must agree with it for one margin.
-    CloseSlot { change: ChangeId, slot: Slot, expectation: Expectation },
-    /// Free the slot; no effect is to be expected.
-    ReturnSlot { change: ChangeId, slot: Slot },
+    /// Take the slot, write the intent, make the call. With `restore`, the machine is brought back
+    /// to that, whatever becomes of the call.
+    Call { change: Change, slot: Slot, restore: Option<Restore> },
+    /// Write this over the slot that was read.
+    WriteSlot { slot: Slot, record: SlotRecord },
 }
 
 impl Action {
-    /// Whether it is a paid call.
+    /// Whether it changes the instance.
     pub fn is_mutating_call(&self) -> bool {
-        matches!(self, Self::Submit { .. })
+        matches!(self, Self::Call { .. })
     }
 }
 
@@ -68,7 +70,9 @@ pub enum Situation {
     /// An intent whose call was not sent, or refused, before anybody wrote that down.
     GivenBack,
     /// The call is about to be made.
-    Submitting,
+    Calling {
+        change: Change,
+    },
     OutcomeUnknown {
         change: Change,
     },
@@ -95,12 +99,27 @@ pub enum Situation {
     Overdue {
         change: Change,
     },
+    /// No plan is pending, and the machine is not as the change was to make it.
+    NotInEffect {
+        change: Change,
+        problem: String,
+    },
     Completed {
         change: Change,
     },
     Undone {
         change: Change,
     },
+    /// The stop did not come to its end in time, and holds no slot any more.
+    GivenUp {
+        change: Change,
+    },
+    /// A plan that this object ordered earlier is followed again.
+    Resumed {
+        change: Change,
+    },
+    /// The machine runs again; there is nothing left to bring it back to.
+    Restored,
     /// A person gave the change free.
     Released {
         change: Change,
@@ -138,6 +157,20 @@ pub enum Situation {
     ClockSkewed {
         seconds: i64,
     },
+    /// A scheduled change of this object that its spec does not want any more, and that may not be
+    /// taken back.
+    UnwantedPlan {
+        change: Change,
+    },
+    /// As many changes were ordered within an hour as may be.
+    OrderLimitReached {
+        limit: u32,
+        until: Option<Timestamp>,
+    },
+    /// How many were ordered could not be read.
+    OrdersUnknown {
+        problem: String,
+    },
     /// The reads are too old to act on.
     ReadsStale,
 }
@@ -160,7 +193,7 @@ pub enum Outcome {
     LostRace,
     /// The Kubernetes API failed; nothing was sent.
     StoreFailed { problem: String },
-    /// The paid call was tried.
+    /// The call was tried.
     Answered { answer: Answer },
 }
 
@@ -202,11 +235,17 @@ pub struct Report {
     pub message: String,
 }
 
-/// Whether an unverified change of this charge type may be ordered again without a person.
-/// Only POSTPAID, and only where the request has expired for sure.
-pub fn may_repeat_unverified(charge_type: &ChargeType, fence: Option<Timestamp>) -> bool {
-    match charge_type {
-        ChargeType::Postpaid => fence.is_some(),
-        ChargeType::Prepaid | ChargeType::Other(_) => false,
-    }
+/// Whether an unverified call may be made again without a person. Never without a fence; a paid
+/// one only for POSTPAID.
+pub fn may_repeat_unverified(
+    kind: ChangeKind,
+    charge_type: &ChargeType,
+    fence: Option<Timestamp>,
+) -> bool {
+    let harmless = match (kind, charge_type) {
+        (ChangeKind::Modify, ChargeType::Postpaid) => true,
+        (ChangeKind::Modify, ChargeType::Prepaid | ChargeType::Other(_)) => false,
+        (ChangeKind::CancelDowngrade | ChangeKind::Stop | ChangeKind::Start, _) => true,
+    };
+    harmless && fence.is_some()
 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use crate::{
-    api::{ManagementPolicy, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, VmInstance},
+    api::{
+        CANCEL_PLAN_ANNOTATION, ChangeKind, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
+        RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Strategy, VmInstance,
+    },
     zenlayer::{InstanceId, InstanceTypeId, InvalidId},
 };
 
@@ -22,6 +25,8 @@ pub struct Timing {
     pub skew_limit: Duration,
     /// How long an accepted change may take.
     pub change_deadline: Duration,
+    /// How long a graceful stop, or a start, may take.
+    pub power_deadline: Duration,
     /// First and longest pause between looks at a change in flight.
     pub poll: (Duration, Duration),
     /// Pause between looks at an object that is at rest.
@@ -48,10 +53,40 @@ impl Timing {
             freshness: Duration::from_secs(5),
             skew_limit: signature_life * 4 / 5,
             change_deadline: Duration::from_secs(30 * 60),
+            power_deadline: Duration::from_secs(5 * 60),
             poll: (Duration::from_secs(5), Duration::from_secs(30)),
             drift: Duration::from_secs(5 * 60),
             secret: Duration::from_secs(60),
             slow_retry: Duration::from_secs(30 * 60),
+        }
+    }
+
+    /// How long a call of this kind may take to its end.
+    pub fn limit(&self, kind: ChangeKind) -> Duration {
+        match kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => self.change_deadline,
+            ChangeKind::Stop | ChangeKind::Start => self.power_deadline,
+        }
+    }
+}
+
+/// What the operator's options say about every object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    pub timing: Timing,
+    pub prepaid_upgrade: PrepaidUpgrade,
+    pub prepaid_downgrade: PrepaidDowngrade,
+    /// Accepted paid calls within an hour, over all objects, after which none is made.
+    pub max_orders_per_hour: u32,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        Self {
+            timing: Timing::default(),
+            prepaid_upgrade: PrepaidUpgrade::Allow,
+            prepaid_downgrade: PrepaidDowngrade::Schedule,
+            max_orders_per_hour: 100,
         }
     }
 }
@@ -81,10 +116,16 @@ pub struct Desired {
     pub secret_name: String,
     pub policy: ManagementPolicy,
     pub suspend: bool,
+    pub prepaid_upgrade: PrepaidUpgrade,
+    pub prepaid_downgrade: PrepaidDowngrade,
+    pub strategy: Strategy,
     /// Value of the release annotation.
     pub release: Option<String>,
     /// Value of the retry-at annotation.
     pub retry_at: Option<String>,
+    /// Value of the cancel-plan annotation.
+    pub cancel_plan: Option<String>,
+    pub max_orders_per_hour: u32,
     pub timing: Timing,
 }
 
@@ -98,7 +139,7 @@ pub enum InvalidSpec {
 }
 
 impl Desired {
-    pub fn from_object(object: &VmInstance, timing: &Timing) -> Result<Self, InvalidSpec> {
+    pub fn from_object(object: &VmInstance, defaults: &Defaults) -> Result<Self, InvalidSpec> {
         let meta = &object.metadata;
         let part =
             |value: &Option<String>, field| value.clone().ok_or(InvalidSpec::Metadata(field));
@@ -126,7 +167,12 @@ impl Desired {
             suspend: spec.suspend,
             release: annotation(RELEASE_ANNOTATION),
             retry_at: annotation(RETRY_AT_ANNOTATION),
-            timing: timing.clone(),
+            cancel_plan: annotation(CANCEL_PLAN_ANNOTATION),
+            prepaid_upgrade: spec.prepaid_upgrade.unwrap_or(defaults.prepaid_upgrade),
+            prepaid_downgrade: spec.prepaid_downgrade.unwrap_or(defaults.prepaid_downgrade),
+            strategy: spec.strategy,
+            max_orders_per_hour: defaults.max_orders_per_hour,
+            timing: defaults.timing.clone(),
         })
     }
 

@@ -3,36 +3,15 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::{Deserialize, Serialize};
 
-use super::slot::{Holding, HoldingState};
+use super::{Change, ChangeId, Size, Timing, time::after};
 use crate::{
-    api::{self, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus},
+    api::{self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus},
     zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId},
 };
 
 /// How many ended changes are kept; orders of the current target are kept beyond it.
 pub const HISTORY_LIMIT: usize = 10;
-
-/// Names one change for ever. Made of the object's uid and the moment of the decision.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChangeId(pub String);
-
-impl ChangeId {
-    /// The id of the change that `uid` decides at `started_at`. Two processes that decide for one
-    /// object in one second make the same id; only one of them gets the slot.
-    pub fn new(uid: &str, started_at: Timestamp) -> Self {
-        let head: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        Self(format!("{head}-{}", started_at.as_second()))
-    }
-}
-
-impl std::fmt::Display for ChangeId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The declared type and the generation in which it became that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,41 +20,42 @@ pub struct Target {
     pub since_generation: i64,
 }
 
-/// The change in flight.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    pub id: ChangeId,
-    pub from: InstanceTypeId,
-    pub to: InstanceTypeId,
-    pub target_generation: i64,
-    pub state: ChangeState,
-    pub started_at: Timestamp,
-    pub fence: Option<Timestamp>,
-    pub submitted_at: Option<Timestamp>,
-    pub effective_at: Option<Timestamp>,
-    pub deadline: Option<Timestamp>,
-    pub order_number: Option<OrderNumber>,
-    pub request_id: Option<RequestId>,
-}
-
 /// A terminal refusal and all that it depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: Option<String>,
     pub reason: Reason,
     pub message: String,
-    /// From and to of the call that was refused; `None` when a read was refused.
-    pub call: Option<(InstanceTypeId, InstanceTypeId)>,
+    /// The call that was refused; `None` when a read was refused.
+    pub call: Option<RefusedCall>,
     pub generation: i64,
     pub secret_version: String,
     pub request_id: Option<RequestId>,
     pub retry_after: Option<Timestamp>,
 }
 
+/// A call that was refused, or that was not even made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedCall {
+    pub kind: ChangeKind,
+    pub from: InstanceTypeId,
+    pub to: InstanceTypeId,
+}
+
+/// What a machine is brought back to, and since when it is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restore {
+    /// The state that was found, verbatim.
+    pub power_state: String,
+    pub stopped_by: ChangeId,
+    pub since: Timestamp,
+}
+
 /// A change that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     pub id: ChangeId,
+    pub kind: ChangeKind,
     pub from: InstanceTypeId,
     pub to: InstanceTypeId,
     pub target_generation: i64,
@@ -91,6 +71,7 @@ pub struct Ended {
 pub struct Memory {
     pub target: Option<Target>,
     pub change: Option<Change>,
+    pub restore: Option<Restore>,
     pub refusal: Option<Refusal>,
     pub handled: Handled,
     pub history: Vec<Ended>,
@@ -119,7 +100,7 @@ fn optional<T>(
     value.map(|value| at(field, parse(value.clone()))).transpose()
 }
 
-fn type_id(field: &'static str, value: &str) -> Result<InstanceTypeId, InvalidStatus> {
+pub(super) fn type_id(field: &'static str, value: &str) -> Result<InstanceTypeId, InvalidStatus> {
     at(field, InstanceTypeId::new(value))
 }
 
@@ -128,11 +109,12 @@ impl Memory {
         let order_number = optional("orderNumber", status.order_number.as_ref(), OrderNumber::new)?;
         let request_id = optional("requestId", status.request_id.as_ref(), RequestId::new)?;
         let change = match &status.change {
-            Some(change) => Some(Change {
+            Some(change) if change.kind == ChangeKind::Modify => Some(Change {
                 order_number: order_number.clone(),
                 request_id: request_id.clone(),
                 ..Change::from_api(change)?
             }),
+            Some(change) => Some(Change::from_api(change)?),
             None => None,
         };
         let target = match &status.target {
@@ -145,6 +127,7 @@ impl Memory {
         Ok(Self {
             target,
             change,
+            restore: status.restore.as_ref().map(Restore::from_api),
             refusal: status.refusal.as_ref().map(Refusal::from_api).transpose()?,
             handled: status.handled.clone(),
             history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
@@ -161,6 +144,7 @@ impl Memory {
         self.history.retain(|entry| entry.id != change.id);
         self.history.push(Ended {
             id: change.id.clone(),
+            kind: change.kind,
             from: change.from.clone(),
             to: change.to.clone(),
             target_generation: change.target_generation,
@@ -180,6 +164,20 @@ impl Memory {
         }
     }
 
+    /// The last change that this object ordered, if it was set aside while its plan was open.
+    pub fn open_order(&self) -> Option<&Ended> {
+        let last = self.history.iter().rev().find(|entry| entry.kind == ChangeKind::Modify)?;
+        match last.outcome {
+            HistoryOutcome::Scheduled | HistoryOutcome::Overdue => Some(last),
+            HistoryOutcome::Completed
+            | HistoryOutcome::Cancelled
+            | HistoryOutcome::Reverted
+            | HistoryOutcome::Unverified
+            | HistoryOutcome::InstanceGone
+            | HistoryOutcome::Released => None,
+        }
+    }
+
     /// The target of this declared type: the remembered one while the type is the same.
     pub fn target_for(&self, type_id: &InstanceTypeId, generation: i64) -> Target {
         match &self.target {
@@ -189,76 +187,21 @@ impl Memory {
     }
 }
 
-impl Change {
-    /// The change that holds a slot, as far as the slot knows it.
-    pub fn from_slot(holding: &Holding) -> Self {
-        let (state, submitted_at, order_number, request_id) = match &holding.state {
-            HoldingState::Open => (ChangeState::Submitting, None, None, None),
-            HoldingState::Accepted { at, order_number, request_id } => {
-                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
-            }
-        };
+impl Restore {
+    fn from_api(restore: &api::Restore) -> Self {
+        let api::Restore { power_state, stopped_by, since } = restore;
         Self {
-            id: holding.change.clone(),
-            from: holding.from.clone(),
-            to: holding.to.clone(),
-            target_generation: holding.target_generation,
-            state,
-            started_at: holding.started_at,
-            fence: holding.fence,
-            submitted_at,
-            effective_at: None,
-            deadline: None,
-            order_number,
-            request_id,
+            power_state: power_state.clone(),
+            stopped_by: ChangeId(stopped_by.clone()),
+            since: since.0,
         }
     }
 
-    fn from_api(change: &api::Change) -> Result<Self, InvalidStatus> {
-        let api::Change {
-            id,
-            kind: api::ChangeKind::Modify,
-            from,
-            to,
-            target_generation,
-            state,
-            started_at,
-            fence,
-            submitted_at,
-            effective_at,
-            deadline,
-        } = change;
-        let time = |time: &Option<Time>| time.as_ref().map(|time| time.0);
-        Ok(Self {
-            id: ChangeId(id.clone()),
-            from: type_id("change.from", from)?,
-            to: type_id("change.to", to)?,
-            target_generation: *target_generation,
-            state: *state,
-            started_at: started_at.0,
-            fence: time(fence),
-            submitted_at: time(submitted_at),
-            effective_at: time(effective_at),
-            deadline: time(deadline),
-            order_number: None,
-            request_id: None,
-        })
-    }
-
-    pub fn to_api(&self) -> api::Change {
-        let time = |time: Option<Timestamp>| time.map(Time);
-        api::Change {
-            id: self.id.0.clone(),
-            kind: api::ChangeKind::Modify,
-            from: self.from.to_string(),
-            to: self.to.to_string(),
-            target_generation: self.target_generation,
-            state: self.state,
-            started_at: Time(self.started_at),
-            fence: time(self.fence),
-            submitted_at: time(self.submitted_at),
-            effective_at: time(self.effective_at),
-            deadline: time(self.deadline),
+    pub fn to_api(&self) -> api::Restore {
+        api::Restore {
+            power_state: self.power_state.clone(),
+            stopped_by: self.stopped_by.0.clone(),
+            since: Time(self.since),
         }
     }
 }
@@ -266,9 +209,11 @@ impl Change {
 impl Refusal {
     fn from_api(refusal: &api::Refusal) -> Result<Self, InvalidStatus> {
         let call = match (&refusal.from, &refusal.to) {
-            (Some(from), Some(to)) => {
-                Some((type_id("refusal.from", from)?, type_id("refusal.to", to)?))
-            }
+            (Some(from), Some(to)) => Some(RefusedCall {
+                kind: refusal.kind.unwrap_or(ChangeKind::Modify),
+                from: type_id("refusal.from", from)?,
+                to: type_id("refusal.to", to)?,
+            }),
             _ => None,
         };
         Ok(Self {
@@ -289,8 +234,9 @@ impl Refusal {
             code: self.code.clone(),
             reason: self.reason.as_str().to_owned(),
             message: self.message.clone(),
-            from: self.call.as_ref().map(|(from, _)| from.to_string()),
-            to: self.call.as_ref().map(|(_, to)| to.to_string()),
+            kind: self.call.as_ref().map(|call| call.kind),
+            from: self.call.as_ref().map(|call| call.from.to_string()),
+            to: self.call.as_ref().map(|call| call.to.to_string()),
             generation: self.generation,
             secret_version: self.secret_version.clone(),
             request_id: self.request_id.as_ref().map(ToString::to_string),
@@ -304,16 +250,42 @@ impl Ended {
     /// target. An instance that was gone and is back may show an older type for a while.
     pub fn counts_as_ordered(&self) -> bool {
         match self.outcome {
-            HistoryOutcome::Completed | HistoryOutcome::Reverted | HistoryOutcome::InstanceGone => {
-                true
-            }
+            HistoryOutcome::Completed
+            | HistoryOutcome::Scheduled
+            | HistoryOutcome::Cancelled
+            | HistoryOutcome::Overdue
+            | HistoryOutcome::Reverted
+            | HistoryOutcome::InstanceGone => true,
             HistoryOutcome::Unverified | HistoryOutcome::Released => false,
+        }
+    }
+
+    /// The change as it was before it was put into the history.
+    pub fn resumed(&self, state: ChangeState, timing: &Timing) -> Change {
+        Change {
+            id: self.id.clone(),
+            kind: self.kind,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            target_generation: self.target_generation,
+            state,
+            direction: None,
+            power_state: None,
+            size: Size::default(),
+            started_at: self.started_at,
+            fence: None,
+            submitted_at: None,
+            effective_at: None,
+            deadline: Some(after(self.ended_at, timing.limit(self.kind))),
+            order_number: self.order_number.clone(),
+            request_id: self.request_id.clone(),
         }
     }
 
     fn from_api(entry: &api::HistoryEntry) -> Result<Self, InvalidStatus> {
         Ok(Self {
             id: ChangeId(entry.id.clone()),
+            kind: entry.kind,
             from: type_id("history.from", &entry.from)?,
             to: type_id("history.to", &entry.to)?,
             target_generation: entry.target_generation,
@@ -332,6 +304,7 @@ impl Ended {
     pub fn to_api(&self) -> api::HistoryEntry {
         api::HistoryEntry {
             id: self.id.0.clone(),
+            kind: self.kind,
             from: self.from.to_string(),
             to: self.to.to_string(),
             target_generation: self.target_generation,

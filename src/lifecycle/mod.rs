@@ -4,8 +4,8 @@
 //! | file | what it answers |
 //! | --- | --- |
 //! | `desired` | what does the object ask for? |
-//! | `observed`, `slot`, `memory`, `plan` | what does the world say, and what do we remember? |
-//! | `decide` | what may be done now? An ordered list of small rules: the specification |
+//! | `observed`, `slot`, `memory`, `change`, `plan`, `prices`, `offers` | what does the world say, and what do we remember? |
+//! | `decide`, `rules` | what may be done now? An ordered list of small rules: the specification |
 //! | `decision` | the nouns in between |
 //! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
 //! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
@@ -15,26 +15,33 @@
 
 mod announce;
 pub mod backoff;
+mod change;
 mod decide;
 mod decision;
 mod desired;
 mod memory;
 mod observed;
+mod offers;
 mod plan;
+mod prices;
 mod refusal;
 mod report;
+mod rules;
 mod settle;
 mod slot;
 mod time;
 
+pub use announce::farewell;
+pub use change::{Change, ChangeId, Size};
 pub use decide::decide;
 pub use decision::{
     Action, Decision, Event, NextLook, Outcome, Report, Severity, Situation, Verdict,
 };
-pub use desired::{Desired, InvalidSpec, ObjectKey, Timing};
-pub use memory::{Change, ChangeId, Ended, InvalidStatus, Memory, Refusal, Target};
-pub use observed::{Claim, Observed, SecretState, Standing};
+pub use desired::{Defaults, Desired, InvalidSpec, ObjectKey, Timing};
+pub use memory::{Ended, InvalidStatus, Memory, Refusal, RefusedCall, Restore, Target};
+pub use observed::{Claim, Observed, OrderCount, SecretState, Standing};
 pub use plan::{PlanStage, PlanView};
+pub use prices::Prices;
 pub use refusal::standing as standing_refusal;
 pub use settle::{intent, invalid, settle};
-pub use slot::{Expectation, Holding, HoldingState, Slot, SlotRecord};
+pub use slot::{Expectation, Holding, HoldingState, Slot, SlotRecord, SlotRestore};

@@ -2,10 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::{Change, Memory, ObjectKey, Slot, SlotRecord, memory::InvalidStatus};
+use super::{
+    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus,
+    prices::Prices,
+};
 use crate::{
     api::{ChangeState, Reason},
-    zenlayer::{Instance, ReadError, Reading, TypeStatus},
+    zenlayer::{Instance, Offer, ReadError, Reading, TypeStatus},
 };
 
 /// Everything that a decision rests on.
@@ -24,6 +27,23 @@ pub struct Observed {
     /// Whether the object that holds the slot, if it is another one, still exists.
     pub holder_exists: bool,
     pub claim: Claim,
+    /// The types on offer in the instance's zone for its charge type. Read only when a change might
+    /// be ordered; where it cannot be read, the provider decides.
+    pub catalogue: Option<Vec<Offer>>,
+    /// List prices of the type in effect and of the declared one, for a PREPAID instance. Read
+    /// under the same condition.
+    pub prices: Prices,
+    /// Paid calls of all objects within the last hour. Read under the same condition.
+    pub orders: Option<Result<OrderCount, String>>,
+}
+
+/// How much of the hour's limit is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OrderCount {
+    /// Calls that were accepted, or may yet be, within the last hour.
+    pub within_the_hour: u32,
+    /// When the oldest of them is an hour old.
+    pub oldest_ends: Option<Timestamp>,
 }
 
 /// What is known of the credential.
@@ -80,22 +100,25 @@ pub enum Standing {
 
 impl Observed {
     /// Reads status and slot together. The slot wins: it is written first and outlives the object.
-    pub fn standing(&self, me: &ObjectKey) -> Standing {
+    pub fn standing(&self, me: &ObjectKey, timing: &Timing) -> Standing {
         let remembered = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
         let Some(record) = self.slot().map(|slot| &slot.record) else {
             return remembered.map_or(Standing::Idle, |change| Standing::InFlight(change.clone()));
         };
-        let of_status = remembered.and_then(|change| standing_in_slot(change, record));
+        let of_status = remembered.and_then(|change| standing_in_slot(change, record, timing));
         if let Some(standing) = of_status {
             return standing;
         }
         match &record.holding {
             None => Standing::Idle,
-            Some(held) if held.object.uid == me.uid => Standing::InFlight(Change::from_slot(held)),
+            Some(held) if held.object.uid == me.uid => {
+                Standing::InFlight(Change::from_slot(held, timing))
+            }
             // The object that ordered it is gone: whoever owns the instance now follows the change
             // to its end. It was not ordered for a target of this object.
             Some(held) if !self.holder_exists && self.claim == Claim::Owner => {
-                Standing::InFlight(Change { target_generation: 0, ..Change::from_slot(held) })
+                let change = Change::from_slot(held, timing);
+                Standing::InFlight(Change { target_generation: 0, ..change })
             }
             Some(held) => Standing::HeldElsewhere(held.object.clone()),
         }
@@ -133,6 +156,21 @@ impl Observed {
         self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
     }
 
+    /// What the machine is brought back to: by the status, or, for the owner, by a slot that
+    /// outlived an object.
+    pub fn restore(&self) -> Option<Restore> {
+        let remembered = self.memory.as_ref().ok().and_then(|memory| memory.restore.clone());
+        remembered.or_else(|| {
+            let owned = self.claim == Claim::Owner;
+            let kept = self.slot().filter(|_| owned)?.record.restore.as_ref()?;
+            Some(Restore {
+                power_state: kept.power_state.clone(),
+                stopped_by: kept.stopped_by.clone(),
+                since: kept.since,
+            })
+        })
+    }
+
     /// The slot, where it was read.
     pub fn slot(&self) -> Option<&Slot> {
         self.slot.as_ref()?.as_ref().ok()
@@ -141,11 +179,11 @@ impl Observed {
 
 /// What the slot says of the change that the status holds; nothing, where another change holds it
 /// and no word of this one is left.
-fn standing_in_slot(change: &Change, record: &SlotRecord) -> Option<Standing> {
+fn standing_in_slot(change: &Change, record: &SlotRecord, timing: &Timing) -> Option<Standing> {
     let held = record.holding.as_ref().filter(|held| held.change == change.id);
-    let closed = record.closed.as_ref().is_some_and(|closed| closed.change == change.id);
+    let closed = record.closed.iter().any(|closed| closed.change == change.id);
     if let Some(held) = held {
-        return Some(Standing::InFlight(merged(change, &Change::from_slot(held))));
+        return Some(Standing::InFlight(merged(change, &Change::from_slot(held, timing))));
     }
     if record.returned.as_ref() == Some(&change.id) {
         return Some(Standing::GivenBack(change.clone()));

@@ -3,23 +3,28 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Desired, Refusal, SecretState, Severity, Situation,
+    Change, Decision, Desired, Refusal, RefusedCall, SecretState, Severity, Situation,
+    decide::{Facts, report},
     memory::Memory,
     time::{after, whole_seconds},
 };
 use crate::{
-    api::Reason,
+    api::{ChangeKind, Reason},
     zenlayer::{
-        ApiError, ReadError,
+        ApiError, InstanceTypeId, ReadError,
         error::{ErrorClass, Problem},
     },
 };
 
+/// What happens next after a code that has no row in the table.
+const SLOWLY: &str = "this version does not know the code, and tries again every half an hour; \
+                      change the spec, or set the annotation vm.zenlayer.com/retry-at to try now";
+
 /// What a refusal means for the next call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reaction {
-    /// Look again by itself.
-    Wait(Reason),
+    /// Look again by itself. The text tells the error, and what happens next.
+    Wait(Reason, String),
     /// No call until something changes.
     Stop(Refusal),
 }
@@ -40,48 +45,6 @@ pub fn standing<'a>(
     stands.then_some(refusal)
 }
 
-/// A condition reason for each problem of the error table.
-pub fn reason(problem: Problem) -> Reason {
-    match problem {
-        Problem::InstanceNotFound => Reason::InstanceNotFound,
-        Problem::InstanceTypeNotFound => Reason::InstanceTypeNotFound,
-        Problem::InstanceTypeUnsupported => Reason::InstanceTypeUnsupported,
-        Problem::InstanceTypeNotChanged => Reason::ReadsDisagree,
-        Problem::InstanceRecycled => Reason::InstanceRecycled,
-        Problem::InstanceBusy => Reason::InstanceBusy,
-        Problem::ZoneNotSupported => Reason::ZoneNotSupported,
-        Problem::PlanExists | Problem::ChangeRunning | Problem::NoPlanToCancel => {
-            Reason::ForeignPlan
-        }
-        Problem::OutOfStock => Reason::OutOfStock,
-        Problem::RequestInvalid => Reason::RequestInvalid,
-        Problem::CredentialsRejected => Reason::CredentialsRejected,
-        Problem::PermissionDenied => Reason::PermissionDenied,
-        Problem::ClockSkewed => Reason::ClockSkewed,
-        Problem::BlockedByEdge => Reason::BlockedByEdge,
-        Problem::ResourceGroupNotFound => Reason::ResourceGroupNotFound,
-    }
-}
-
-/// What a person can do about it.
-fn remedy(reason: Reason) -> &'static str {
-    match reason {
-        Reason::CredentialsRejected => "correct the key or token in the Secret",
-        Reason::PermissionDenied => {
-            "allow the credential DescribeInstances, DescribeInstanceTypeStatus and ModifyInstanceType"
-        }
-        Reason::ClockSkewed => "synchronise the clock of the operator's node",
-        Reason::BlockedByEdge => "ask the provider to let the operator's address through",
-        Reason::InstanceTypeUnsupported => {
-            "set spec.instanceTypeId to a type that this instance can take"
-        }
-        Reason::InstanceTypeNotFound => {
-            "set spec.instanceTypeId to a type that the instance's zone offers"
-        }
-        _ => "change the spec, or set the annotation vm.zenlayer.com/retry-at to try again",
-    }
-}
-
 /// The reaction to a refused call (`change`) or a refused read.
 pub fn reaction(
     desired: &Desired,
@@ -90,25 +53,44 @@ pub fn reaction(
     secret_version: &str,
     now: Timestamp,
 ) -> Reaction {
-    let (reason, retry_after) = match error.class() {
-        ErrorClass::Busy(problem) => return Reaction::Wait(reason(problem)),
-        ErrorClass::Throttled => return Reaction::Wait(Reason::RateLimited),
-        ErrorClass::Transient => return Reaction::Wait(Reason::ApiUnavailable),
-        ErrorClass::Terminal(problem) => (reason(problem), None),
+    let wait = |reason, next: &str| Reaction::Wait(reason, format!("{error}; {next}"));
+    let (reason, remedy, retry_after) = match error.class() {
+        ErrorClass::Busy(problem) => return wait(problem.into(), problem.remedy()),
+        ErrorClass::Throttled => {
+            return wait(Reason::RateLimited, "it is tried again, more and more slowly");
+        }
+        ErrorClass::Transient => {
+            return wait(Reason::ApiUnavailable, "it is tried again, more and more slowly");
+        }
+        ErrorClass::Terminal(problem) => (problem.into(), problem.remedy(), None),
         // The world can mend these without touching anything that the refusal depends on.
         ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
-            (reason(problem), Some(after(now, desired.timing.drift)))
+            let again = after(now, desired.timing.drift);
+            (problem.into(), problem.remedy(), Some(again))
         }
-        ErrorClass::Credentials(problem) => (reason(problem), None),
+        ErrorClass::Credentials(problem) => (problem.into(), problem.remedy(), None),
         ErrorClass::Unknown => {
-            (Reason::RefusedByProvider, Some(after(now, desired.timing.slow_retry)))
+            let again = after(now, desired.timing.slow_retry);
+            (Reason::RefusedByProvider, SLOWLY, Some(again))
         }
+    };
+    // Whatever stands against a start, a machine that was stopped is not left alone with it.
+    let starts = change.is_some_and(|change| change.kind == ChangeKind::Start);
+    let (remedy, retry_after) = if starts {
+        let soon = after(now, desired.timing.drift);
+        ("start the instance yourself; the operator tries again, too", Some(soon))
+    } else {
+        (remedy, retry_after)
     };
     Reaction::Stop(Refusal {
         code: error.code.clone(),
         reason,
-        message: format!("{error}; {}", remedy(reason)),
-        call: change.map(|change| (change.from.clone(), change.to.clone())),
+        message: format!("{error}; {remedy}"),
+        call: change.map(|change| RefusedCall {
+            kind: change.kind,
+            from: change.from.clone(),
+            to: change.to.clone(),
+        }),
         generation: desired.generation,
         secret_version: secret_version.to_owned(),
         request_id: error.request_id.clone(),
@@ -130,7 +112,7 @@ pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timesta
         return passing(Reason::ApiUnavailable, &error.to_string());
     };
     match reaction(desired, api, None, version, now) {
-        Reaction::Wait(reason) => passing(reason, &api.to_string()),
+        Reaction::Wait(reason, problem) => passing(reason, &problem),
         Reaction::Stop(refusal) => {
             let message = context(&refusal.message);
             Situation::ReadFailed {
@@ -154,4 +136,39 @@ pub fn secret_problem(secret: &SecretState, name: &str) -> String {
         SecretState::Incomplete { problem, .. } => format!("Secret {name}: {problem}"),
         SecretState::Unreadable { problem } => format!("cannot read Secret {name}: {problem}"),
     }
+}
+
+/// A refusal by this operator, before anything was sent. It stands for a while only: what it rests
+/// on can change without a trace in the object.
+pub fn made_here(
+    desired: &Desired,
+    reason: Reason,
+    message: String,
+    call: Option<RefusedCall>,
+    secret_version: &str,
+    now: Timestamp,
+) -> Refusal {
+    Refusal {
+        code: None,
+        reason,
+        message,
+        call,
+        generation: desired.generation,
+        secret_version: secret_version.to_owned(),
+        request_id: None,
+        retry_after: Some(whole_seconds(after(now, desired.timing.slow_retry))),
+    }
+}
+
+/// The refusal of this very call, if it stands.
+pub fn of_call_stands(
+    facts: &Facts,
+    kind: ChangeKind,
+    from: &InstanceTypeId,
+    to: &InstanceTypeId,
+) -> Option<Decision> {
+    let refusal = standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
+    let call = refusal.call.as_ref()?;
+    let same = call.kind == kind && call.from == *from && call.to == *to;
+    same.then(|| report(Situation::Refused { refusal: refusal.clone() }))
 }

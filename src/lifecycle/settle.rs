@@ -14,7 +14,8 @@ use self::{
     write::{conditions, in_sync, write},
 };
 use super::{
-    Action, Change, Decision, Desired, Observed, Outcome, Severity, Situation, Verdict, announce,
+    Action, Change, Decision, Desired, Observed, Outcome, Restore, Severity, Situation, Verdict,
+    announce,
     decision::{NextLook, Report},
     desired::InvalidSpec,
     memory::Memory,
@@ -23,8 +24,8 @@ use super::{
     time::whole_seconds,
 };
 use crate::{
-    api::{ChangeState, Phase, Reason, VmInstanceStatus},
-    zenlayer::Answer,
+    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
+    zenlayer::{Answer, InstanceState},
 };
 
 /// Pause before a pass that only goes on where this one ended.
@@ -42,6 +43,7 @@ pub fn settle(
     if let Some(verdict) = nothing_to_say(desired, before, decision, outcome) {
         return verdict;
     }
+    let mut restoring = false;
     let (situation, status) = if observed.memory.is_err() {
         let situation = decision.situation.clone();
         let status = unreadable(desired, before, observed, &situation, now);
@@ -49,18 +51,25 @@ pub fn settle(
     } else {
         let mut memory = remembered(desired, before, observed, now);
         let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
-        remember(&mut memory, &situation, now);
+        let stood = observed.memory.as_ref().ok().and_then(|memory| memory.refusal.as_ref());
+        remember(&mut memory, &situation, stood, now);
         let report = report::of(desired, observed.instance(), &situation);
+        let mut report = report::of_a_cycle_that_ends_soon(observed.instance(), report, now);
+        let runs = observed.instance().is_some_and(|one| one.state == InstanceState::Running);
+        restoring = memory.restore.is_some() && !runs;
+        if memory.restore.is_some() {
+            report = report::of_a_stopped_machine(desired, observed.instance(), report);
+        }
         let status = write(desired, before, observed, memory, &report, now);
         (situation, status)
     };
     let answers = match (&decision.action, outcome) {
-        (Action::Submit { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
+        (Action::Call { change, .. }, Outcome::Answered { .. }) => Some(change.id.clone()),
         _ => None,
     };
     Verdict {
         events: announce::events(before, &status, &situation),
-        next_look: next_look(desired, &situation, now),
+        next_look: next_look(desired, &situation, restoring, now),
         status,
         answers,
     }
@@ -87,15 +96,49 @@ pub fn intent(
     desired: &Desired,
     before: &VmInstanceStatus,
     observed: &Observed,
-    change: &Change,
+    (change, restore): (&Change, Option<&Restore>),
     now: Timestamp,
 ) -> VmInstanceStatus {
     let mut memory = remembered(desired, before, observed, now);
-    memory.change = Some(change.clone());
-    memory.order_number = None;
-    memory.request_id = None;
-    let report = report::of(desired, observed.instance(), &Situation::Submitting);
+    begin(&mut memory, desired, change, now);
+    memory.restore = restore.cloned();
+    let situation = Situation::Calling { change: change.clone() };
+    let report = report::of(desired, observed.instance(), &situation);
     write(desired, before, observed, memory, &report, now)
+}
+
+/// Puts a call into the place of the change in flight. What it displaces is not over: it waits in
+/// the history, or holds the slot once more after this call.
+fn begin(memory: &mut Memory, desired: &Desired, change: &Change, now: Timestamp) {
+    if let Some(displaced) = memory.change.take()
+        && displaced.kind == ChangeKind::Modify
+        && displaced.state == ChangeState::Observed
+    {
+        let outcome = match change.kind {
+            ChangeKind::CancelDowngrade => HistoryOutcome::Scheduled,
+            ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => HistoryOutcome::Overdue,
+        };
+        memory.end(&displaced, outcome, whole_seconds(now));
+    }
+    if change.kind == ChangeKind::Modify {
+        memory.order_number = None;
+        memory.request_id = None;
+    }
+    let cancels_a_foreign_plan = change.kind == ChangeKind::CancelDowngrade
+        && desired.cancel_plan.as_deref() == Some(change.from.as_str());
+    if cancels_a_foreign_plan {
+        memory.handled.cancel_plan.clone_from(&desired.cancel_plan);
+    }
+    memory.change = Some(change.clone());
+}
+
+/// A call that certainly did nothing leaves the memory as it was before: what it displaced goes on,
+/// and what a person asked for is still to be done.
+fn leave(memory: &mut Memory, untouched: Memory) {
+    memory.change = untouched.change;
+    memory.history = untouched.history;
+    memory.restore = untouched.restore;
+    memory.handled = untouched.handled;
 }
 
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
@@ -155,17 +198,20 @@ fn after_the_effect(
         severity: Severity::Passing,
         refusal: None,
     };
-    let (change, answer) = match (&decision.action, outcome) {
-        (Action::Submit { change, .. }, Outcome::Answered { answer }) => (change, answer),
+    let (change, restore, answer) = match (&decision.action, outcome) {
+        (Action::Call { change, restore, .. }, Outcome::Answered { answer }) => {
+            (change, restore, answer)
+        }
         (_, Outcome::StoreFailed { problem }) => {
             let problem = format!("cannot write the slot or the intent: {problem}");
             return passing(Reason::KubernetesUnavailable, problem);
         }
         _ => return decision.situation.clone(),
     };
-    memory.change = Some(change.clone());
-    memory.order_number = None;
-    memory.request_id = None;
+    let untouched = memory.clone();
+    begin(memory, desired, change, now);
+    memory.restore.clone_from(restore);
+    let paid = change.kind == ChangeKind::Modify;
     match answer {
         Answer::Accepted { order_number, request_id } => {
             let change = Change {
@@ -175,24 +221,30 @@ fn after_the_effect(
                 request_id: request_id.clone(),
                 ..change.clone()
             };
-            memory.order_number.clone_from(order_number);
-            memory.request_id.clone_from(request_id);
+            if paid {
+                memory.order_number.clone_from(order_number);
+                memory.request_id.clone_from(request_id);
+            }
             memory.change = Some(change.clone());
             Situation::Accepted { change }
         }
         Answer::Unknown { .. } => Situation::OutcomeUnknown { change: change.clone() },
         Answer::NotSent { cause } => {
-            memory.change = None;
+            leave(memory, untouched);
             let problem = format!("the call was not sent: {cause}");
             passing(Reason::ApiUnavailable, problem)
         }
         Answer::Refused(error) => {
-            memory.change = None;
-            memory.request_id.clone_from(&error.request_id);
+            let handled = memory.handled.clone();
+            leave(memory, untouched);
+            if paid {
+                memory.request_id.clone_from(&error.request_id);
+            }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason) => passing(reason, error.to_string()),
+                Reaction::Wait(reason, problem) => passing(reason, problem),
                 Reaction::Stop(refusal) => {
+                    memory.handled = handled;
                     memory.refusal = Some(refusal.clone());
                     Situation::Refused { refusal }
                 }

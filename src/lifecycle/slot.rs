@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeId, ObjectKey};
-use crate::zenlayer::{InstanceTypeId, OrderNumber, RequestId};
+use crate::{
+    api::ChangeKind,
+    zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber, RequestId},
+};
 
 /// A slot as it was read, with the version that a write must name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,13 +27,30 @@ pub struct SlotRecord {
     /// The change that holds the slot; absent: the slot is free.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holding: Option<Holding>,
-    /// What reads must agree with until its margin ends. It stays while a later change holds the
-    /// slot, so that giving the slot back restores it.
+    /// A change whose outcome a person has to settle, set aside while the machine that was stopped
+    /// for it is started again. It holds the slot once more after that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closed: Option<Expectation>,
+    pub set_aside: Option<Holding>,
+    /// What reads must agree with until its margin ends: one for the type, one for the power
+    /// state. They stay while a later change holds the slot, so that giving the slot back restores
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<Expectation>,
     /// The change that gave the slot back last, because its call was not sent or was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<ChangeId>,
+    /// What the machine is brought back to; kept here too, so that it outlives the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<SlotRestore>,
+}
+
+/// What the machine is brought back to, as the slot keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SlotRestore {
+    pub power_state: String,
+    pub stopped_by: ChangeId,
+    pub since: Timestamp,
 }
 
 /// The change that holds a slot.
@@ -38,6 +58,8 @@ pub struct SlotRecord {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Holding {
     pub change: ChangeId,
+    #[serde(default = "modify")]
+    pub kind: ChangeKind,
     pub object: ObjectKey,
     pub from: InstanceTypeId,
     pub to: InstanceTypeId,
@@ -71,27 +93,91 @@ pub enum HoldingState {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Expectation {
     pub change: ChangeId,
+    #[serde(default = "modify")]
+    pub kind: ChangeKind,
     pub from: InstanceTypeId,
     pub to: InstanceTypeId,
     /// By the provider's clock.
     pub until: Timestamp,
 }
 
+/// Records of the first version carry no kind: there was one.
+fn modify() -> ChangeKind {
+    ChangeKind::Modify
+}
+
+/// What a call changes; expectations about one say nothing about the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aspect {
+    Type,
+    Power,
+}
+
+impl Aspect {
+    pub fn of(kind: ChangeKind) -> Self {
+        match kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => Self::Type,
+            ChangeKind::Stop | ChangeKind::Start => Self::Power,
+        }
+    }
+}
+
+impl Expectation {
+    /// Whether a read agrees with what the call led to.
+    pub fn agrees(&self, instance: &Instance, plan: &super::PlanView) -> bool {
+        match self.kind {
+            ChangeKind::Modify => instance.type_id == self.to || plan.is_to(&self.to),
+            ChangeKind::CancelDowngrade => {
+                instance.type_id == self.to && *plan == super::PlanView::None
+            }
+            ChangeKind::Stop | ChangeKind::Start => leads_to(self.kind, &instance.state),
+        }
+    }
+}
+
+/// Whether a power state is one that a stop or a start leads to or passes through.
+pub fn leads_to(kind: ChangeKind, state: &InstanceState) -> bool {
+    match kind {
+        ChangeKind::Stop => matches!(state, InstanceState::Stopping | InstanceState::Stopped),
+        ChangeKind::Start => matches!(state, InstanceState::Booting | InstanceState::Running),
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => false,
+    }
+}
+
 impl SlotRecord {
-    /// Taken by `holding`; the earlier expectation stays, and so does the word that an earlier
-    /// change is over, until its object has read it.
+    /// Taken by `holding`; earlier expectations stay, and so does the word that an earlier change is
+    /// over, until its object has read it. A change that held the slot is set aside.
     pub fn taken(&self, holding: Holding) -> Self {
-        Self { holding: Some(holding), ..self.clone() }
+        Self {
+            set_aside: self.holding.clone().or_else(|| self.set_aside.clone()),
+            holding: Some(holding),
+            ..self.clone()
+        }
     }
 
-    /// Given back: the call was not sent, refused, or ended without an effect to expect.
+    /// Given back: the call was not sent, or refused. A stop that did nothing leaves nothing to bring
+    /// back.
     pub fn given_back(&self, change: &ChangeId) -> Self {
-        Self { holding: None, closed: self.closed.clone(), returned: Some(change.clone()) }
+        let restore = self.restore.clone().filter(|restore| restore.stopped_by != *change);
+        Self { returned: Some(change.clone()), restore, ..self.freed() }
     }
 
     /// Closed: the effect was seen, and reads must agree with it for one margin.
-    pub fn closed(expectation: Expectation) -> Self {
-        Self { holding: None, closed: Some(expectation), returned: None }
+    pub fn closed(&self, expectation: Expectation) -> Self {
+        let aspect = Aspect::of(expectation.kind);
+        let mut closed = self.closed.clone();
+        closed.retain(|old| Aspect::of(old.kind) != aspect);
+        closed.push(expectation);
+        Self { closed, ..self.freed() }
+    }
+
+    fn freed(&self) -> Self {
+        Self { holding: self.set_aside.clone(), set_aside: None, returned: None, ..self.clone() }
+    }
+
+    /// With what the machine is brought back to, or without.
+    pub fn restoring(&self, restore: Option<SlotRestore>) -> Self {
+        Self { restore, ..self.clone() }
     }
 
     /// The holder's call was accepted.

@@ -1,4 +1,4 @@
-//! Arithmetic of moments that never fails.
+//! Arithmetic on moments that never panics.
 
 use std::time::Duration;
 

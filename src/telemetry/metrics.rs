@@ -7,6 +7,7 @@ use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
+        gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
     registry::Registry,
@@ -49,6 +50,9 @@ pub struct Metrics {
     paid_calls: Family<CallLabels, Counter>,
     status_writes: Counter,
     watch_failures: Counter,
+    orders: Gauge,
+    order_limit: Gauge,
+    held_back: Counter,
 }
 
 impl Default for Metrics {
@@ -73,6 +77,22 @@ impl Default for Metrics {
         );
         registry.register("status_writes", "Statuses written", status_writes.clone());
         registry.register("watch_failures", "Failures of the watch", watch_failures.clone());
+        let (orders, order_limit, held_back) = Default::default();
+        registry.register(
+            "orders_within_the_hour",
+            "Paid calls that count against the order limit, as they were last read",
+            Gauge::clone(&orders),
+        );
+        registry.register(
+            "max_orders_per_hour",
+            "The order limit, option --max-orders-per-hour",
+            Gauge::clone(&order_limit),
+        );
+        registry.register(
+            "orders_held_back",
+            "Objects that began to wait because the order limit is reached",
+            Counter::clone(&held_back),
+        );
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -80,6 +100,9 @@ impl Default for Metrics {
             paid_calls,
             status_writes,
             watch_failures,
+            orders,
+            order_limit,
+            held_back,
         }
     }
 }
@@ -103,6 +126,18 @@ impl Metrics {
 
     pub fn status_written(&self) {
         self.status_writes.inc();
+    }
+
+    pub fn order_limit(&self, limit: u32) {
+        self.order_limit.set(limit.into());
+    }
+
+    pub fn orders_within_the_hour(&self, count: u32) {
+        self.orders.set(count.into());
+    }
+
+    pub fn order_held_back(&self) {
+        self.held_back.inc();
     }
 
     pub fn watch_failed(&self) {

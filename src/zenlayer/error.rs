@@ -1,7 +1,8 @@
 //! The one table of the provider's error codes (fact sheet sections 5, 6 and 7).
 //!
-//! A new code touches this file (its row) and, if it needs a reason of its own,
-//! `api/reason.rs`. Codes are matched exactly; messages never are.
+//! A new code touches this file alone: its row. If people must tell it apart from all others, it
+//! is a [`Problem`] with its remedy in this file, and a reason in `api/reason.rs`. Codes are matched
+//! exactly; messages never are.
 
 use self::{ErrorClass::*, Problem::*};
 
@@ -22,26 +23,56 @@ pub enum ErrorClass {
     Unknown,
 }
 
-/// What is wrong, as far as the operator tells problems apart. Each one is a condition reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Problem {
-    InstanceNotFound,
-    InstanceTypeNotFound,
-    InstanceTypeUnsupported,
-    InstanceTypeNotChanged,
-    InstanceRecycled,
-    InstanceBusy,
-    ZoneNotSupported,
-    PlanExists,
-    ChangeRunning,
-    NoPlanToCancel,
-    OutOfStock,
-    RequestInvalid,
-    CredentialsRejected,
-    PermissionDenied,
-    ClockSkewed,
-    BlockedByEdge,
-    ResourceGroupNotFound,
+macro_rules! problems {
+    ($($name:ident => $remedy:literal),+ $(,)?) => {
+        /// What is wrong, as far as the operator tells problems apart. Each one is shown as a
+        /// condition reason.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Problem { $($name,)+ }
+
+        impl Problem {
+            /// Every problem, in the order of this file.
+            pub const ALL: &[Self] = &[$(Self::$name,)+];
+
+            /// What a person can do about it; of what passes by itself, what happens next.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)+ }
+            }
+        }
+    };
+}
+
+problems! {
+    InstanceNotFound => "correct spec.instanceId by a new object, or delete this one",
+    InstanceTypeNotFound => "set spec.instanceTypeId to a type that the instance's zone offers",
+    InstanceTypeUnsupported => "set spec.instanceTypeId to a type that this instance can take",
+    InstanceTypeNotChanged => "the provider shows another type than it says; it is read again",
+    InstanceRecycled => "restore the instance in the provider's console, or delete this object",
+    InstanceBusy => "it is tried again once the instance is at rest",
+    ZoneNotSupported =>
+        "ask the provider whether the zone offers changes, then set the annotation \
+         vm.zenlayer.com/retry-at; or declare the type in effect",
+    PlanExists =>
+        "it is tried again once that plan is gone; cancel it in the provider's console, or declare \
+         its type",
+    ChangeRunning => "it is tried again once that change is done",
+    NoPlanToCancel => "the provider shows a plan that it says is not there; it is read again",
+    OutOfStock =>
+        "declare another type, or set the annotation vm.zenlayer.com/retry-at once there is stock",
+    RequestInvalid =>
+        "change the spec, or set the annotation vm.zenlayer.com/retry-at to try again; if the spec \
+         is right, report a fault of the operator",
+    CredentialsRejected => "correct the key or token in the Secret",
+    PermissionDenied =>
+        "allow the credential DescribeInstances, DescribeInstanceTypeStatus, \
+         DescribeZoneInstanceConfigInfos, InquiryPriceCreateInstance, ModifyInstanceType, \
+         CancelInstanceDowngrade, StopInstances and StartInstances, then set the annotation \
+         vm.zenlayer.com/retry-at",
+    ClockSkewed => "synchronise the clock of the operator's node",
+    BlockedByEdge => "ask the provider to let the operator's address through",
+    ResourceGroupNotFound =>
+        "correct the instance's resource group in the provider's console, then set the annotation \
+         vm.zenlayer.com/retry-at",
 }
 
 /// Code, class. One row a code; the order is that of the fact sheet.

@@ -43,7 +43,7 @@ async fn a_slot_that_cannot_be_read_holds_every_call_back_until_it_is_mended() {
         ("another version's field", json!({ slot: r#"{"step":1}"# }), "unknown field `step`"),
         (
             "a bad type",
-            json!({ slot: r#"{"closed":{"change":"a","from":"","to":"b","until":"2026-01-01T00:00:00Z"}}"# }),
+            json!({ slot: r#"{"closed":[{"change":"a","from":"","to":"b","until":"2026-01-01T00:00:00Z"}]}"# }),
             "instanceTypeId must be 1 to 64 characters",
         ),
     ];
@@ -89,7 +89,7 @@ async fn a_status_edited_by_hand_is_reported_and_its_memory_kept() {
     let before = stage.until_phase(&operator, "vm-1", Phase::InSync).await.status.unwrap();
     let entry = |from: &str| {
         json!({ "history": [{
-            "id": "a", "from": from, "to": "c.2c4g", "targetGeneration": 1, "outcome": "Completed",
+            "id": "a", "kind": "Modify", "from": from, "to": "c.2c4g", "targetGeneration": 1, "outcome": "Completed",
             "startedAt": "2026-01-01T00:00:00Z", "endedAt": "2026-01-01T00:00:00Z",
         }] })
     };

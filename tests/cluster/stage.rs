@@ -140,12 +140,21 @@ impl Stage {
         if !arguments.contains(&"--testing-poll") {
             all.extend(["--testing-poll", "1s"].map(str::to_owned));
         }
+        self.start(all)
+    }
+
+    /// The same, with the pauses of production.
+    pub fn operator_at_its_own_pace(&self) -> Operator {
+        self.start(Vec::new())
+    }
+
+    fn start(&self, arguments: Vec<String>) -> Operator {
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
             operator_namespace: &self.operator_namespace,
             watch_namespace: Some(&self.namespace),
-            arguments: all,
+            arguments,
             gated: true,
         })
     }

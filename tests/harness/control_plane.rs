@@ -205,9 +205,14 @@ impl ControlPlane {
 
     /// The lines of the audit log so far.
     pub fn audit_log(&self) -> Vec<serde_json::Value> {
-        let text =
-            std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
-        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        self.audit_log_with("")
+    }
+
+    /// Those that hold this text.
+    pub fn audit_log_with(&self, text: &str) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
+        let lines = log.lines().filter(|line| line.contains(text));
+        lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 }
 

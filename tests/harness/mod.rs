@@ -8,6 +8,7 @@ pub mod control_plane;
 pub mod operator;
 pub mod processes;
 pub mod simulator;
+pub mod table;
 pub mod wait;
 
 use std::path::PathBuf;

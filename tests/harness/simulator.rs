@@ -63,6 +63,20 @@ impl Simulator {
         assert!(answer.status().is_success(), "{path} {body}: {:?}", answer.text().await);
     }
 
+    /// Takes something away, such as `faults`.
+    pub async fn delete(&self, path: &str) {
+        let url = format!("{}/control/{path}", self.endpoint());
+        let answer = self.http.delete(url).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{path}: {:?}", answer.text().await);
+    }
+
+    /// Sets something anew, such as `behaviour`.
+    pub async fn put(&self, path: &str, body: Value) {
+        let url = format!("{}/control/{path}", self.endpoint());
+        let answer = self.http.put(url).json(&body).send().await.expect("the simulator answers");
+        assert!(answer.status().is_success(), "{path} {body}: {:?}", answer.text().await);
+    }
+
     /// What a person does in the console.
     pub async fn change_instance(&self, id: &str, body: Value) {
         let url = format!("{}/control/instances/{id}", self.endpoint());
@@ -99,9 +113,7 @@ impl Simulator {
 
     /// From now on nothing goes wrong.
     pub async fn forget_faults(&self) {
-        let url = format!("{}/control/faults", self.endpoint());
-        let answer = self.http.delete(url).send().await.expect("the simulator answers");
-        assert!(answer.status().is_success(), "faults: {:?}", answer.text().await);
+        self.delete("faults").await;
     }
 
     pub async fn advance(&self, seconds: i64) {

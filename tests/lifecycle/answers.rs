@@ -38,7 +38,7 @@ fn refused(status: u16, code: &str) -> Answer {
 }
 
 pub fn rows() -> Vec<Row> {
-    let submit = "Submit Submitting";
+    let submit = "Modify Calling";
     let silent = Answer::Accepted { order_number: None, request_id: None };
     let accepted = || given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE);
     vec![
@@ -76,7 +76,7 @@ pub fn rows() -> Vec<Row> {
             given().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")),
             submit,
             "Failed InstanceTypeUnsupported Ready=False InSync=False Stalled",
-            "60s",
+            "rest",
         ),
         (
             "a slot that cannot be taken is said",
@@ -167,9 +167,9 @@ fn a_call_that_did_nothing_leaves_no_change_and_no_history() {
 fn an_intent_holds_the_change_the_target_and_no_older_order() {
     let mut given = given();
     given.status().order_number = Some("3000".into());
-    let Action::Submit { change, .. } = given.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
     let before = given.object.status.clone().unwrap();
-    let written = intent(&given.desired(), &before, &given.seen(), &change, given.now);
+    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
     let target = written.target.as_ref().unwrap();
     assert_eq!((target.type_id.as_str(), target.since_generation), (LARGE, 3));
     assert_eq!(written.change, Some(change.to_api()));
@@ -183,9 +183,10 @@ fn an_intent_holds_the_change_the_target_and_no_older_order() {
 #[test]
 fn an_intent_uses_up_the_retry_annotation_in_the_same_write() {
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().retry_at("now");
-    let Action::Submit { change, .. } = refused.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = refused.decide().action else { panic!("no call") };
     let before = refused.object.status.clone().unwrap();
-    let written = intent(&refused.desired(), &before, &refused.seen(), &change, refused.now);
+    let written =
+        intent(&refused.desired(), &before, &refused.seen(), (&change, None), refused.now);
     assert_eq!(written.handled.retry_at.as_deref(), Some("now"));
     assert_eq!(written.refusal, None);
 }
@@ -205,9 +206,9 @@ fn the_slot_keeps_an_answer_and_gives_back_what_it_held() {
     let next = given_change(ChangeState::Submitting, 0);
     let given = given().closed(&seen, at(10)).holding(&next, HoldingState::Open);
     let held = given.slot_record();
-    assert_eq!(held.closed.as_ref().unwrap().change, seen.id);
+    assert_eq!(held.closed[0].change, seen.id);
     let back = held.given_back(&next.id);
-    assert_eq!(back.closed.as_ref().unwrap().change, seen.id, "trace 13: it is restored");
+    assert_eq!(back.closed[0].change, seen.id, "trace 13: it is restored");
     assert_eq!((back.holding, back.returned), (None, Some(next.id)));
     let accepted = held.accepted(at(1), order("3471"), None);
     let json = serde_json::to_string(&accepted).unwrap();

@@ -18,7 +18,7 @@ const REVERTED: &str = "Failed Reverted Ready=False InSync=False Stalled";
 const FOREIGN: &str = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
 
 fn submitted(name: &'static str, given: Given) -> Row {
-    (name, given, "Submit Submitting", GOES, "5s")
+    (name, given, "Modify Calling", GOES, "5s")
 }
 
 /// A change of this object that was seen five minutes ago.

@@ -9,6 +9,9 @@ use crate::table::{Row, SITUATIONS, situation};
 pub fn all_rows() -> Vec<Row> {
     [
         crate::at_rest::rows(),
+        crate::cancel::rows(),
+        crate::power::rows(),
+        crate::preflight::rows(),
         crate::in_flight::rows(),
         crate::unreadable::rows(),
         crate::answers::rows(),
@@ -37,8 +40,8 @@ fn every_situation_stands_in_a_row() {
 
 #[test]
 fn every_reason_stands_in_a_row() {
-    // InvalidSpec comes from `invalid`, tested in `messages`.
-    let elsewhere = [Reason::InvalidSpec];
+    // InvalidSpec comes from `invalid`, tested in `messages`; Submitting from `intent`, in `answers`.
+    let elsewhere = [Reason::InvalidSpec, Reason::Submitting];
     let mut seen = BTreeSet::from(elsewhere);
     for (_, given, ..) in all_rows() {
         let status = given.pass().verdict.status;

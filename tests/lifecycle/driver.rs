@@ -6,10 +6,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use zenlayer_vm_operator::{
-    api::{ChangeState, VmInstance, VmInstanceStatus},
+    api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     lifecycle::{
-        Action, Change, Claim, Decision, Desired, Holding, HoldingState, Memory, Observed, Outcome,
-        SecretState, Slot, SlotRecord, Timing, Verdict, decide, intent, settle,
+        Action, Change, Claim, Decision, Defaults, Desired, Memory, Observed, Outcome, Prices,
+        Restore, SecretState, Slot, SlotRecord, Verdict, decide, intent, settle,
     },
     zenlayer::{
         Answer, ChargeType, Instance, InstanceId, InstanceState, PlanState, ReadError, Reading,
@@ -18,7 +18,7 @@ use zenlayer_vm_operator::{
 };
 
 use crate::{
-    given::{at, type_id},
+    given::{at, taken, type_id},
     world::{Flight, READ_LAG, Rng, TYPES, World},
 };
 
@@ -96,7 +96,7 @@ pub struct Controller {
     pub cache: BTreeMap<String, VmInstance>,
     pass: Option<Pass>,
     rules: Rules,
-    timing: Timing,
+    defaults: Defaults,
 }
 
 /// What the last step was, for the run to judge.
@@ -113,12 +113,12 @@ pub enum Step {
 
 impl Controller {
     pub fn new(skew: i64, rules: Rules) -> Self {
-        let mut timing = Timing::default();
+        let mut defaults = Defaults::default();
         if !rules.wait {
-            timing.signature_life = Duration::ZERO;
-            timing.margin = Duration::ZERO;
+            defaults.timing.signature_life = Duration::ZERO;
+            defaults.timing.margin = Duration::ZERO;
         }
-        Self { skew, cache: BTreeMap::new(), pass: None, rules, timing }
+        Self { skew, cache: BTreeMap::new(), pass: None, rules, defaults }
     }
 
     pub fn crash(&mut self) {
@@ -157,7 +157,7 @@ impl Controller {
     }
 
     fn begin(&self, object: VmInstance, world: &World) -> Pass {
-        let desired = Desired::from_object(&object, &self.timing).unwrap();
+        let desired = Desired::from_object(&object, &self.defaults).unwrap();
         let before = object.status.clone().unwrap_or_default();
         let mut memory = Memory::from_status(&before);
         if let (Ok(memory), false) = (&mut memory, self.rules.once) {
@@ -174,6 +174,9 @@ impl Controller {
             slot: None,
             holder_exists: true,
             claim: Claim::Owner,
+            catalogue: None,
+            prices: Prices::default(),
+            orders: None,
         };
         Pass {
             before,
@@ -197,12 +200,17 @@ impl Controller {
         match std::mem::replace(&mut pass.stage, Stage::Instance) {
             Stage::Instance => {
                 let read = self.read_instance(world, trouble, rng);
-                let changing = pass.observed.memory.as_ref().is_ok_and(|one| one.change.is_some());
+                let open = pass.observed.memory.as_ref().is_ok_and(|one| {
+                    one.change.is_some() || one.restore.is_some() || one.open_order().is_some()
+                });
                 let seen = read.as_ref().ok().and_then(|reading| reading.value.as_ref());
                 let exists = seen.is_some();
-                let differs = seen.is_some_and(|one| one.type_id != pass.desired.type_id);
+                let differs = seen.is_some_and(|one| {
+                    one.type_id != pass.desired.type_id || one.state == InstanceState::Stopped
+                });
+                let first_look = pass.before.observed_generation.is_none();
                 pass.observed.instance = Some(read);
-                Ok(match (changing || differs, exists) {
+                Ok(match (open || differs || first_look, exists) {
                     (false, _) => Stage::Decide,
                     (true, true) => Stage::Plan,
                     (true, false) => Stage::Slot,
@@ -264,7 +272,11 @@ impl Controller {
             name: None,
             zone_id: None,
             type_id: type_id(TYPES[shown.current]),
-            state: if busy { InstanceState::Reboot } else { InstanceState::Running },
+            state: match (busy, shown.runs) {
+                (true, _) => InstanceState::Reboot,
+                (false, true) => InstanceState::Running,
+                (false, false) => InstanceState::Stopped,
+            },
             charge_type: if prepaid { ChargeType::Prepaid } else { ChargeType::Postpaid },
             cpu_count: None,
             memory_gib: None,
@@ -323,42 +335,33 @@ impl Controller {
         let (decision, decided, decided_at) = pass.decision.clone().unwrap();
         match (stage, &decision.action) {
             (Stage::Execute, Action::Nothing) => Stage::Publish(Outcome::Done),
-            (Stage::Execute, Action::CloseSlot { slot, expectation, .. }) => {
-                let mut record = SlotRecord::closed(expectation.clone());
+            (Stage::Execute, Action::WriteSlot { slot, record }) => {
+                let mut record = record.clone();
                 if !self.rules.closed {
-                    record.closed = None;
+                    record.closed.clear();
                 }
-                Stage::Publish(
-                    self.write_slot(world, slot, record, trouble, rng)
-                        .err()
-                        .unwrap_or(Outcome::Done),
-                )
+                let written = self.write_slot(world, slot, record, trouble, rng);
+                Stage::Publish(written.err().unwrap_or(Outcome::Done))
             }
-            (Stage::Execute, Action::ReturnSlot { change, slot }) => {
-                let record = slot.record.given_back(change);
-                Stage::Publish(
-                    self.write_slot(world, slot, record, trouble, rng)
-                        .err()
-                        .unwrap_or(Outcome::Done),
-                )
-            }
-            (Stage::Execute, Action::Submit { change, slot }) => {
-                let holding = holding(change, &pass.desired);
-                match self.write_slot(world, slot, slot.record.taken(holding), trouble, rng) {
+            (Stage::Execute, Action::Call { change, slot, restore }) => {
+                let object = pass.desired.object.clone();
+                let record = taken(slot, change, object, restore.as_ref());
+                match self.write_slot(world, slot, record, trouble, rng) {
                     Ok(held) => Stage::Intent(held),
                     Err(outcome) => Stage::Publish(outcome),
                 }
             }
-            (Stage::Intent(held), Action::Submit { change, .. }) => {
-                self.write_intent(held, (change, decided), pass, world, trouble, rng)
+            (Stage::Intent(held), Action::Call { change, restore, .. }) => {
+                let intent = (change, restore.as_ref(), decided);
+                self.write_intent(held, intent, pass, world, trouble, rng)
             }
-            (Stage::Window(held), Action::Submit { .. }) => {
+            (Stage::Window(held), Action::Call { .. }) => {
                 if world.now - decided_at < 5 && !rng.chance(trouble.not_sent) {
                     return Stage::Wire(held);
                 }
                 Stage::Record { held, answer: Answer::NotSent { cause: "late".into() } }
             }
-            (Stage::Wire(held), Action::Submit { change, .. }) => {
+            (Stage::Wire(held), Action::Call { change, .. }) => {
                 let signed =
                     if self.rules.signed_with_start { change.started_at } else { self.now(world) };
                 let flight = Flight {
@@ -372,7 +375,7 @@ impl Controller {
                 world.send(flight, rng);
                 Stage::Await { held, sent: world.now }
             }
-            (Stage::Await { held, sent }, Action::Submit { change, .. }) => {
+            (Stage::Await { held, sent }, Action::Call { change, .. }) => {
                 let answer = match world.answer_of(change) {
                     Some((when, answer)) if *when <= sent + 30 => answer.clone(),
                     _ if world.now >= sent + 30 => Answer::Unknown { cause: "time-out".into() },
@@ -380,11 +383,11 @@ impl Controller {
                 };
                 Stage::Record { held, answer }
             }
-            (Stage::Record { held, answer }, Action::Submit { change, .. }) => {
+            (Stage::Record { held, answer }, Action::Call { change, .. }) => {
                 self.record(held, (change, decided), &answer, world, trouble, rng);
                 Stage::Publish(Outcome::Answered { answer })
             }
-            _ => unreachable!("a stage of a submit without a submit"),
+            _ => unreachable!("a stage of a call without a call"),
         }
     }
 
@@ -411,14 +414,15 @@ impl Controller {
     fn write_intent(
         &self,
         held: Slot,
-        (change, decided): (&Change, Timestamp),
+        (change, restore, decided): (&Change, Option<&Restore>, Timestamp),
         pass: &mut Pass,
         world: &mut World,
         trouble: &Trouble,
         rng: &mut Rng,
     ) -> Stage {
         let before = pass.object.status.clone().unwrap_or_default();
-        let status = intent(&pass.desired, &before, &pass.observed, change, decided);
+        let written = (change, restore);
+        let status = intent(&pass.desired, &before, &pass.observed, written, decided);
         let fails = rng.chance(trouble.store_fails);
         let written = if fails && rng.chance(500) {
             None
@@ -428,8 +432,9 @@ impl Controller {
         let problem = if fails { failed() } else { Outcome::LostRace };
         match written.filter(|_| !fails) {
             Some(object) => {
+                let of_type = object.spec.instance_type_id == change.to.as_str();
                 pass.wanted =
-                    object.spec.instance_type_id == change.to.as_str() && !object.spec.suspend;
+                    !object.spec.suspend && (of_type || change.kind != ChangeKind::Modify);
                 pass.object = object;
                 Stage::Window(held)
             }
@@ -511,6 +516,19 @@ impl Controller {
         {
             world.violation.get_or_insert(fault);
         }
+        if std::env::var("SIMULATION_SHOW").is_ok() {
+            let name = pass.object.metadata.name.as_deref().unwrap_or_default();
+            eprintln!(
+                "{} {name} {} {} -> {outcome:?}; machine {:?}; slot holds {:?} restores {:?}; status restores {:?}",
+                world.now,
+                crate::table::action(&decision.action),
+                crate::table::situation(&decision.situation),
+                world.machine,
+                world.slot.record.holding.as_ref().map(|held| (&held.change.0, held.kind)),
+                world.slot.record.restore.as_ref().map(|one| &one.stopped_by.0),
+                verdict.status.restore.as_ref().map(|one| &one.stopped_by),
+            );
+        }
         let changed = decision.action != Action::Nothing
             || pass.object.status.as_ref() != Some(&verdict.status);
         if pass.object.status.as_ref() != Some(&verdict.status) {
@@ -549,10 +567,6 @@ impl Controller {
 
 fn failed() -> Outcome {
     Outcome::StoreFailed { problem: "time-out".into() }
-}
-
-fn holding(change: &Change, desired: &Desired) -> Holding {
-    crate::given::holding(change, desired.object.clone(), HoldingState::Open)
 }
 
 fn holder_exists(world: &World, slot: &Slot) -> bool {

@@ -6,18 +6,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
 use zenlayer_vm_operator::{
     api::{
-        ChangeState, CredentialsRef, HistoryEntry, HistoryOutcome, ManagementPolicy,
-        RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Target, VmInstance, VmInstanceSpec,
+        CANCEL_PLAN_ANNOTATION, ChangeKind, ChangeState, CredentialsRef, HistoryEntry,
+        HistoryOutcome, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade, RELEASE_ANNOTATION,
+        RETRY_AT_ANNOTATION, Restore, Strategy, Target, VmInstance, VmInstanceSpec,
         VmInstanceStatus,
     },
     lifecycle::{
-        Change, ChangeId, Claim, Decision, Desired, Expectation, Holding, HoldingState, Memory,
-        ObjectKey, Observed, Outcome, SecretState, Slot, SlotRecord, Timing, Verdict, decide,
-        settle,
+        Action, Change, ChangeId, Claim, Decision, Defaults, Desired, Expectation, Holding,
+        HoldingState, Memory, ObjectKey, Observed, OrderCount, Outcome, Prices, SecretState, Size,
+        Slot, SlotRecord, SlotRestore, Verdict, decide, settle,
     },
     zenlayer::{
-        ApiError, ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, OrderNumber,
-        PlanState, ReadError, Reading, RequestId, TypeStatus,
+        Answer, ApiError, ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, Offer,
+        OrderNumber, PlanState, ReadError, Reading, RequestId, TypeStatus,
     },
 };
 
@@ -67,10 +68,14 @@ pub fn given_change(state: ChangeState, ago: i64) -> Change {
     };
     Change {
         id: ChangeId::new(UID, started_at),
+        kind: ChangeKind::Modify,
         from: type_id(SMALL),
         to: type_id(LARGE),
         target_generation: 3,
         state,
+        direction: None,
+        power_state: None,
+        size: Size::default(),
         started_at,
         fence: Some(at(600 - ago)),
         submitted_at: answered.then_some(started_at),
@@ -93,6 +98,7 @@ pub fn without_fence(change: Change) -> Change {
 pub fn given_entry(from: &str, to: &str, generation: i64, outcome: HistoryOutcome) -> HistoryEntry {
     HistoryEntry {
         id: format!("0c5b8a8e-{from}-{to}-{generation}"),
+        kind: ChangeKind::Modify,
         from: from.into(),
         to: to.into(),
         target_generation: generation,
@@ -113,7 +119,7 @@ pub fn given_key(uid: &str) -> ObjectKey {
 pub struct Given {
     pub object: VmInstance,
     pub observed: Observed,
-    pub timing: Timing,
+    pub defaults: Defaults,
     pub now: Timestamp,
     /// What becomes of the action; without it, a submit is accepted and all else is done.
     pub outcome: Option<Outcome>,
@@ -128,6 +134,9 @@ pub fn given() -> Given {
         credentials: CredentialsRef::default(),
         management_policy: ManagementPolicy::Enforce,
         suspend: false,
+        prepaid_upgrade: None,
+        prepaid_downgrade: None,
+        strategy: Strategy::InPlace,
     };
     let mut object = VmInstance::new("web", spec);
     object.metadata = ObjectMeta {
@@ -163,8 +172,11 @@ pub fn given() -> Given {
         slot: Some(Ok(Slot::default())),
         holder_exists: true,
         claim: Claim::Owner,
+        catalogue: None,
+        prices: Prices::default(),
+        orders: None,
     };
-    Given { object, observed, timing: Timing::default(), now: at(0), outcome: None }
+    Given { object, observed, defaults: Defaults::default(), now: at(0), outcome: None }
 }
 
 /// The decision and the verdict of one pass.
@@ -390,6 +402,7 @@ impl Given {
 pub fn holding(change: &Change, object: ObjectKey, state: HoldingState) -> Holding {
     Holding {
         change: change.id.clone(),
+        kind: change.kind,
         object,
         from: change.from.clone(),
         to: change.to.clone(),
@@ -434,12 +447,14 @@ impl Given {
 
     /// The slot is closed by this change until then, by the provider's clock.
     pub fn closed(self, change: &Change, until: Timestamp) -> Self {
-        self.slot(SlotRecord::closed(Expectation {
+        let record = self.slot_record().closed(Expectation {
             change: change.id.clone(),
+            kind: change.kind,
             from: change.from.clone(),
             to: change.to.clone(),
             until,
-        }))
+        });
+        self.slot(record)
     }
 
     /// The slot was given back by this change.
@@ -492,12 +507,12 @@ impl Given {
         self
     }
 
-    pub fn answered(self, answer: zenlayer_vm_operator::zenlayer::Answer) -> Self {
+    pub fn answered(self, answer: Answer) -> Self {
         self.outcome(Outcome::Answered { answer })
     }
 
     pub fn desired(&self) -> Desired {
-        Desired::from_object(&self.object, &self.timing).unwrap()
+        Desired::from_object(&self.object, &self.defaults).unwrap()
     }
 
     /// The observation with the memory of the status in it.
@@ -514,47 +529,151 @@ impl Given {
         let (desired, observed) = (self.desired(), self.seen());
         let decision = decide(&desired, &observed, self.now);
         let before = self.object.status.clone().unwrap_or_default();
-        let outcome = self.outcome.clone().unwrap_or_else(|| {
-            use zenlayer_vm_operator::zenlayer::Answer;
-            let answer =
-                Answer::Accepted { order_number: order("3471"), request_id: request("T-ORDER") };
-            if decision.action.is_mutating_call() {
-                Outcome::Answered { answer }
-            } else {
-                Outcome::Done
-            }
+        let outcome = self.outcome.clone().unwrap_or_else(|| match &decision.action {
+            Action::Call { change, .. } => Outcome::Answered { answer: accepted(change.kind) },
+            Action::Nothing | Action::WriteSlot { .. } => Outcome::Done,
         });
         let verdict = settle(&desired, &before, &observed, &decision, &outcome, self.now);
         Pass { desired, decision, verdict }
     }
 }
 
-/// The slot as `controller::execute` leaves it after this action, the call itself left out.
-pub fn with_slot_after(
-    mut given: Given,
-    action: &zenlayer_vm_operator::lifecycle::Action,
-) -> Given {
-    use zenlayer_vm_operator::lifecycle::Action;
+/// Only an order has a number.
+fn accepted(kind: ChangeKind) -> Answer {
+    let order_number = (kind == ChangeKind::Modify).then(|| order("3471")).flatten();
+    Answer::Accepted { order_number, request_id: request("T-ORDER") }
+}
+
+/// The slot that `controller::execute` takes for this call.
+pub fn taken(
+    slot: &Slot,
+    change: &Change,
+    object: ObjectKey,
+    restore: Option<&zenlayer_vm_operator::lifecycle::Restore>,
+) -> SlotRecord {
+    slot.record.taken(change.holding(object)).restoring(restore.map(|one| SlotRestore {
+        power_state: one.power_state.clone(),
+        stopped_by: one.stopped_by.clone(),
+        since: one.since,
+    }))
+}
+
+/// The slot as `controller::execute` leaves it after this action; what the answer was shows in the
+/// status.
+pub fn with_slot_after(mut given: Given, action: &Action) -> Given {
     match action {
         Action::Nothing => given,
-        Action::CloseSlot { expectation, .. } => {
-            given.slot(SlotRecord::closed(expectation.clone()))
-        }
-        Action::ReturnSlot { change, slot } => {
-            let record = slot.record.given_back(change);
+        Action::WriteSlot { record, .. } => given.slot(record.clone()),
+        Action::Call { change, slot, restore } => {
+            let record = taken(slot, change, given.desired().object, restore.as_ref());
+            let status = given.status().clone();
+            let left = status.change.filter(|left| left.id == change.id.0);
+            let record = match left.map(|left| left.state) {
+                Some(ChangeState::Accepted) => {
+                    let number = (change.kind == ChangeKind::Modify).then(|| order("3471"));
+                    record.accepted(change.started_at, number.flatten(), request("T-ORDER"))
+                }
+                Some(_) => record,
+                None => record.given_back(&change.id),
+            };
             given.slot(record)
         }
-        Action::Submit { .. } => {
-            let status = given.status().clone();
-            let change = Memory::from_status(&status).unwrap().change;
-            match change {
-                Some(change) if change.state == ChangeState::Accepted => {
-                    let at = change.started_at;
-                    given.holding(&change, accepted_at(at, "3471"))
-                }
-                Some(change) => given.holding(&change, HoldingState::Open),
-                None => given,
-            }
-        }
+    }
+}
+
+// ---- More of what is declared, remembered and shown ----
+
+impl Given {
+    pub fn stop_first(mut self) -> Self {
+        self.object.spec.strategy = Strategy::StopFirst;
+        self
+    }
+
+    pub fn denies_upgrades(mut self) -> Self {
+        self.object.spec.prepaid_upgrade = Some(PrepaidUpgrade::Deny);
+        self
+    }
+
+    pub fn denies_downgrades(mut self) -> Self {
+        self.object.spec.prepaid_downgrade = Some(PrepaidDowngrade::Deny);
+        self
+    }
+
+    pub fn cancel_plan(self, value: &str) -> Self {
+        self.annotated(CANCEL_PLAN_ANNOTATION, value)
+    }
+
+    pub fn handled_cancel(mut self, value: &str) -> Self {
+        self.status().handled.cancel_plan = Some(value.into());
+        self
+    }
+
+    /// The machine was stopped for a change so long ago: in the status and in the slot.
+    pub fn stopped_for_a_change(mut self, ago: i64) -> Self {
+        let stopped_by = ChangeId::new(UID, at(-ago));
+        self.status().restore = Some(Restore {
+            power_state: "RUNNING".into(),
+            stopped_by: stopped_by.0.clone(),
+            since: Time(at(-ago)),
+        });
+        let kept = SlotRestore { power_state: "RUNNING".into(), stopped_by, since: at(-ago) };
+        let record = self.slot_record().restoring(Some(kept));
+        self.slot(record).state("STOPPED")
+    }
+
+    pub fn offering(mut self, offers: Vec<Offer>) -> Self {
+        self.observed.catalogue = Some(offers);
+        self
+    }
+
+    /// List prices of the type in effect and of the declared one.
+    pub fn priced(mut self, current: i64, declared: i64) -> Self {
+        self.observed.prices =
+            Prices { current: Some(current.into()), declared: Some(declared.into()) };
+        self
+    }
+
+    pub fn ordered_within_the_hour(mut self, count: u32) -> Self {
+        let oldest_ends = Some(at(120));
+        self.observed.orders = Some(Ok(OrderCount { within_the_hour: count, oldest_ends }));
+        self
+    }
+
+    pub fn orders_fail(mut self, problem: &str) -> Self {
+        self.observed.orders = Some(Err(problem.into()));
+        self
+    }
+}
+
+pub fn offer(name: &str, cores: i64, memory: i64) -> Offer {
+    Offer {
+        zone_id: "SEL-A".into(),
+        type_id: type_id(name),
+        name: None,
+        cpu_count: Some(cores),
+        memory_gib: Some(memory),
+        bandwidth_limit: None,
+        internet_charge_types: Vec::new(),
+    }
+}
+
+/// A call of this kind on the way from SMALL to LARGE; a cancellation takes LARGE back.
+pub fn given_call(kind: ChangeKind, state: ChangeState, ago: i64) -> Change {
+    let change = given_change(state, ago);
+    let limit = match kind {
+        ChangeKind::Stop | ChangeKind::Start => 300,
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => 1800,
+    };
+    let (from, to) = match kind {
+        ChangeKind::CancelDowngrade => (LARGE, SMALL),
+        ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => (SMALL, LARGE),
+    };
+    Change {
+        kind,
+        from: type_id(from),
+        to: type_id(to),
+        deadline: Some(at(limit - ago)),
+        order_number: None,
+        ..change
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     table::{Row, check, ready_message},
 };
 
+const NEXT: &str = "Waiting ChangeInProgress Ready=False InSync=False Reconciling";
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
 const IN_SYNC: &str = "InSync InSync Ready=True InSync=True";
 const UNKNOWN: &str = "Submitting OutcomeUnknown Ready=False InSync=False Reconciling";
@@ -95,7 +96,7 @@ fn after_the_fence() -> Vec<Row> {
         (
             "and may be made again",
             open().then().slot(Default::default()),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -152,7 +153,7 @@ fn after_the_fence() -> Vec<Row> {
             "an adopted change to a type that is not wanted any more goes on",
             { open().of_type(LARGE).wants(HUGE).generation(4) },
             "CloseSlot EffectSeen",
-            GOES,
+            NEXT,
             "1s",
         ),
         (
@@ -266,7 +267,7 @@ fn accepted() -> Vec<Row> {
             "an accepted change of another target goes on",
             open().of_type(LARGE).wants(HUGE).generation(4),
             seen,
-            GOES,
+            NEXT,
             "1s",
         ),
         (
@@ -277,7 +278,7 @@ fn accepted() -> Vec<Row> {
                 .generation(4)
                 .then()
                 .closed(&given_change(ChangeState::Observed, 60), at(250)),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -293,7 +294,6 @@ fn observed() -> Vec<Row> {
         let change = given_change(ChangeState::Observed, 1_000_000);
         given().prepaid().in_flight(&Change { effective_at: Some(at(-ago)), ..change })
     };
-    let not_wanted = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
     vec![
         (
             "a running change is followed",
@@ -317,11 +317,11 @@ fn observed() -> Vec<Row> {
             "rest",
         ),
         (
-            "a scheduled change that is not wanted any more needs a person",
+            "a scheduled change that is not wanted any more is taken back",
             seen().prepaid().scheduled(LARGE).wants(HUGE),
-            "Nothing Progressing",
-            not_wanted,
-            "rest",
+            "Cancel Calling",
+            "Changing CancelInProgress Ready=False InSync=False Reconciling",
+            "5s",
         ),
         (
             "a change is complete once both reads show the type",
@@ -444,7 +444,7 @@ fn releases() -> Vec<Row> {
         (
             "after that it may be ordered again",
             unverified().released(&id(900)).then().slot(Default::default()),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -503,13 +503,13 @@ fn both_records() -> Vec<Row> {
             "an intent whose slot was given back is over",
             bare().remembering(&intent).given_back(&intent),
             "Nothing GivenBack",
-            "Submitting Submitting Ready=False InSync=False Reconciling",
+            FREED,
             "1s",
         ),
         (
             "and the change is made again",
             bare().remembering(&intent).given_back(&intent).then(),
-            "Submit Submitting",
+            "Modify Calling",
             GOES,
             "5s",
         ),
@@ -614,7 +614,7 @@ fn both_records() -> Vec<Row> {
                 )
             },
             "Nothing GivenBack",
-            "Submitting Submitting Ready=False InSync=False Reconciling",
+            FREED,
             "1s",
         ),
     ]

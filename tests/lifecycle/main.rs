@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `given` | the one builder of objects, memories, observations and slots |
 //! | `table` | how a row is run and described |
+//! | `cancel`, `power`, `preflight` | tables: changes of mind, StopFirst, what precedes an order |
 //! | `at_rest`, `in_flight`, `unreadable`, `answers`, `refusals`, `ownership`, `fences` | tables |
 //! | `statuses`, `messages`, `coverage` | what every status keeps to; what no table may leave out |
 //! | `traces` | the traces that broke earlier versions of the protocol |
@@ -14,6 +15,7 @@
 
 mod answers;
 mod at_rest;
+mod cancel;
 mod coverage;
 mod driver;
 mod fences;
@@ -21,6 +23,8 @@ mod given;
 mod in_flight;
 mod messages;
 mod ownership;
+mod power;
+mod preflight;
 mod properties;
 mod refusals;
 mod simulation;

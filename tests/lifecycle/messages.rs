@@ -1,8 +1,8 @@
 //! What a person reads: every message says what is, and what can be done.
 
 use zenlayer_vm_operator::{
-    api::{ChangeState, HistoryOutcome},
-    lifecycle::{Desired, InvalidSpec, NextLook, Timing, invalid},
+    api::{ChangeKind, ChangeState, HistoryOutcome},
+    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, invalid},
     zenlayer::Answer,
 };
 
@@ -47,7 +47,7 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "scheduled and not wanted",
             flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE).wants(HUGE),
-            vec!["console", "declare c.2c4g again", HUGE],
+            vec!["cancelling the scheduled change to c.2c4g"],
         ),
         (
             "unknown",
@@ -90,7 +90,7 @@ fn messages_say_what_is_and_what_to_do() {
 fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
     let mut object = flying(ChangeState::Submitting, 60).object;
     object.spec.instance_type_id = "c 2".into();
-    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     let before = object.status.clone().unwrap();
     let verdict = invalid(&before, 4, &error, at(0));
     assert_eq!(shown(&verdict.status), "Failed InvalidSpec Ready=False InSync=Unknown Stalled");
@@ -100,8 +100,13 @@ fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_
     assert!(message.contains("spec.instanceTypeId") && message.contains("\"c 2\""), "{message}");
     assert_eq!(verdict.next_look, NextLook::OnChange);
     object.metadata.uid = None;
-    let error = Desired::from_object(&object, &Timing::default()).unwrap_err();
+    let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     assert_eq!(error, InvalidSpec::Metadata("uid"));
+}
+
+fn stop_without_effect() -> Given {
+    let stop = crate::given::given_call(ChangeKind::Stop, ChangeState::Accepted, 301);
+    given().stop_first().in_flight(&stop)
 }
 
 #[test]
@@ -134,6 +139,13 @@ fn events_tell_each_thing_once() {
         ),
         ("refused", given().answered(Answer::Refused(refused)), vec![(true, "RequestInvalid")]),
         ("rearmed", rearmed, vec![(false, "ChangeReleased")]),
+        ("a stop that is given up", stop_without_effect(), vec![(true, "PowerChangeGivenUp")]),
+        ("limited", given().ordered_within_the_hour(100), vec![(true, "OrderLimitReached")]),
+        (
+            "failed, and now for another reason",
+            given().state("RECYCLE").then().gone(),
+            vec![(true, "InstanceNotFound")],
+        ),
         ("in sync", given().of_type(LARGE), vec![]),
         ("waiting", given().state("REBOOT"), vec![]),
         (

@@ -14,6 +14,7 @@ use crate::{
 
 const DUPLICATE: &str = "Failed DuplicateClaim Ready=False InSync=False Stalled";
 const HELD: &str = "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling";
+const NEXT: &str = "Waiting ChangeInProgress Ready=False InSync=False Reconciling";
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
 const UNKNOWN: &str = "Submitting OutcomeUnknown Ready=False InSync=False Reconciling";
 
@@ -117,7 +118,7 @@ pub fn rows() -> Vec<Row> {
             "its effect is not what a third target wants",
             orphaned(accepted(), 60).of_type(LARGE).wants(HUGE),
             "CloseSlot EffectSeen",
-            GOES,
+            NEXT,
             "1s",
         ),
         (

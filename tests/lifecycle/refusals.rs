@@ -18,53 +18,58 @@ const CODES: &[(Option<&str>, u16, &str, &str)] = &[
     (Some("INTERNAL_SERVER_ERROR"), 500, "Waiting ApiUnavailable", "backoff"),
     (Some("SERVICE_TEMPORARY_UNAVAILABLE"), 503, "Waiting ApiUnavailable", "backoff"),
     (Some("REQUEST_TIMED_OUT"), 503, "Waiting ApiUnavailable", "backoff"),
-    (Some("AUTHFAILURE_INVALID_AUTHORIZATION"), 401, "Failed CredentialsRejected", "60s"),
-    (Some("AUTHFAILURE_SIGNATURE_FAILURE"), 401, "Failed CredentialsRejected", "60s"),
-    (Some("AUTHFAILURE_SIGNATURE_EXPIRED"), 401, "Failed ClockSkewed", "60s"),
-    (Some("AUTHFAILURE_UNAUTHORIZED_OPERATION"), 401, "Failed PermissionDenied", "60s"),
-    (Some("MISSING_PARAMETER"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_TYPE"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_EXCEED_MAXIMUM"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_LESS_MINIMUM"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_EXCEED_LENGTH"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_LESS_LENGTH"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_PATTERN_ERROR"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_DATE_FORMAT_ERROR"), 400, "Failed RequestInvalid", "60s"),
-    (Some("INVALID_PARAMETER_VALUE"), 400, "Failed RequestInvalid", "60s"),
-    (Some("OPERATION_FAILED_FOR_RECYCLE_RESOURCE"), 403, "Failed InstanceRecycled", "60s"),
-    (Some("OPERATION_FAILED_RESOURCE_GROUP_NOT_FOUND"), 404, "Failed ResourceGroupNotFound", "60s"),
-    (Some("OPERATION_FAILED_RESOURCE_NOT_FOUND"), 404, "Failed InstanceNotFound", "60s"),
-    (Some("INVALID_INSTANCE_NOT_FOUND"), 404, "Failed InstanceNotFound", "60s"),
+    (Some("AUTHFAILURE_INVALID_AUTHORIZATION"), 401, "Failed CredentialsRejected", "rest"),
+    (Some("AUTHFAILURE_SIGNATURE_FAILURE"), 401, "Failed CredentialsRejected", "rest"),
+    (Some("AUTHFAILURE_SIGNATURE_EXPIRED"), 401, "Failed ClockSkewed", "rest"),
+    (Some("AUTHFAILURE_UNAUTHORIZED_OPERATION"), 401, "Failed PermissionDenied", "rest"),
+    (Some("MISSING_PARAMETER"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_TYPE"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_EXCEED_MAXIMUM"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_LESS_MINIMUM"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_EXCEED_LENGTH"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_LESS_LENGTH"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_PATTERN_ERROR"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_DATE_FORMAT_ERROR"), 400, "Failed RequestInvalid", "rest"),
+    (Some("INVALID_PARAMETER_VALUE"), 400, "Failed RequestInvalid", "rest"),
+    (Some("OPERATION_FAILED_FOR_RECYCLE_RESOURCE"), 403, "Failed InstanceRecycled", "rest"),
+    (
+        Some("OPERATION_FAILED_RESOURCE_GROUP_NOT_FOUND"),
+        404,
+        "Failed ResourceGroupNotFound",
+        "rest",
+    ),
+    (Some("OPERATION_FAILED_RESOURCE_NOT_FOUND"), 404, "Failed InstanceNotFound", "rest"),
+    (Some("INVALID_INSTANCE_NOT_FOUND"), 404, "Failed InstanceNotFound", "rest"),
     (Some("INVALID_INSTANCE_TYPE_NOT_CHANGED"), 400, "Waiting ReadsDisagree", "backoff"),
     (
         Some("OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"),
         400,
         "Failed InstanceTypeUnsupported",
-        "60s",
+        "rest",
     ),
     (Some("OPERATION_DENIED_INSTANCE_EXIST_PLAN"), 403, "Waiting ForeignPlan", "backoff"),
     (Some("OPERATION_DENIED_INSTANCE_PLAN_PROCESSING"), 403, "Waiting ForeignPlan", "backoff"),
     (Some("UNSUPPORTED_OPERATION_INSTANCE_STATUS"), 400, "Waiting InstanceBusy", "backoff"),
-    (Some("UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT"), 400, "Failed ZoneNotSupported", "60s"),
-    (Some("UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE"), 400, "Failed InstanceRecycled", "60s"),
-    (Some("INVALID_PRODUCT_NOT_FOUND"), 404, "Failed InstanceTypeNotFound", "60s"),
-    (Some("OPERATION_DENIED_DOWNGRADE_NOT_EXIST"), 403, "Waiting ForeignPlan", "backoff"),
-    (Some("OPERATION_DENIED_INSTANCE_RECYCLED"), 403, "Failed InstanceRecycled", "60s"),
+    (Some("UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT"), 400, "Failed ZoneNotSupported", "rest"),
+    (Some("UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE"), 400, "Failed InstanceRecycled", "rest"),
+    (Some("INVALID_PRODUCT_NOT_FOUND"), 404, "Failed InstanceTypeNotFound", "rest"),
+    (Some("OPERATION_DENIED_DOWNGRADE_NOT_EXIST"), 403, "Waiting ReadsDisagree", "backoff"),
+    (Some("OPERATION_DENIED_INSTANCE_RECYCLED"), 403, "Failed InstanceRecycled", "rest"),
     (Some("OPERATION_DENIED_INSTANCE_NOT_STOPPED"), 403, "Waiting InstanceBusy", "backoff"),
     (Some("OPERATION_DENIED_INSTANCE_NOT_RUNNING"), 403, "Waiting InstanceBusy", "backoff"),
     (Some("OPERATION_DENIED_INSTANCE_STATUS"), 403, "Waiting InstanceBusy", "backoff"),
-    (Some("INVALID_ZONE_NOT_FOUND"), 404, "Failed ZoneNotSupported", "60s"),
+    (Some("INVALID_ZONE_NOT_FOUND"), 404, "Failed ZoneNotSupported", "rest"),
     (Some("INVALID_OPERATION_TIMEOUT"), 503, "Waiting ApiUnavailable", "backoff"),
-    (Some("STOCK_INSUFFICIENT"), 400, "Failed OutOfStock", "60s"),
-    (Some("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"), 400, "Failed OutOfStock", "60s"),
-    (Some("RESOURCES_SOLDOUT_INSTANCE_TYPE"), 400, "Failed OutOfStock", "60s"),
+    (Some("STOCK_INSUFFICIENT"), 400, "Failed OutOfStock", "rest"),
+    (Some("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"), 400, "Failed OutOfStock", "rest"),
+    (Some("RESOURCES_SOLDOUT_INSTANCE_TYPE"), 400, "Failed OutOfStock", "rest"),
     (Some("REQUEST_LIMIT_EXCEEDED"), 429, "Waiting RateLimited", "backoff"),
     // Outside the table.
-    (Some("BALANCE_TOO_LOW"), 400, "Failed RefusedByProvider", "60s"),
+    (Some("BALANCE_TOO_LOW"), 400, "Failed RefusedByProvider", "300s"),
     (Some("SOME_NEW_TROUBLE"), 500, "Waiting ApiUnavailable", "backoff"),
     (Some("SOME_NEW_LIMIT"), 429, "Waiting RateLimited", "backoff"),
-    (None, 403, "Failed BlockedByEdge", "60s"),
-    (None, 451, "Failed BlockedByEdge", "60s"),
+    (None, 403, "Failed BlockedByEdge", "rest"),
+    (None, 451, "Failed BlockedByEdge", "rest"),
     (None, 429, "Waiting RateLimited", "backoff"),
     (None, 500, "Waiting ApiUnavailable", "backoff"),
 ];
@@ -80,7 +85,7 @@ pub fn rows() -> Vec<Row> {
             format!("a {of} refused with {} ({status})", code.unwrap_or("no code")).leak()
         };
         let call = given().answered(Answer::Refused(api_error(*status, *code)));
-        rows.push((name("call"), call, "Submit Submitting", text("False"), *look));
+        rows.push((name("call"), call, "Modify Calling", text("False"), *look));
         let read = given().instance_fails(read_error(*status, *code));
         rows.push((name("read"), read, "Nothing ReadFailed", text("Unknown"), *look));
     }
@@ -105,11 +110,11 @@ fn read_refused() -> Given {
 fn memory() -> Vec<Row> {
     let stands = |name, given| {
         let shows = "Failed InstanceTypeUnsupported Ready=False InSync=False Stalled";
-        (name, given, "Nothing Refused", shows, "60s")
+        (name, given, "Nothing Refused", shows, "rest")
     };
     let again = |name, given: Given| {
         let shows = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
-        (name, given, "Submit Submitting", shows, "5s")
+        (name, given, "Modify Calling", shows, "5s")
     };
     let rejected = "Failed CredentialsRejected Ready=False InSync=Unknown Stalled";
     let fresh = |mut given: Given| {
@@ -138,7 +143,7 @@ fn memory() -> Vec<Row> {
             unknown().later(1799),
             "Nothing Refused",
             "Failed RefusedByProvider Ready=False InSync=False Stalled",
-            "60s",
+            "5s",
         ),
         again("an unknown code is tried again slowly: after 30 minutes", unknown().later(1800)),
         (
@@ -146,7 +151,7 @@ fn memory() -> Vec<Row> {
             refused_with(401, "AUTHFAILURE_SIGNATURE_EXPIRED").later(299),
             "Nothing Refused",
             "Failed ClockSkewed Ready=False InSync=False Stalled",
-            "60s",
+            "5s",
         ),
         again(
             "a skewed clock is tried again: after 5 minutes",
@@ -157,7 +162,7 @@ fn memory() -> Vec<Row> {
             read_refused().nothing_read(),
             "Nothing Refused",
             rejected,
-            "60s",
+            "rest",
         ),
         again("another Secret lets it be read again", fresh(read_refused()).secret_version("78")),
         again("a retry-at annotation lets it be read again", fresh(read_refused()).retry_at("x")),

@@ -49,6 +49,7 @@ impl Run {
             delay: rng.odds(),
             lost_request: rng.odds(),
             lost_answer: rng.odds(),
+            refuses: rng.odds() / 3,
         };
         let trouble = Trouble {
             date,
@@ -62,6 +63,7 @@ impl Run {
         let controllers = skews.map(|skew| Controller::new(skew, rules));
         let mut world = World::new(nature);
         world.slots_are_kept = rules.slot;
+        world.stop_first = rng.chance(400);
         world.create("a", 1);
         Self {
             world,
@@ -79,7 +81,7 @@ impl Run {
     fn person(&mut self) {
         let Self { world, rng, .. } = self;
         let name = rng.of(&["a", "a", "b"]);
-        match rng.below(12) {
+        match rng.below(14) {
             0..5 if world.objects.contains_key(name) => {
                 let wants = rng.of(&crate::world::TYPES);
                 world.edit(name, |object| object.spec.instance_type_id = wants.into());
@@ -89,6 +91,11 @@ impl Run {
                 world.objects.remove(name);
             }
             7 | 8 => world.console(rng),
+            11 => world.edit(name, |object| {
+                let asked = rng.of(&crate::world::TYPES);
+                let annotations = object.metadata.annotations.get_or_insert_default();
+                annotations.insert("vm.zenlayer.com/cancel-plan".into(), asked.into());
+            }),
             9 | 10 if self.releases => world.release(name),
             _ => {
                 if !world.objects.contains_key(name) {
@@ -158,11 +165,12 @@ impl Run {
         };
         let nature = &mut self.world.nature;
         (nature.silent, nature.delay, nature.lost_request, nature.lost_answer) = (0, 0, 0, 0);
+        nature.refuses = 0;
         let controller = &mut self.controllers[0];
         controller.crash();
         controller.skew = 0;
         let mut quiet = 0;
-        for _ in 0..40 {
+        for _ in 0..90 {
             self.world.pass(600, &mut self.rng);
             let mut changed = false;
             for name in ["a", "b"] {
@@ -188,14 +196,25 @@ impl Run {
         }
         let statuses = self.world.objects.values().filter_map(|object| object.status.as_ref());
         let shown: Vec<_> = statuses.map(crate::table::shown).collect();
-        Some(format!("no rest after six hours without trouble: {shown:?}"))
+        Some(format!("no rest after fifteen hours without trouble: {shown:?}"))
     }
 
     fn unsettled(&self) -> Option<String> {
+        if self.world.left_stopped() {
+            let statuses = self.world.objects.values().filter_map(|object| object.status.as_ref());
+            let shown: Vec<_> = statuses.map(crate::table::ready_message).collect();
+            return Some(format!(
+                "a machine that was stopped for a change is left stopped: {shown:?}"
+            ));
+        }
         let phases = self.world.objects.values().filter_map(|object| object.status.as_ref()?.phase);
         let mut moving =
             phases.filter(|phase| matches!(phase, Phase::Submitting | Phase::Changing));
-        moving.next().map(|phase| format!("at rest, yet {phase:?}"))
+        moving.next().map(|phase| {
+            let statuses = self.world.objects.values().filter_map(|object| object.status.as_ref());
+            let shown: Vec<_> = statuses.map(crate::table::ready_message).collect();
+            format!("at rest, yet {phase:?}: {shown:?}")
+        })
     }
 }
 
@@ -252,19 +271,24 @@ fn no_run_pays_twice_or_for_what_nobody_wanted() {
 fn the_runs_order_adopt_and_ask() {
     // Runs in which nothing happens would break no law either.
     let mut orders = 0;
+    let mut calls = std::collections::BTreeMap::new();
     let mut outcomes = std::collections::BTreeMap::new();
-    for seed in 0..400 {
+    for seed in 0..2000 {
         let mut run = Run::new(seed, ALL_RULES);
         assert_eq!(run.go(), None, "seed {seed}");
         orders += run.world.orders.len();
+        for (kind, count) in &run.world.calls {
+            *calls.entry(*kind).or_insert(0) += count;
+        }
         let history = run.world.objects.values().filter_map(|object| object.status.as_ref());
         for entry in history.flat_map(|status| &status.history) {
             *outcomes.entry(format!("{:?}", entry.outcome)).or_insert(0) += 1;
         }
     }
-    println!("400 runs: {orders} orders, {outcomes:?}");
-    assert!(orders > 300, "{orders}");
-    assert_eq!(outcomes.len(), 5, "{outcomes:?}");
+    println!("2000 runs: {orders} orders, {calls:?}, {outcomes:?}");
+    assert_eq!(calls.len(), 4, "every kind of call is made: {calls:?}");
+    assert!(orders > 1000, "{orders}");
+    assert!(outcomes.len() >= 7, "{outcomes:?}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Rows of the tables: a name, what is given, what is done, what is shown, when to look again.
 
 use zenlayer_vm_operator::{
-    api::VmInstanceStatus,
+    api::{ChangeKind, VmInstanceStatus},
     lifecycle::{Action, NextLook, Situation, backoff},
 };
 
@@ -66,9 +66,15 @@ pub fn ready_message(status: &VmInstanceStatus) -> &str {
 pub fn action(action: &Action) -> &'static str {
     match action {
         Action::Nothing => "Nothing",
-        Action::Submit { .. } => "Submit",
-        Action::CloseSlot { .. } => "CloseSlot",
-        Action::ReturnSlot { .. } => "ReturnSlot",
+        Action::Call { change, .. } => match change.kind {
+            ChangeKind::Modify => "Modify",
+            ChangeKind::CancelDowngrade => "Cancel",
+            ChangeKind::Stop => "Stop",
+            ChangeKind::Start => "Start",
+        },
+        Action::WriteSlot { slot, record } if record.closed != slot.record.closed => "CloseSlot",
+        Action::WriteSlot { record, .. } if record.returned.is_some() => "ReturnSlot",
+        Action::WriteSlot { .. } => "WriteSlot",
     }
 }
 
@@ -91,15 +97,19 @@ situations!(
     DuplicateClaim,
     HeldElsewhere,
     GivenBack,
-    Submitting,
+    Calling,
     OutcomeUnknown,
     Unverified,
     Accepted,
     EffectSeen,
     Progressing,
     Overdue,
+    NotInEffect,
     Completed,
     Undone,
+    GivenUp,
+    Resumed,
+    Restored,
     Released,
     Rearmed,
     ReadLags,
@@ -113,5 +123,8 @@ situations!(
     InstanceBusy,
     InstanceUnusable,
     ClockSkewed,
+    UnwantedPlan,
+    OrderLimitReached,
+    OrdersUnknown,
     ReadsStale,
 );

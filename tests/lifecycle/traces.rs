@@ -1,18 +1,17 @@
 //! The traces that broke earlier versions of the protocol, as far as the pure core shows them.
 //!
-//! Not here: trace 4 (a late cancel), 5 (a late stop) and 14 (a pointless order after a cancel)
-//! need calls that this version does not make. Trace 17 (a proxy repeats the POST) survives no
+//! Not here: trace 17 (a proxy repeats the POST) survives no
 //! client. Trace 11 (a frozen process) is shown in `simulation` and with real processes in
 //! `tests/cluster/crash.rs`: the core's part is that the change carries the time to sign with.
 
 use zenlayer_vm_operator::{
-    api::{ChangeState, HistoryOutcome},
+    api::{ChangeKind, ChangeState, HistoryOutcome},
     lifecycle::{Action, Change, HoldingState},
 };
 
 use crate::{
     given::{
-        HUGE, LARGE, SMALL, accepted_at, at, given, given_change, given_entry, type_id,
+        HUGE, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry, type_id,
         without_fence,
     },
     table::does_of,
@@ -46,6 +45,39 @@ fn trace_3_the_younger_object_does_not_order_while_the_older_ones_request_flies(
     assert_eq!(does_of(&young.clone().duplicate_of(None).pass()), "Nothing DuplicateClaim");
     assert_eq!(does_of(&young.clone().pass()), "Nothing HeldElsewhere");
     assert_eq!(does_of(&young.holder_is_gone().pass()), "Nothing OutcomeUnknown");
+}
+
+#[test]
+fn trace_4_a_cancel_that_may_land_late_holds_the_slot_until_its_fence() {
+    let cancel = |ago| given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, ago);
+    let open = |ago| {
+        let plain = given().prepaid().wants(HUGE).generation(4);
+        plain.in_flight(&cancel(ago)).scheduled(LARGE)
+    };
+    // The plan was made anew meanwhile: nothing else is sent, and nothing is settled.
+    assert_eq!(does_of(&open(60).pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&open(600).pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&open(601).pass()), "ReturnSlot Unverified");
+}
+
+#[test]
+fn trace_5_a_stop_that_lands_late_is_brought_back() {
+    let stop = given_call(ChangeKind::Stop, ChangeState::Submitting, 60);
+    let back = given().wants(SMALL).stop_first().stopped_for_a_change(60);
+    let running = back.clone().in_flight(&stop).state("RUNNING");
+    assert_eq!(does_of(&running.pass()), "Nothing OutcomeUnknown", "not forgotten yet");
+    let landed = back.in_flight(&stop).state("STOPPED").later(541);
+    assert_eq!(does_of(&landed.pass()), "CloseSlot EffectSeen");
+    let action = landed.decide().action;
+    let seen = crate::given::with_slot_after(landed.then(), &action).later(550);
+    assert_eq!(does_of(&seen.pass()), "Start Calling");
+}
+
+#[test]
+fn trace_14_after_a_cancel_no_plan_beside_another_type_orders_nothing() {
+    let cancel = given_call(ChangeKind::CancelDowngrade, ChangeState::Observed, 60);
+    let stale = given().prepaid().wants(SMALL).closed(&cancel, at(250)).of_type(HUGE);
+    assert_eq!(does_of(&stale.pass()), "Nothing ReadLags");
 }
 
 #[test]
@@ -87,7 +119,7 @@ fn trace_10_an_unknown_outcome_with_a_bearer_token_asks_a_person() {
 
 #[test]
 fn trace_11_a_change_is_signed_with_the_second_of_its_decision() {
-    let Action::Submit { change, .. } = given().decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = given().decide().action else { panic!("no call") };
     assert_eq!(change.started_at, at(0));
 }
 
@@ -120,13 +152,13 @@ fn trace_15_a_change_that_was_never_sent_is_not_adopted_from_a_stale_plan() {
 #[test]
 fn trace_16_the_target_is_remembered_with_the_intent() {
     let edited = given().generation(6).target(HUGE, 5);
-    let Action::Submit { change, .. } = edited.decide().action else { panic!("no submit") };
+    let Action::Call { change, .. } = edited.decide().action else { panic!("no call") };
     let before = edited.object.status.clone().unwrap();
     let written = zenlayer_vm_operator::lifecycle::intent(
         &edited.desired(),
         &before,
         &edited.seen(),
-        &change,
+        (&change, None),
         edited.now,
     );
     assert_eq!(written.target.unwrap().since_generation, 6);
@@ -136,7 +168,7 @@ fn trace_16_the_target_is_remembered_with_the_intent() {
 #[test]
 fn trace_18_an_answer_names_the_change_that_it_belongs_to() {
     let pass = given().pass();
-    let Action::Submit { change, .. } = pass.decision.action else { panic!("no submit") };
+    let Action::Call { change, .. } = pass.decision.action else { panic!("no call") };
     assert_eq!(pass.verdict.answers, Some(change.id));
     // And a slot that another change holds is no answer to this one.
     let mine = given_change(ChangeState::Submitting, 60);

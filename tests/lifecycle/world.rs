@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use zenlayer_vm_operator::{
-    api::{VmInstance, VmInstanceStatus},
+    api::{ChangeKind, HistoryOutcome, Strategy, VmInstance, VmInstanceStatus},
     lifecycle::{Change, HoldingState, Slot, SlotRecord},
     zenlayer::{Answer, ApiError, OrderNumber},
 };
@@ -67,6 +67,15 @@ pub struct Plan {
 pub struct Machine {
     pub current: usize,
     pub plan: Option<Plan>,
+    pub runs: bool,
+}
+
+/// What an accepted call does, once it is registered.
+#[derive(Clone, Copy, PartialEq)]
+enum Effect {
+    Plan(usize),
+    NoPlan,
+    Power { runs: bool },
 }
 
 /// A request in the air.
@@ -104,6 +113,8 @@ pub struct Nature {
     pub delay: u64,
     pub lost_request: u64,
     pub lost_answer: u64,
+    /// Refused for now, whatever is asked.
+    pub refuses: u64,
 }
 
 pub struct World {
@@ -111,7 +122,7 @@ pub struct World {
     pub nature: Nature,
     pub machine: Machine,
     past: Vec<(i64, Machine)>,
-    pending: Vec<(i64, usize)>,
+    pending: Vec<(i64, Effect)>,
     pub flights: Vec<Flight>,
     pub orders: Vec<Order>,
     /// How often more than once a change may be ordered: a person said so, or somebody else undid
@@ -122,12 +133,17 @@ pub struct World {
     pub slot: Slot,
     /// Off where the slot itself is left out: then it says nothing of what was settled.
     pub slots_are_kept: bool,
+    /// Whether new objects stop the machine for a change.
+    pub stop_first: bool,
+    /// The machine is off, and no person switched it off.
+    stopped_by_us: bool,
+    pub calls: BTreeMap<&'static str, usize>,
     pub violation: Option<String>,
 }
 
 impl World {
     pub fn new(nature: Nature) -> Self {
-        let machine = Machine { current: 0, plan: None };
+        let machine = Machine { current: 0, plan: None, runs: true };
         Self {
             now: 0,
             nature,
@@ -141,6 +157,9 @@ impl World {
             revision: 0,
             slot: Slot::default(),
             slots_are_kept: true,
+            stop_first: false,
+            stopped_by_us: false,
+            calls: BTreeMap::new(),
             violation: None,
         }
     }
@@ -174,11 +193,11 @@ impl World {
             self.now = self.now.max(next);
             if plan == Some(next) {
                 let to = self.machine.plan.unwrap().to;
-                self.becomes(next, Machine { current: to, plan: None });
+                self.becomes(next, Machine { current: to, plan: None, ..self.machine });
             } else if pending == Some(next) {
                 let index = self.pending.iter().position(|(when, _)| *when == next).unwrap();
-                let (_, to) = self.pending.remove(index);
-                self.register(next, to);
+                let (_, effect) = self.pending.remove(index);
+                self.register(next, effect);
             } else {
                 self.deliver(next, rng);
             }
@@ -186,7 +205,18 @@ impl World {
         self.now = end;
     }
 
-    fn register(&mut self, when: i64, to: usize) {
+    fn register(&mut self, when: i64, effect: Effect) {
+        let to = match effect {
+            Effect::Plan(to) => to,
+            Effect::NoPlan => {
+                let plan = self.machine.plan.filter(|plan| !plan.scheduled);
+                return self.becomes(when, Machine { plan, ..self.machine });
+            }
+            Effect::Power { runs } => {
+                self.stopped_by_us = !runs;
+                return self.becomes(when, Machine { runs, ..self.machine });
+            }
+        };
         let scheduled = self.nature.prepaid && to < self.machine.current;
         let due = when + if scheduled { 5000 } else { self.nature.processing };
         self.becomes(when, Machine { plan: Some(Plan { to, scheduled, due }), ..self.machine });
@@ -208,12 +238,40 @@ impl World {
             let (code, message) = (Some(code.to_owned()), "no".to_owned());
             Answer::Refused(ApiError { status: 400, code, message, request_id: None })
         };
-        let to = TYPES.iter().position(|name| *name == flight.change.to.as_str()).unwrap();
         if let Some(signed) = flight.signed_at
             && self.date().duration_since(signed).as_secs().abs() > SIGNATURE_LIFE
         {
             return refused("AUTHFAILURE_SIGNATURE_EXPIRED");
         }
+        if rng.chance(self.nature.refuses) {
+            return refused("REQUEST_LIMIT_EXCEEDED");
+        }
+        *self.calls.entry(kind_name(flight.change.kind)).or_default() += 1;
+        let when = self.now + rng.seconds(0, REGISTRATION.cast_signed());
+        let (allowed, effect) = match flight.change.kind {
+            ChangeKind::Modify => return self.order(flight, when, rng),
+            ChangeKind::CancelDowngrade => {
+                (self.machine.plan.is_some_and(|plan| plan.scheduled), Effect::NoPlan)
+            }
+            ChangeKind::Stop => (self.machine.runs, Effect::Power { runs: false }),
+            ChangeKind::Start => (!self.machine.runs, Effect::Power { runs: true }),
+        };
+        if !allowed {
+            return refused("UNSUPPORTED_OPERATION_INSTANCE_STATUS");
+        }
+        self.pending.push((when, effect));
+        if let Some(fault) = self.unasked(flight) {
+            self.violation.get_or_insert_with(|| format!("{fault}: {:?}", flight.change));
+        }
+        Answer::Accepted { order_number: None, request_id: None }
+    }
+
+    fn order(&mut self, flight: &Flight, when: i64, rng: &mut Rng) -> Answer {
+        let refused = |code: &str| {
+            let (code, message) = (Some(code.to_owned()), "no".to_owned());
+            Answer::Refused(ApiError { status: 400, code, message, request_id: None })
+        };
+        let to = TYPES.iter().position(|name| *name == flight.change.to.as_str()).unwrap();
         if self.machine.plan.is_some() {
             return refused("OPERATION_DENIED_INSTANCE_PLAN_PROCESSING");
         }
@@ -221,8 +279,7 @@ impl World {
             return refused("INVALID_INSTANCE_TYPE_NOT_CHANGED");
         }
         let shows_at = (!rng.chance(self.nature.silent)).then(|| {
-            let when = self.now + rng.seconds(0, REGISTRATION.cast_signed());
-            self.pending.push((when, to));
+            self.pending.push((when, Effect::Plan(to)));
             when
         });
         self.judge(flight, shows_at);
@@ -235,19 +292,13 @@ impl World {
     fn judge(&mut self, flight: &Flight, shows_at: Option<i64>) {
         let key = key(&flight.uid, &flight.change);
         let before = self.orders.iter().filter(|order| order.key == key).count();
-        let held = self.slot.record.holding.as_ref();
-        let settled = held.is_none_or(|held| held.change != flight.change.id);
         let hidden = |order: &Order| order.shows_at.is_some_and(|when| when > self.now);
         let fault = if before > self.allowed.get(&key).copied().unwrap_or(0) {
             Some("paid twice")
-        } else if !flight.wanted {
-            Some("paid for what nobody wanted")
         } else if self.orders.iter().any(hidden) {
             Some("paid while an earlier order could not be seen")
-        } else if settled && self.slots_are_kept {
-            Some("a request landed after it was settled")
         } else {
-            None
+            self.unasked(flight)
         };
         if let Some(fault) = fault {
             self.violation.get_or_insert_with(|| format!("{fault}: {:?}", flight.change.id));
@@ -259,6 +310,32 @@ impl World {
             *self.allowed.entry(key.clone()).or_default() += 1;
         }
         self.orders.push(Order { key, shows_at, change });
+    }
+
+    /// No call lands that nobody wanted, or that was settled before.
+    fn unasked(&self, flight: &Flight) -> Option<&'static str> {
+        let held = self.slot.record.holding.as_ref();
+        let settled = held.is_none_or(|held| held.change != flight.change.id);
+        match flight.wanted {
+            false => Some("a call that nobody wanted"),
+            true if settled && self.slots_are_kept => Some("a request landed after it was settled"),
+            true => None,
+        }
+    }
+
+    /// A machine that was stopped for a change and is left so, though somebody may start it.
+    pub fn left_stopped(&self) -> bool {
+        let owner = self.objects.values().min_by_key(|object| {
+            (object.metadata.creation_timestamp.as_ref().map(|time| time.0), &object.metadata.uid)
+        });
+        let allowed = owner.is_some_and(|object| !object.spec.suspend);
+        let given_up = owner.and_then(|object| object.status.as_ref()).is_some_and(|status| {
+            let failed = status.history.iter().filter(|entry| {
+                entry.kind == ChangeKind::Start && entry.outcome == HistoryOutcome::Overdue
+            });
+            failed.count() >= 3
+        });
+        self.stopped_by_us && allowed && !given_up && !self.nature.bearer
     }
 
     pub fn send(&mut self, mut flight: Flight, rng: &mut Rng) -> usize {
@@ -284,7 +361,11 @@ impl World {
             return;
         }
         let current = if rng.chance(500) { self.machine.current } else { rng.of(&[0, 1, 2]) };
-        self.becomes(self.now, Machine { current, plan: None });
+        let runs = if rng.chance(200) { rng.chance(500) } else { self.machine.runs };
+        if runs != self.machine.runs {
+            self.stopped_by_us = false;
+        }
+        self.becomes(self.now, Machine { current, plan: None, runs });
         let open =
             self.slot.record.holding.as_ref().filter(|held| held.state == HoldingState::Open);
         let Some(open) = open.map(|held| held.change.0.clone()) else { return };
@@ -312,6 +393,9 @@ impl World {
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(self.date()));
         object.metadata.resource_version = Some(revision);
         object.spec.instance_type_id = TYPES[wants].into();
+        if self.stop_first {
+            object.spec.strategy = Strategy::StopFirst;
+        }
         self.objects.insert(name.into(), object);
     }
 
@@ -382,5 +466,14 @@ impl World {
         let version = Some(self.next_revision());
         self.slot = Slot { version, record };
         Some(self.slot.clone())
+    }
+}
+
+fn kind_name(kind: ChangeKind) -> &'static str {
+    match kind {
+        ChangeKind::Modify => "Modify",
+        ChangeKind::CancelDowngrade => "Cancel",
+        ChangeKind::Stop => "Stop",
+        ChangeKind::Start => "Start",
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod docs;
+
 use std::{collections::BTreeSet, path::PathBuf};
 
 use serde_json::Value;

@@ -1,150 +1,246 @@
-//! Reports about a change of this object.
+//! Situations of a call of this object, and of the change that it led to.
 
-use super::{clock, failed, in_sync, report, waiting};
+use super::{clock, failed, order, report, waiting};
 use crate::{
-    api::{Phase, Reason},
-    lifecycle::{Change, PlanStage, decision::Report},
-    zenlayer::{Instance, InstanceTypeId},
+    api::{ChangeKind, HistoryOutcome, Phase, Reason},
+    lifecycle::{Change, Ended, PlanStage, Report, Situation},
+    zenlayer::{ChargeType, Instance, InstanceTypeId},
 };
 
-fn order(change: &Change) -> String {
-    match &change.order_number {
-        Some(number) => format!("order {number}"),
-        None => "order number unknown".to_owned(),
+/// What a call is for, as the start of a sentence.
+fn purpose(change: &Change) -> String {
+    let Change { kind, from, to, .. } = change;
+    match kind {
+        ChangeKind::Modify => format!("resizing {from} to {to}"),
+        ChangeKind::CancelDowngrade => format!("cancelling the scheduled change to {from}"),
+        ChangeKind::Stop => format!("stopping the instance to resize {from} to {to}"),
+        ChangeKind::Start => "starting the instance that was stopped for a change".to_owned(),
     }
 }
 
-/// What is changed, as every message of a change begins.
-fn resizing(change: &Change) -> String {
-    format!("resizing {} to {}", change.from, change.to)
-}
-
-pub(super) fn submitting(want: &InstanceTypeId) -> Report {
-    let message = format!("resizing to {want}: the call is about to be made");
-    report(Phase::Submitting, false, Reason::Submitting, message)
-}
-
-pub(super) fn outcome_unknown(change: &Change) -> Report {
-    let until = match change.fence {
-        Some(fence) => format!(
-            "it is settled by what the provider shows after {}, and never repeated before",
-            clock(fence)
-        ),
-        None => "a bearer token's request may land at any time, so a person must settle it".into(),
+/// With the order, where there is one to name.
+fn since(change: &Change) -> String {
+    let ordered = match change.kind {
+        ChangeKind::Modify => format!(", {}", order(change)),
+        ChangeKind::CancelDowngrade | ChangeKind::Stop | ChangeKind::Start => String::new(),
     };
-    let message = format!(
-        "{}: no answer to the call of {} is known; {until}",
-        resizing(change),
-        clock(change.started_at)
-    );
-    report(Phase::Submitting, false, Reason::OutcomeUnknown, message)
+    format!("{} since {}{ordered}", purpose(change), clock(change.started_at))
 }
 
-pub(super) fn asks_a_person(change: &Change) -> Report {
-    failed(
-        Reason::OutcomeUnverified,
-        format!(
-            "{}: no answer to the call of {} is known, and nothing shows for certain that it took \
-             effect; look at the provider's orders, then set the annotation \
-             vm.zenlayer.com/release={}",
-            resizing(change),
-            clock(change.started_at),
-            change.id
-        ),
-    )
+fn release(id: &crate::lifecycle::ChangeId) -> String {
+    format!("vm.zenlayer.com/release={id}")
 }
 
-pub(super) fn may_be_repeated(change: &Change) -> Report {
-    waiting(
-        Reason::OutcomeUnverified,
-        format!(
-            "{}: the call of {} did not take effect; it may be made again",
-            resizing(change),
-            clock(change.started_at)
-        ),
-    )
+fn in_progress(kind: ChangeKind) -> Reason {
+    match kind {
+        ChangeKind::Modify => Reason::ChangeInProgress,
+        ChangeKind::CancelDowngrade => Reason::CancelInProgress,
+        ChangeKind::Stop => Reason::StopInProgress,
+        ChangeKind::Start => Reason::StartInProgress,
+    }
 }
 
-pub(super) fn overdue(change: &Change) -> Report {
-    failed(
-        Reason::ChangeOverdue,
-        format!(
-            "{} since {}, {}: no effect seen in time; ask the provider, or give it up with the \
-             annotation vm.zenlayer.com/release={}",
-            resizing(change),
-            clock(change.started_at),
-            order(change),
-            change.id
+pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situation) -> Report {
+    match situation {
+        Situation::Calling { change } => report(
+            Phase::Submitting,
+            false,
+            Reason::Submitting,
+            format!("{}: the call is about to be made", purpose(change)),
         ),
-    )
+        Situation::OutcomeUnknown { .. } | Situation::Unverified { .. } => unanswered(situation),
+        Situation::Accepted { change }
+        | Situation::EffectSeen { change, .. }
+        | Situation::Progressing { change, .. } => moving(want, instance, situation, change),
+        Situation::Overdue { change } => failed(
+            Reason::ChangeOverdue,
+            format!(
+                "{}: not done in time; it is still looked at; ask the provider, or give it up with \
+                 the annotation {}",
+                since(change),
+                release(&change.id)
+            ),
+        ),
+        Situation::NotInEffect { change, problem } => failed(
+            Reason::ChangeNotInEffect,
+            format!(
+                "{}: {problem}; it is still looked at; ask the provider, or give it up with the \
+                 annotation {}",
+                since(change),
+                release(&change.id)
+            ),
+        ),
+        Situation::Completed { change } => completed(want, change),
+        Situation::Undone { change } if change.to != *want => waiting(
+            Reason::ChangeInProgress,
+            format!(
+                "the change of {} to {} ({}) was seen and is gone again; {want} is declared by now",
+                change.from,
+                change.to,
+                order(change)
+            ),
+        ),
+        Situation::Undone { change } => failed(
+            Reason::Reverted,
+            format!(
+                "the change of {} to {} ({}) was seen and is gone again; to order it again set the \
+                 annotation {}",
+                change.from,
+                change.to,
+                order(change),
+                release(&change.id)
+            ),
+        ),
+        Situation::GivenUp { change } => waiting(
+            in_progress(change.kind),
+            format!("{}: given up, the guest did not follow", since(change)),
+        ),
+        Situation::Resumed { change } => {
+            waiting(Reason::ChangeInProgress, format!("{}: followed again", since(change)))
+        }
+        Situation::Released { change } => {
+            waiting(Reason::ReadsDisagree, format!("change {} was released by a person", change.id))
+        }
+        _ => waiting(Reason::ReadsDisagree, "the call was not made; looking again".to_owned()),
+    }
+}
+
+/// No answer to the call is known.
+fn unanswered(situation: &Situation) -> Report {
+    match situation {
+        Situation::Unverified { change, asks: true } => failed(
+            Reason::OutcomeUnverified,
+            format!(
+                "{}: no answer to the call of {} is known, and nothing shows that it took effect; \
+                 look at the provider's orders, then set the annotation {}",
+                purpose(change),
+                clock(change.started_at),
+                release(&change.id)
+            ),
+        ),
+        Situation::Unverified { change, asks: false } => waiting(
+            Reason::OutcomeUnverified,
+            format!(
+                "{}: the call of {} did not take effect; it may be made again",
+                purpose(change),
+                clock(change.started_at)
+            ),
+        ),
+        Situation::OutcomeUnknown { change } => report(
+            Phase::Submitting,
+            false,
+            Reason::OutcomeUnknown,
+            format!(
+                "{}: no answer to the call of {} is known; it is settled by what the provider shows \
+                 after {}, and never repeated before",
+                purpose(change),
+                clock(change.started_at),
+                change.fence.map_or_else(|| "a person's decision".to_owned(), clock),
+            ),
+        ),
+        _ => waiting(Reason::ReadsDisagree, "looking again".to_owned()),
+    }
 }
 
 fn done(change: &Change) -> String {
-    format!("resized {} to {}, {}", change.from, change.to, order(change))
+    let Change { from, to, .. } = change;
+    match change.kind {
+        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(change)),
+        ChangeKind::CancelDowngrade => format!("the scheduled change to {from} is cancelled"),
+        ChangeKind::Stop => "the instance is stopped".to_owned(),
+        ChangeKind::Start => "the instance is started again".to_owned(),
+    }
 }
 
-pub(super) fn complete(change: &Change) -> Report {
-    in_sync(done(change))
-}
-
-pub(super) fn complete_and_not_wanted(change: &Change, want: &InstanceTypeId) -> Report {
-    let message = format!("{}; {want} is declared by now", done(change));
-    waiting(Reason::ChangeInProgress, message)
-}
-
-fn gone_again(change: &Change) -> String {
-    format!(
-        "the change of {} to {} ({}) was seen and is gone again",
-        change.from,
-        change.to,
-        order(change)
-    )
-}
-
-pub(super) fn undone(change: &Change) -> Report {
-    let message = format!(
-        "{}; to order it again set the annotation vm.zenlayer.com/release={}",
-        gone_again(change),
-        change.id
-    );
-    failed(Reason::Reverted, message)
-}
-
-pub(super) fn undone_and_not_wanted(change: &Change, want: &InstanceTypeId) -> Report {
-    let message = format!("{}; {want} is declared by now", gone_again(change));
-    waiting(Reason::ChangeInProgress, message)
-}
-
-pub(super) fn released(change: &Change) -> Report {
-    waiting(Reason::ReadsDisagree, format!("change {} was released by a person", change.id))
+fn completed(want: &InstanceTypeId, change: &Change) -> Report {
+    let wanted = change.to == *want;
+    match change.kind {
+        ChangeKind::Modify | ChangeKind::CancelDowngrade if wanted => {
+            report(Phase::InSync, true, Reason::InSync, done(change))
+        }
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => waiting(
+            Reason::ChangeInProgress,
+            format!("{}; {want} is declared by now", done(change)),
+        ),
+        ChangeKind::Stop | ChangeKind::Start => {
+            report(Phase::Changing, false, in_progress(change.kind), done(change))
+        }
+    }
 }
 
 /// A change that the provider carries out, or that waits for its billing cycle.
-pub(super) fn moving(
+fn moving(
     want: &InstanceTypeId,
     instance: Option<&Instance>,
+    situation: &Situation,
     change: &Change,
-    stage: Option<PlanStage>,
 ) -> Report {
-    let since =
-        format!("{} since {}, {}", resizing(change), clock(change.started_at), order(change));
-    match stage {
-        Some(PlanStage::Scheduled) if change.to == *want => {
-            let time = instance.and_then(|instance| instance.expires_at);
-            let time = time.map(|time| format!(", {}", clock(time))).unwrap_or_default();
-            let message = format!("{since}; it takes effect at the next billing cycle{time}");
-            report(Phase::Scheduled, true, Reason::ChangeScheduled, message)
-        }
-        Some(PlanStage::Scheduled) => waiting(
-            Reason::ForeignPlan,
+    let stage = match situation {
+        Situation::EffectSeen { stage, .. } | Situation::Progressing { stage, .. } => *stage,
+        _ => None,
+    };
+    match (situation, stage) {
+        (Situation::EffectSeen { .. }, None) => completed(want, change),
+        (_, Some(PlanStage::Scheduled)) if change.to == *want => report(
+            Phase::Scheduled,
+            true,
+            Reason::ChangeScheduled,
+            format!("{}; {}", since(change), when_it_takes_effect(instance)),
+        ),
+        (_, Some(PlanStage::Scheduled)) => waiting(
+            Reason::CancelInProgress,
             format!(
-                "{since}; it is scheduled for the next billing cycle, and {want} is declared by \
-                 now: cancel it in the provider's console, or declare {} again",
-                change.to
+                "{}; it is scheduled for the next billing cycle and cancelled first, {want} is \
+                 declared by now",
+                since(change)
             ),
         ),
-        Some(PlanStage::Running | PlanStage::Unknown) | None => {
-            report(Phase::Changing, false, Reason::ChangeInProgress, since)
-        }
+        _ => report(Phase::Changing, false, in_progress(change.kind), since(change)),
+    }
+}
+
+/// Of a scheduled change, with a warning where it may never come to it.
+fn when_it_takes_effect(instance: Option<&Instance>) -> String {
+    let Some(instance) = instance else {
+        return "it takes effect at the next billing cycle".to_owned();
+    };
+    let mut text = "it takes effect at the next billing cycle".to_owned();
+    if let Some(time) = instance.expires_at {
+        text = format!("{text}, {}", clock(time));
+    }
+    let prepaid = instance.charge_type == ChargeType::Prepaid;
+    if prepaid && instance.auto_renew == Some(false) {
+        text =
+            format!("{text}; warning: autoRenew is off, without a renewal there is no next cycle");
+    }
+    text
+}
+
+/// A call that was made once for this declaration is not made again.
+pub fn reverted(entry: &Ended) -> Report {
+    let Ended { from, to, id, .. } = entry;
+    let again = format!("set the annotation {}", release(id));
+    match (entry.kind, entry.outcome) {
+        (ChangeKind::Stop, HistoryOutcome::Overdue) => failed(
+            Reason::ChangeOverdue,
+            format!(
+                "the guest did not stop in time to resize {from} to {to}: stop it yourself, set \
+                 spec.strategy to InPlace, or {again} to try once more"
+            ),
+        ),
+        (ChangeKind::Stop, _) => failed(
+            Reason::Reverted,
+            format!(
+                "the instance was stopped once to resize {from} to {to}, and runs again without \
+                 the change; to stop it again {again}"
+            ),
+        ),
+        _ => failed(
+            Reason::Reverted,
+            format!(
+                "{from} to {to} was ordered once (change {id}) and the instance is of type {from} \
+                 again; to order it again {again}"
+            ),
+        ),
     }
 }

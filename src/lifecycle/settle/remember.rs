@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use crate::{
-    api::{ChangeState, HistoryOutcome, VmInstanceStatus},
+    api::{ChangeKind, ChangeState, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Change, ChangeId, Desired, Memory, Observed, Situation, Standing, refusal,
+        Change, ChangeId, Desired, Memory, Observed, Refusal, Situation, Standing, refusal,
         time::whole_seconds,
     },
 };
@@ -19,21 +19,38 @@ pub(super) fn remembered(
     now: Timestamp,
 ) -> Memory {
     let mut memory = observed.memory.clone().unwrap_or_default();
-    match observed.standing(&desired.object) {
+    memory.restore = observed.restore();
+    match observed.standing(&desired.object, &desired.timing) {
         Standing::InFlight(change) => {
-            memory.order_number.clone_from(&change.order_number);
-            memory.request_id.clone_from(&change.request_id);
+            if change.kind == ChangeKind::Modify {
+                memory.order_number.clone_from(&change.order_number);
+                memory.request_id.clone_from(&change.request_id);
+            }
             memory.change = Some(change);
         }
-        Standing::GivenBack(_) => memory.change = None,
+        Standing::GivenBack(change) => {
+            memory.change = None;
+            // What a person asked for was not done.
+            if memory.handled.cancel_plan.as_deref() == Some(change.from.as_str()) {
+                memory.handled.cancel_plan = None;
+            }
+        }
         Standing::Idle | Standing::HeldElsewhere(_) => {}
     }
-    let stands = refusal::standing(desired, &memory, &observed.secret, now)
-        .is_some_and(|refusal| refusal.call.is_none() || !instance_changed(before, observed));
+    let stands =
+        refusal::standing(desired, &memory, &observed.secret, now).is_some_and(|refusal| {
+            // The power state that this operator restores is no news about the machine.
+            let restoring = memory.restore.is_some();
+            refusal.call.is_none() || !instance_changed(before, observed, restoring)
+        });
     if !stands {
         memory.refusal = None;
     }
     memory.target = Some(memory.target_for(&desired.type_id, desired.generation));
+    // Taken off and set once more, it asks once more: its value is a type, and types come again.
+    if desired.cancel_plan.is_none() {
+        memory.handled.cancel_plan = None;
+    }
     if desired.retry_at.is_some() {
         memory.handled.retry_at.clone_from(&desired.retry_at);
     }
@@ -41,18 +58,24 @@ pub(super) fn remembered(
 }
 
 /// Whether the instance differs from when it was last read in what a refusal may depend on.
-fn instance_changed(before: &VmInstanceStatus, observed: &Observed) -> bool {
+fn instance_changed(before: &VmInstanceStatus, observed: &Observed, restoring: bool) -> bool {
     let (Some(before), Some(now)) = (&before.instance, observed.instance()) else { return false };
     before.type_id != now.type_id.as_str()
-        || before.state != now.state.as_str()
+        || before.state != now.state.as_str() && !restoring
         || before.charge_type != now.charge_type.as_str()
         || before.zone_id != now.zone_id
         || before.cpu_count != now.cpu_count
         || before.memory_gib != now.memory_gib
 }
 
-/// What the status must remember of the situation.
-pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestamp) {
+/// What the status must remember of the situation. `stood` is the refusal that was remembered
+/// before; one that ended with a change of the instance is not put back.
+pub(super) fn remember(
+    memory: &mut Memory,
+    situation: &Situation,
+    stood: Option<&Refusal>,
+    now: Timestamp,
+) {
     let now = whole_seconds(now);
     let release = |memory: &mut Memory, id: &ChangeId| {
         memory.handled.release = Some(id.0.clone());
@@ -61,7 +84,7 @@ pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestam
         Situation::EffectSeen { change, stage, .. } => {
             memory.change = Some(Change { state: ChangeState::Observed, ..change.clone() });
             if stage.is_none() {
-                memory.end(change, HistoryOutcome::Completed, now);
+                complete(memory, change, now);
             }
         }
         Situation::Unverified { change, asks: true } => {
@@ -70,7 +93,18 @@ pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestam
         Situation::Unverified { change, asks: false } => {
             memory.end(change, HistoryOutcome::Unverified, now);
         }
-        Situation::Completed { change } => memory.end(change, HistoryOutcome::Completed, now),
+        Situation::Completed { change } => complete(memory, change, now),
+        Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
+        Situation::Resumed { change } => {
+            memory.history.retain(|entry| entry.id != change.id);
+            memory.order_number.clone_from(&change.order_number);
+            memory.request_id.clone_from(&change.request_id);
+            memory.change = Some(change.clone());
+        }
+        Situation::Restored => memory.restore = None,
+        Situation::Refused { refusal } if stood != Some(refusal) => {
+            memory.refusal = Some(refusal.clone());
+        }
         Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
         Situation::InstanceGone { ended: Some(change) } => {
             memory.end(change, HistoryOutcome::InstanceGone, now);
@@ -94,4 +128,19 @@ pub(super) fn remember(memory: &mut Memory, situation: &Situation, now: Timestam
         }
         _ => {}
     }
+}
+
+/// A call has done what it was to do. A cancellation ends the change that it took back, too.
+fn complete(memory: &mut Memory, change: &Change, now: Timestamp) {
+    if change.kind == ChangeKind::CancelDowngrade {
+        let taken_back = memory.history.iter_mut().rev().find(|entry| {
+            entry.kind == ChangeKind::Modify
+                && entry.outcome == HistoryOutcome::Scheduled
+                && entry.to == change.from
+        });
+        if let Some(entry) = taken_back {
+            entry.outcome = HistoryOutcome::Cancelled;
+        }
+    }
+    memory.end(change, HistoryOutcome::Completed, now);
 }

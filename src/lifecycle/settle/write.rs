@@ -6,7 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::{
     api::{ConditionType, ObservedInstance, Phase, Reason, Target, VmInstanceStatus, condition},
     lifecycle::{
-        Change, Desired, Ended, Memory, Observed, Refusal, decision::Report, time::whole_seconds,
+        Change, Desired, Ended, Memory, Observed, Refusal, Restore, decision::Report,
+        time::whole_seconds,
     },
     zenlayer::Instance,
 };
@@ -21,7 +22,8 @@ pub(super) fn write(
     now: Timestamp,
 ) -> VmInstanceStatus {
     let instance = observed.instance();
-    let Memory { target, change, refusal, handled, history, order_number, request_id } = memory;
+    let Memory { target, change, restore, refusal, handled, history, order_number, request_id } =
+        memory;
     let mut change = change;
     if let (Some(change), Phase::Scheduled) = (&mut change, report.phase) {
         change.effective_at = instance.and_then(|instance| instance.expires_at);
@@ -39,6 +41,7 @@ pub(super) fn write(
             since_generation: target.since_generation,
         }),
         change: change.as_ref().map(Change::to_api),
+        restore: restore.as_ref().map(Restore::to_api),
         refusal: refusal.as_ref().map(Refusal::to_api),
         handled,
         history: history.iter().map(Ended::to_api).collect(),

@@ -1,13 +1,16 @@
-//! Rules about what cannot be looked at.
+//! What cannot be looked at.
 
-use super::{Facts, report};
 use crate::{
-    api::{ChangeState, Reason},
-    lifecycle::{Action, Decision, Severity, Situation, refusal},
+    api::Reason,
+    lifecycle::{
+        Action, Decision, Severity, Situation,
+        decide::{Facts, report},
+        refusal,
+    },
     zenlayer::ReadError,
 };
 
-pub(super) fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
+pub fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
     let reason = facts.observed.secret.reason()?;
     let name = &facts.desired.secret_name;
     let problem = refusal::secret_problem(&facts.observed.secret, name);
@@ -15,7 +18,7 @@ pub(super) fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
 }
 
 /// The provider refused a read, and nothing has changed since: nothing was read in this pass.
-pub(super) fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
+pub fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
     let refusal =
         refusal::standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
     let of_a_read = refusal.call.is_none() && facts.observed.instance.is_none();
@@ -27,7 +30,7 @@ fn read_failed(facts: &Facts, error: &ReadError) -> Decision {
     report(refusal::of_read(facts.desired, error, version, facts.now))
 }
 
-pub(super) fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
+pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
     match &facts.observed.instance {
         Some(Ok(_)) => None,
         Some(Err(error)) => Some(read_failed(facts, error)),
@@ -37,21 +40,17 @@ pub(super) fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
 
 /// A change of an instance that is gone is over, once its request cannot land any more. Its slot
 /// closes as if the effect had been seen: should the instance come back, nothing is ordered again.
-pub(super) fn instance_is_gone(facts: &Facts) -> Option<Decision> {
+pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     if !facts.observed.is_gone() {
         return None;
     }
     let Some(change) = facts.change().cloned() else {
         return Some(report(Situation::InstanceGone { ended: None }));
     };
-    let unanswered = match change.state {
-        ChangeState::Submitting | ChangeState::Unverified => true,
-        ChangeState::Accepted | ChangeState::Observed => false,
-    };
-    if unanswered && change.fence.is_none() {
+    if change.is_unanswered() && change.fence.is_none() {
         return Some(report(Situation::Unverified { change, asks: true }));
     }
-    if unanswered && !facts.is_past_fence(&change) {
+    if change.is_unanswered() && !facts.is_past_fence(&change) {
         return Some(report(Situation::OutcomeUnknown { change }));
     }
     let action =
@@ -59,9 +58,9 @@ pub(super) fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     Some(Decision { action, situation: Situation::InstanceGone { ended: Some(change) } })
 }
 
-pub(super) fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
+pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match &facts.observed.plan {
-        // Not asked for: the type agrees and no change is in flight.
+        // Not asked for: no change is in flight, and none may be ordered.
         None => facts.change().map(|_| report(Situation::ReadsStale)),
         Some(Ok(reading)) if reading.value.is_some() => None,
         // One read shows the instance, the other one does not: look again.
@@ -70,7 +69,7 @@ pub(super) fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     }
 }
 
-pub(super) fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
+pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
     Some(report(Situation::ReadFailed {
         reason: Reason::KubernetesUnavailable,

@@ -1,0 +1,97 @@
+//! Situations in which nothing is in flight, and something holds the change back.
+
+use super::{clock, differs, failed, in_flight, order, report, waiting};
+use crate::{
+    api::{ManagementPolicy, Phase, Reason},
+    lifecycle::{Change, Desired, Report, Situation},
+    zenlayer::{Instance, InstanceState},
+};
+
+pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation) -> Report {
+    let id = &desired.instance_id;
+    let want = &desired.type_id;
+    match situation {
+        Situation::DriftObserved => report(
+            Phase::Drifted,
+            true,
+            Reason::DriftObserved,
+            format!(
+                "{}; managementPolicy is Observe, so it is not changed; Enforce would resize it",
+                differs(instance, want)
+            ),
+        ),
+        Situation::Suspended => report(
+            Phase::Suspended,
+            true,
+            Reason::Suspended,
+            format!(
+                "{}; suspended, so it is not changed; without suspend it would be resized",
+                differs(instance, want)
+            ),
+        ),
+        Situation::Refused { refusal } => failed(refusal.reason, refusal.message.clone()),
+        Situation::Reverted { entry } => in_flight::reverted(entry),
+        Situation::InstanceBusy { state } => waiting(
+            Reason::InstanceBusy,
+            format!("instance {id} is {state}; a change needs RUNNING or STOPPED"),
+        ),
+        Situation::InstanceUnusable { state } => failed(
+            match state {
+                InstanceState::CreateFailed => Reason::InstanceUnusable,
+                _ => Reason::InstanceRecycled,
+            },
+            format!(
+                "instance {id} is {state}: restore it in the provider's console, or delete this object"
+            ),
+        ),
+        Situation::UnwantedPlan { change } => unwanted_plan(desired, change),
+        Situation::OrderLimitReached { limit, until } => waiting(
+            Reason::OrderLimitReached,
+            format!(
+                "{}; {limit} changes were ordered within an hour, as many as --max-orders-per-hour \
+                 allows{}",
+                differs(instance, want),
+                until
+                    .map(|time| format!("; the next one after {}", clock(time)))
+                    .unwrap_or_default()
+            ),
+        ),
+        Situation::OrdersUnknown { problem } => waiting(
+            Reason::KubernetesUnavailable,
+            format!("cannot read how many changes were ordered within the hour: {problem}"),
+        ),
+        Situation::ClockSkewed { seconds } => failed(
+            Reason::ClockSkewed,
+            format!(
+                "the operator's clock is {seconds} s from the provider's (limit {} s): synchronise \
+                 the clock of its node; no change is ordered until then",
+                desired.timing.skew_limit.as_secs()
+            ),
+        ),
+        _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+    }
+}
+
+/// A scheduled change that is not wanted any more, and that may not be taken back.
+fn unwanted_plan(desired: &Desired, change: &Change) -> Report {
+    let want = &desired.type_id;
+    let message = format!(
+        "a change to {} ({}) is scheduled, and {want} is declared by now",
+        change.to,
+        order(change)
+    );
+    match desired.policy {
+        ManagementPolicy::Observe => report(
+            Phase::Drifted,
+            true,
+            Reason::DriftObserved,
+            format!("{message}; managementPolicy is Observe, so it is not cancelled"),
+        ),
+        ManagementPolicy::Enforce => report(
+            Phase::Suspended,
+            true,
+            Reason::Suspended,
+            format!("{message}; suspended, so it is not cancelled"),
+        ),
+    }
+}

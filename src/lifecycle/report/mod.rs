@@ -1,0 +1,203 @@
+//! What a situation looks like to a person: phase, readiness, reason and message, in one place.
+
+mod held_back;
+mod in_flight;
+mod others;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Change, Desired, PlanStage, Severity, Situation, decision::Report, time::after};
+use crate::{
+    api::{ManagementPolicy, Phase, Reason},
+    zenlayer::{Instance, InstanceState, InstanceTypeId},
+};
+
+/// Times of a day, as messages show them.
+fn clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+fn order(change: &Change) -> String {
+    match &change.order_number {
+        Some(number) => format!("order {number}"),
+        None => "order number unknown".to_owned(),
+    }
+}
+
+fn report(phase: Phase, ready: bool, reason: Reason, message: String) -> Report {
+    Report { phase, ready, reason, message }
+}
+
+fn waiting(reason: Reason, message: String) -> Report {
+    report(Phase::Waiting, false, reason, message)
+}
+
+fn failed(reason: Reason, message: String) -> Report {
+    report(Phase::Failed, false, reason, message)
+}
+
+/// The report of a situation whose effect, if any, has been carried out.
+pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation) -> Report {
+    let id = &desired.instance_id;
+    let want = &desired.type_id;
+    match situation {
+        Situation::Unusable { .. }
+        | Situation::SecretUnusable { .. }
+        | Situation::ReadFailed { .. }
+        | Situation::InstanceGone { .. } => unseen(desired, situation),
+        Situation::DuplicateClaim { .. }
+        | Situation::HeldElsewhere { .. }
+        | Situation::ForeignPlan { .. }
+        | Situation::ForeignPlanToTarget { .. } => others::of(desired, situation),
+        Situation::GivenBack
+        | Situation::Calling { .. }
+        | Situation::OutcomeUnknown { .. }
+        | Situation::Unverified { .. }
+        | Situation::Accepted { .. }
+        | Situation::EffectSeen { .. }
+        | Situation::Progressing { .. }
+        | Situation::Overdue { .. }
+        | Situation::NotInEffect { .. }
+        | Situation::Completed { .. }
+        | Situation::Undone { .. }
+        | Situation::GivenUp { .. }
+        | Situation::Resumed { .. }
+        | Situation::Released { .. } => in_flight::of(want, instance, situation),
+        Situation::Restored => waiting(
+            Reason::ReadsDisagree,
+            format!("instance {id} runs again after it was stopped for a change"),
+        ),
+        Situation::Rearmed { id } => {
+            waiting(Reason::ReadsDisagree, format!("change {id} may be ordered again"))
+        }
+        Situation::ReadLags => waiting(
+            Reason::ReadsDisagree,
+            format!(
+                "a read of instance {id} contradicts the change that was just seen; looking again"
+            ),
+        ),
+        Situation::ReadsStale => waiting(
+            Reason::ReadsDisagree,
+            format!("the reads of instance {id} disagree or are too old; looking again"),
+        ),
+        Situation::InSync => {
+            report(Phase::InSync, true, Reason::InSync, format!("instance {id} is of type {want}"))
+        }
+        Situation::DriftObserved
+        | Situation::Suspended
+        | Situation::Refused { .. }
+        | Situation::Reverted { .. }
+        | Situation::InstanceBusy { .. }
+        | Situation::InstanceUnusable { .. }
+        | Situation::UnwantedPlan { .. }
+        | Situation::OrderLimitReached { .. }
+        | Situation::OrdersUnknown { .. }
+        | Situation::ClockSkewed { .. } => held_back::of(desired, instance, situation),
+    }
+}
+
+/// What could not be looked at, or is not there.
+fn unseen(desired: &Desired, situation: &Situation) -> Report {
+    let id = &desired.instance_id;
+    match situation {
+        Situation::Unusable { reason, problem } | Situation::SecretUnusable { reason, problem } => {
+            match reason {
+                Reason::KubernetesUnavailable => waiting(*reason, problem.clone()),
+                _ => failed(*reason, problem.clone()),
+            }
+        }
+        Situation::ReadFailed { reason, problem, severity: Severity::Passing, .. } => {
+            waiting(*reason, problem.clone())
+        }
+        Situation::ReadFailed { reason, problem, severity: Severity::Terminal, .. } => {
+            failed(*reason, problem.clone())
+        }
+        Situation::InstanceGone { .. } => failed(
+            Reason::InstanceNotFound,
+            format!(
+                "the provider knows no instance {id}: correct spec.instanceId by a new object, or delete this one"
+            ),
+        ),
+        _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+    }
+}
+
+/// The report of a scheduled change on the last day before it takes effect.
+pub fn of_a_cycle_that_ends_soon(
+    instance: Option<&Instance>,
+    report: Report,
+    now: Timestamp,
+) -> Report {
+    const SOON: Duration = Duration::from_hours(24);
+    let ends = instance.and_then(|instance| instance.expires_at);
+    match ends {
+        Some(end) if report.phase == Phase::Scheduled && after(now, SOON) >= end => Report {
+            message: format!(
+                "{}; warning: the cycle ends within a day, after that it cannot be taken back",
+                report.message
+            ),
+            ..report
+        },
+        _ => report,
+    }
+}
+
+/// The report while the machine is stopped for a change: it is not in sync before it runs again.
+pub fn of_a_stopped_machine(
+    desired: &Desired,
+    instance: Option<&Instance>,
+    report: Report,
+) -> Report {
+    let stopped = instance.is_some_and(|one| one.state == InstanceState::Stopped);
+    match report.phase {
+        _ if !stopped => report,
+        Phase::InSync if !desired.may_mutate() => {
+            let (phase, reason) = match desired.policy {
+                ManagementPolicy::Observe => (Phase::Drifted, Reason::DriftObserved),
+                ManagementPolicy::Enforce => (Phase::Suspended, Reason::Suspended),
+            };
+            let message = format!(
+                "{}; it was stopped for a change and stays stopped until changes are allowed again",
+                report.message
+            );
+            Report { phase, ready: true, reason, message }
+        }
+        Phase::InSync => Report {
+            phase: Phase::Changing,
+            ready: false,
+            reason: Reason::StartInProgress,
+            message: format!("{}; it is started again", report.message),
+        },
+        Phase::Suspended | Phase::Drifted => Report {
+            message: format!(
+                "{}; it was stopped for a change and stays stopped until changes are allowed again",
+                report.message
+            ),
+            ..report
+        },
+        _ if !desired.may_mutate() => report,
+        _ => Report {
+            message: format!("{}; it is stopped for the change", report.message),
+            ..report
+        },
+    }
+}
+
+fn differs(instance: Option<&Instance>, want: &InstanceTypeId) -> String {
+    match instance {
+        Some(instance) => {
+            format!("instance {} is of type {}, {want} is declared", instance.id, instance.type_id)
+        }
+        None => format!("{want} is declared"),
+    }
+}
+
+fn stage_words(stage: PlanStage) -> &'static str {
+    match stage {
+        PlanStage::Running => "running",
+        PlanStage::Scheduled => "scheduled for the next billing cycle",
+        PlanStage::Unknown => "in a state that this version does not know",
+    }
+}

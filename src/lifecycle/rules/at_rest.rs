@@ -1,0 +1,140 @@
+//! No call is in flight: who may act, whether anything is to be done, and what other people do.
+
+use crate::{
+    api::{ChangeKind, ChangeState, ManagementPolicy},
+    lifecycle::{
+        Claim, Decision, PlanStage, PlanView, Situation, Standing,
+        decide::{Facts, report},
+        refusal,
+        rules::ordering::call_is_held_back,
+    },
+};
+
+pub fn older_object_owns_the_instance(facts: &Facts) -> Option<Decision> {
+    match &facts.observed.claim {
+        Claim::Owner => None,
+        Claim::Duplicate { owner } => {
+            Some(report(Situation::DuplicateClaim { owner: owner.clone() }))
+        }
+    }
+}
+
+pub fn slot_is_held_elsewhere(facts: &Facts) -> Option<Decision> {
+    match &facts.standing {
+        Standing::HeldElsewhere(holder) => {
+            Some(report(Situation::HeldElsewhere { holder: holder.clone() }))
+        }
+        Standing::Idle | Standing::InFlight(_) | Standing::GivenBack(_) => None,
+    }
+}
+
+/// Within one margin after an effect was seen, a read that contradicts it is lag, not news.
+pub fn read_contradicts_what_was_seen(facts: &Facts) -> Option<Decision> {
+    let instance = facts.observed.instance()?;
+    let plan = facts.plan();
+    let closed = &facts.observed.slot()?.record.closed;
+    let contradicts =
+        closed.iter().any(|one| facts.may_lag(one.until) && !one.agrees(instance, &plan));
+    contradicts.then(|| report(Situation::ReadLags))
+}
+
+pub fn instance_is_in_sync(facts: &Facts) -> Option<Decision> {
+    let instance = facts.observed.instance()?;
+    let current =
+        facts.observed.type_status().is_none_or(|status| status.current == facts.desired.type_id);
+    let in_sync =
+        instance.type_id == facts.desired.type_id && current && facts.plan() == PlanView::None;
+    in_sync.then(|| report(Situation::InSync))
+}
+
+/// Two reads of one pass that show different types say nothing about either.
+pub fn reads_disagree(facts: &Facts) -> Option<Decision> {
+    let (instance, status) = facts.seen()?;
+    (instance.type_id != status.current).then(|| report(Situation::ReadsStale))
+}
+
+/// A plan of this object's own that was not taken back after all is followed again.
+pub fn own_plan_is_resumed(facts: &Facts) -> Option<Decision> {
+    let entry = facts.memory.open_order().filter(|entry| facts.plan().is_to(&entry.to))?;
+    let change = entry.resumed(ChangeState::Observed, &facts.desired.timing);
+    Some(report(Situation::Resumed { change }))
+}
+
+/// Somebody else has ordered what is declared.
+pub fn plan_is_to_the_declared_type(facts: &Facts) -> Option<Decision> {
+    match facts.plan() {
+        PlanView::Open { to: Some(to), stage } if to == facts.desired.type_id => {
+            Some(report(Situation::ForeignPlanToTarget { stage }))
+        }
+        PlanView::Open { .. } | PlanView::None => None,
+    }
+}
+
+/// A plan that this object did not order is cancelled only by a person's word, once.
+pub fn person_cancels_a_foreign_plan(facts: &Facts) -> Option<Decision> {
+    let PlanView::Open { to: Some(to), stage: PlanStage::Scheduled } = facts.plan() else {
+        return None;
+    };
+    let asked = facts.desired.cancel_plan.as_deref() == Some(to.as_str())
+        && facts.memory.handled.cancel_plan != facts.desired.cancel_plan;
+    if !asked || !facts.desired.may_mutate() {
+        return None;
+    }
+    let current = &facts.observed.instance()?.type_id;
+    let kind = ChangeKind::CancelDowngrade;
+    Some(
+        call_is_held_back(facts)
+            .or_else(|| refusal::of_call_stands(facts, kind, &to, current))
+            .unwrap_or_else(|| facts.call(kind, &to, current)),
+    )
+}
+
+pub fn plan_is_foreign(facts: &Facts) -> Option<Decision> {
+    match facts.plan() {
+        PlanView::None => None,
+        PlanView::Open { to, stage } => Some(report(Situation::ForeignPlan { to, stage })),
+    }
+}
+
+pub fn policy_forbids_changes(facts: &Facts) -> Option<Decision> {
+    if facts.observed.instance()?.type_id == facts.desired.type_id {
+        return None;
+    }
+    match (facts.desired.policy, facts.desired.suspend) {
+        (ManagementPolicy::Observe, _) => Some(report(Situation::DriftObserved)),
+        (ManagementPolicy::Enforce, true) => Some(report(Situation::Suspended)),
+        (ManagementPolicy::Enforce, false) => None,
+    }
+}
+
+/// The last refusal of a call from this type to the declared one, whichever call it was.
+pub fn refusal_stands(facts: &Facts) -> Option<Decision> {
+    let refusal =
+        refusal::standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
+    let call = refusal.call.as_ref()?;
+    let same = call.from == facts.observed.instance()?.type_id && call.to == facts.desired.type_id;
+    same.then(|| report(Situation::Refused { refusal: refusal.clone() }))
+}
+
+/// One change is ordered at most once for one target; a person may allow it again.
+pub fn change_was_ordered_before(facts: &Facts) -> Option<Decision> {
+    ordered_before(facts, ChangeKind::Modify)
+}
+
+/// The same for any call that is made on the way from the type in effect to the declared one.
+pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
+    let from = &facts.observed.instance()?.type_id;
+    let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
+    let entry = facts.memory.history.iter().rev().find(|entry| {
+        entry.counts_as_ordered()
+            && entry.kind == kind
+            && entry.target_generation == target.since_generation
+            && entry.from == *from
+            && entry.to == target.type_id
+    })?;
+    Some(report(if facts.releases(&entry.id) {
+        Situation::Rearmed { id: entry.id.clone() }
+    } else {
+        Situation::Reverted { entry: entry.clone() }
+    }))
+}

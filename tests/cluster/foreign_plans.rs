@@ -1,0 +1,129 @@
+//! Plans that this object did not order: a person made them in the console.
+
+use serde_json::json;
+use zenlayer_vm_operator::api::{CANCEL_PLAN_ANNOTATION, ChangeKind, Phase};
+
+use crate::{
+    harness::eventually,
+    stage::{LIMIT, Stage, message, shown},
+    tally::{
+        CHANGE, Cost, FOLLOWED, HELD_BACK, LOOKED_AT, annotate, comes_to_rest, history, mutations,
+        slow_stage, until_in_sync,
+    },
+};
+
+async fn ordered_in_the_console(stage: &Stage, id: &str, type_id: &str) {
+    stage.sim.post("console", json!({ "order": { "id": id, "type": type_id } })).await;
+}
+
+fn prepaid(id: &str, type_id: &str, expires_in: &str) -> String {
+    format!(
+        "  - {{ id: {id}, type: {type_id}, chargeType: PREPAID, expiresIn: {expires_in}, \
+         autoRenew: true }}\n"
+    )
+}
+
+/// How often an event says that this annotation, set with kubectl, was acted on.
+async fn acted_on(stage: &Stage, value: &str) -> usize {
+    let note = format!("{CANCEL_PLAN_ANNOTATION}={value}, set by kubectl-annotate, was acted on");
+    let events = stage.events().await;
+    events.iter().filter(|(reason, told)| reason == "AnnotationHandled" && *told == note).count()
+}
+
+#[tokio::test]
+async fn a_plan_to_the_declared_type_is_adopted_without_a_call() {
+    let machines = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }\n".to_owned()
+        + &prepaid("vm-2", "c.2c4g", "100s");
+    let stage = slow_stage(&machines).await;
+    let operator = stage.operator(&[]);
+    operator.ready().await;
+    ordered_in_the_console(&stage, "vm-1", "c.2c4g").await;
+    ordered_in_the_console(&stage, "vm-2", "c.1c2g").await;
+    for (name, type_id) in [("vm-1", "c.2c4g"), ("vm-2", "c.1c2g")] {
+        stage.create(name, json!({ "instanceId": name, "instanceTypeId": type_id })).await;
+    }
+    let running = stage.until_phase(&operator, "vm-1", Phase::Changing).await;
+    assert_eq!(shown(&running, "Ready"), "False ChangeInProgress");
+    let scheduled = stage.until_phase(&operator, "vm-2", Phase::Scheduled).await;
+    assert_eq!(shown(&scheduled, "Ready"), "True ChangeScheduled");
+    for object in [&running, &scheduled] {
+        assert!(message(object).contains("that this object did not order"), "{}", message(object));
+    }
+    stage.sim.advance(CHANGE).await;
+    until_in_sync(&stage, &operator, "vm-1").await;
+    // To the end of the cycle, and through the change that then runs.
+    stage.sim.advance(40).await;
+    stage.until_phase(&operator, "vm-2", Phase::Changing).await;
+    stage.sim.advance(CHANGE).await;
+    let object = until_in_sync(&stage, &operator, "vm-2").await;
+    assert_eq!(shown(&object, "InSync"), "True InSync");
+    let cost = Cost { catalogues: 2, prices: 2, writes: 5, ..Cost::default() };
+    comes_to_rest(&stage, &operator, "plans to the declared type", LOOKED_AT, cost).await;
+}
+
+#[tokio::test]
+async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_change_goes_on() {
+    let stage = slow_stage(&prepaid("vm-1", "c.4c8g", "20d")).await;
+    let operator = stage.operator(&[]);
+    operator.ready().await;
+    ordered_in_the_console(&stage, "vm-1", "c.1c2g").await;
+    stage.declare("c.2c4g").await;
+    let object = stage.until_phase(&operator, "vm-1", Phase::Waiting).await;
+    assert_eq!(shown(&object, "Ready"), "False ForeignPlan");
+    let text = message(&object);
+    assert!(
+        text.contains("cancel it with the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
+        "{text}"
+    );
+    let cost = Cost { catalogues: 1, prices: 2, writes: 1, ..Cost::default() };
+    comes_to_rest(&stage, &operator, "a plan to another type", HELD_BACK, cost).await;
+
+    // Not the plan that is there.
+    annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.8c16g");
+    comes_to_rest(&stage, &operator, "the annotation names another plan", HELD_BACK, cost).await;
+    assert_eq!(acted_on(&stage, "c.8c16g").await, 0);
+
+    annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.1c2g");
+    let object = stage.until_phase(&operator, "vm-1", Phase::Scheduled).await;
+    let calls = ["CancelInstanceDowngrade OK", "ModifyInstanceType c.2c4g OK"];
+    assert_eq!(mutations(&stage, "vm-1").await, calls);
+    let status = object.status.as_ref().unwrap();
+    assert_eq!(status.handled.cancel_plan.as_deref(), Some("c.1c2g"));
+    assert_eq!(status.change.as_ref().unwrap().to, "c.2c4g");
+    let orders = stage.sim.orders("vm-1").await;
+    let outcomes: Vec<_> = orders.iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["cancelled", "open"]);
+    eventually("the event of the annotation", LIMIT, async || {
+        let told = acted_on(&stage, "c.1c2g").await;
+        if told == 1 { Ok(()) } else { Err(format!("{:?}", stage.events().await)) }
+    })
+    .await;
+    let cost = Cost { paid: 1, cancels: 1, catalogues: 1, prices: 2, writes: 7 };
+    comes_to_rest(&stage, &operator, "the annotation names the plan", FOLLOWED, cost).await;
+}
+
+#[tokio::test]
+async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
+    let stage = slow_stage(&prepaid("vm-1", "c.4c8g", "20d")).await;
+    let operator = stage.operator(&[]);
+    operator.ready().await;
+    ordered_in_the_console(&stage, "vm-1", "c.1c2g").await;
+    stage.declare("c.4c8g").await;
+    let object = stage.until_phase(&operator, "vm-1", Phase::Waiting).await;
+    assert_eq!(shown(&object, "Ready"), "False ForeignPlan");
+    assert_eq!(shown(&object, "InSync"), "True InSync");
+    let cost = Cost { writes: 1, ..Cost::default() };
+    comes_to_rest(&stage, &operator, "a plan away from the declared type", FOLLOWED, cost).await;
+
+    annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.1c2g");
+    let object = until_in_sync(&stage, &operator, "vm-1").await;
+    let kinds: Vec<_> = history(&object).into_iter().map(|one| one.0).collect();
+    assert_eq!(kinds, [ChangeKind::CancelDowngrade]);
+    let cost = Cost { cancels: 1, writes: 5, ..Cost::default() };
+    comes_to_rest(&stage, &operator, "the plan is cancelled", LOOKED_AT, cost).await;
+
+    // The same word does not cancel a later plan to the same type.
+    ordered_in_the_console(&stage, "vm-1", "c.1c2g").await;
+    comes_to_rest(&stage, &operator, "a later plan to that type", LOOKED_AT, cost).await;
+    assert_eq!(mutations(&stage, "vm-1").await, ["CancelInstanceDowngrade OK"]);
+}

@@ -1,0 +1,216 @@
+//! What a scenario cost: calls that the simulator saw, and writes that the API server's audit log
+//! holds. And whether it has come to rest: further passes cost nothing but reads.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use zenlayer_vm_operator::api::{
+    Change, ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, Phase, VmInstance,
+};
+
+use crate::{
+    harness::{Operator, table},
+    stage::{Rules, Stage, message, slow_simulation},
+};
+
+/// Calls that change an instance, in the order in which they are counted.
+const MUTATIONS: [&str; 4] =
+    ["ModifyInstanceType", "CancelInstanceDowngrade", "StopInstances", "StartInstances"];
+/// The read that every pass makes.
+const INSTANCE: &str = "DescribeInstances";
+/// The read of an instance's plan.
+const PLAN: &str = "DescribeInstanceTypeStatus";
+
+/// Reads of a pass, at most: by action, how many.
+pub type Reads = &'static [(&'static str, f64)];
+/// Of an object that nothing is to be done about.
+pub const LOOKED_AT: Reads = &[(INSTANCE, 1.0)];
+/// Of one with a plan.
+pub const FOLLOWED: Reads = &[(INSTANCE, 1.0), (PLAN, 1.0)];
+/// Of one that would be changed if nothing stood in the way: fresh reads follow the first one.
+pub const HELD_BACK: Reads = &[(INSTANCE, 2.0), (PLAN, 1.0)];
+
+/// Reads that are kept for five minutes.
+const KEPT: [&str; 2] = ["DescribeZoneInstanceConfigInfos", "InquiryPriceCreateInstance"];
+
+/// What was counted so far, over all objects of a stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    calls: BTreeMap<String, u64>,
+    writes: usize,
+}
+
+/// What a scenario is to have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Paid calls, accepted or not.
+    pub paid: u64,
+    pub cancels: u64,
+    /// Lists of the types on offer that were read.
+    pub catalogues: u64,
+    /// List prices that were read.
+    pub prices: u64,
+    pub writes: usize,
+}
+
+impl Tally {
+    pub async fn of(stage: &Stage) -> Self {
+        let log = stage.sim.get("requests").await;
+        let counts = log["counts"].as_object().unwrap().iter();
+        let sum =
+            |codes: &Value| codes.as_object().unwrap().values().filter_map(Value::as_u64).sum();
+        let calls = counts.map(|(action, codes)| (action.clone(), sum(codes))).collect();
+        Self { calls, writes: status_writes(stage) }
+    }
+
+    /// Calls that changed an instance, and status writes.
+    pub fn changes(&self) -> ([u64; 4], usize) {
+        (MUTATIONS.map(|action| self.count(action)), self.writes)
+    }
+
+    fn count(&self, action: &str) -> u64 {
+        self.calls.get(action).copied().unwrap_or(0)
+    }
+}
+
+/// Writes of the status of any object of this stage that the API server accepted.
+fn status_writes(stage: &Stage) -> usize {
+    let is_write = |line: &Value| {
+        line["objectRef"]["resource"] == "vminstances"
+            && line["objectRef"]["subresource"] == "status"
+            && line["objectRef"]["namespace"] == stage.namespace.as_str()
+            && line["verb"] == "update"
+            && line["responseStatus"]["code"] == 200
+    };
+    stage.plane.audit_log_with(&stage.namespace).iter().filter(|line| is_write(line)).count()
+}
+
+/// The calls that changed this instance, oldest first, each with what it asked for and the code of
+/// its answer: `ModifyInstanceType c.2c4g OK`.
+pub async fn mutations(stage: &Stage, instance: &str) -> Vec<String> {
+    let log = stage.sim.get("requests").await;
+    let requests = log["requests"].as_array().unwrap().iter();
+    let of_instance = requests.filter(|one| one["instance"] == instance);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    of_instance
+        .filter(|one| MUTATIONS.iter().any(|action| one["action"] == *action))
+        .map(|one| {
+            let to = text(&one["body"]["instanceTypeId"]);
+            let parts = [text(&one["action"]), to, text(&one["code"])];
+            parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        })
+        .collect()
+}
+
+/// The scenario is over: it cost what it should, and three further passes over each of its objects
+/// change nothing, call nothing, write nothing, and make no other reads than one each of these.
+pub async fn comes_to_rest(
+    stage: &Stage,
+    operator: &Operator,
+    scenario: &str,
+    reads: Reads,
+    expected: Cost,
+) {
+    let passes = async || operator.metric("zenlayer_vm_reconciles_total").await;
+    let objects = async || -> Vec<VmInstance> {
+        stage.objects().list(&Default::default()).await.unwrap().items
+    };
+    let first = objects().await;
+    let began = passes().await;
+    let before = Tally::of(stage).await;
+    let count = first.len() as f64;
+    operator.further_passes(4.0 * count).await;
+    let after = Tally::of(stage).await;
+    let made = passes().await - began;
+    let versions = |all: &[VmInstance]| -> Vec<Option<String>> {
+        all.iter().map(|one| one.metadata.resource_version.clone()).collect()
+    };
+    assert_eq!(versions(&first), versions(&objects().await), "{scenario}: an object was written");
+    assert_eq!(before.writes, after.writes, "{scenario}: a status was written");
+    for action in after.calls.keys() {
+        let further = after.count(action) - before.count(action);
+        let a_pass = reads.iter().find(|read| read.0 == action).map_or(0.0, |read| read.1);
+        let most = a_pass * (made + count);
+        assert!(further as f64 <= most, "{scenario}: {further} further {action} in {made} passes");
+    }
+    for (action, _) in reads {
+        assert!(after.count(action) > before.count(action), "{scenario}: no further {action}");
+    }
+    let [paid, cancels, stops, starts] = MUTATIONS.map(|action| after.count(action));
+    let [catalogues, prices] = KEPT.map(|action| after.count(action));
+    let cost = Cost { paid, cancels, catalogues, prices, writes: after.writes };
+    let [instance, plan] = [INSTANCE, PLAN].map(|action| after.count(action));
+    let cells = [paid, cancels, instance, plan, catalogues, prices, after.writes as u64];
+    let head = ["PAID", "CANCEL", "INSTANCE", "PLAN", "CATALOGUE", "PRICE", "STATUS WRITES"];
+    table::show(scenario, &[head.map(str::to_owned), cells.map(|count| count.to_string())]);
+    assert_eq!((cost, stops, starts), (expected, 0, 0), "{scenario}");
+}
+
+/// What a person writes with kubectl, as `key=value`.
+pub fn annotate(stage: &Stage, name: &str, annotation: &str) {
+    stage.kubectl(&["annotate", "--overwrite", "zvm", name, annotation]);
+}
+
+/// The declared type is another one from now on.
+pub async fn declare_instead(stage: &Stage, name: &str, type_id: &str) {
+    stage.patch(name, json!({ "spec": { "instanceTypeId": type_id } })).await;
+}
+
+/// Waits until a change to this type is seen to run.
+pub async fn until_it_runs(stage: &Stage, operator: &Operator, name: &str, to: &str) -> VmInstance {
+    let what = format!("is seen to change to {to}");
+    stage
+        .until(operator, name, &what, |object| {
+            let change = object.status.as_ref().and_then(|status| status.change.as_ref());
+            let runs = |change: &Change| change.state == ChangeState::Observed && change.to == to;
+            phase(object) == Some(Phase::Changing) && change.is_some_and(runs)
+        })
+        .await
+}
+
+/// How long a change takes in [`slow`]: until a test steps the clock by so much. Less than the skew
+/// that the operator bears, three times over.
+pub const CHANGE: i64 = 60;
+
+/// A simulation in which a change waits for a step of the clock.
+pub fn slow(instances: &str) -> String {
+    slow_simulation(&format!("{CHANGE}s"), instances)
+}
+
+/// A stage with [`slow`].
+pub async fn slow_stage(instances: &str) -> Stage {
+    Stage::of_world(&slow(instances), &Rules::of_deploy(), &[]).await
+}
+
+/// Lets the change to this type run and end.
+pub async fn change_runs_and_ends(
+    stage: &Stage,
+    operator: &Operator,
+    name: &str,
+    to: &str,
+) -> VmInstance {
+    until_it_runs(stage, operator, name, to).await;
+    stage.sim.advance(CHANGE).await;
+    until_in_sync(stage, operator, name).await
+}
+
+/// Waits until it is in sync, and says so as one that was never anything else: what has just ended
+/// is told by one look only.
+pub async fn until_in_sync(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
+    stage.until(operator, name, "is in sync and at rest", is_in_sync_and_at_rest).await
+}
+
+pub fn is_in_sync_and_at_rest(object: &VmInstance) -> bool {
+    phase(object) == Some(Phase::InSync) && message(object).starts_with("instance ")
+}
+
+pub fn phase(object: &VmInstance) -> Option<Phase> {
+    object.status.as_ref().and_then(|status| status.phase)
+}
+
+/// Kind, target and outcome of each ended change, oldest first.
+pub fn history(object: &VmInstance) -> Vec<(ChangeKind, String, HistoryOutcome)> {
+    let history = object.status.as_ref().map(|status| status.history.as_slice());
+    let entry = |entry: &HistoryEntry| (entry.kind, entry.to.clone(), entry.outcome);
+    history.unwrap_or_default().iter().map(entry).collect()
+}

@@ -1,0 +1,444 @@
+//! Changes of mind and other people's plans: a scheduled change that is taken back, or resumed.
+
+use zenlayer_vm_operator::{
+    api::{ChangeKind, ChangeState, HistoryOutcome},
+    lifecycle::{Action, Change, HoldingState, Outcome, intent},
+    zenlayer::Answer,
+};
+
+use crate::{
+    given::{
+        Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
+        type_id, with_slot_after,
+    },
+    table::{Row, check, does_of, ready_message},
+};
+
+const CANCELS: &str = "Changing CancelInProgress Ready=False InSync=False Reconciling";
+const FOREIGN: &str = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
+const SCHEDULED: &str = "Scheduled ChangeScheduled Ready=True InSync=False";
+const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
+
+/// LARGE is scheduled by this object, HUGE is declared by now.
+fn unwanted() -> Given {
+    let change = given_change(ChangeState::Observed, 900);
+    let given = given().prepaid().in_flight(&change).closed(&change, at(-1)).scheduled(LARGE);
+    given.wants(HUGE).generation(4)
+}
+
+/// SMALL is in effect and declared again.
+fn back() -> Given {
+    unwanted().wants(SMALL)
+}
+
+fn cancelling(state: ChangeState, ago: i64) -> Given {
+    let call = given_call(ChangeKind::CancelDowngrade, state, ago);
+    let mut scheduled = given_entry(SMALL, LARGE, 3, HistoryOutcome::Scheduled);
+    scheduled.id = "scheduled".into();
+    let given = given().prepaid().scheduled(LARGE).ended(scheduled).in_flight(&call);
+    given.wants(SMALL).generation(4)
+}
+
+fn refused(status: u16, code: &str) -> Answer {
+    Answer::Refused(api_error(status, Some(code)))
+}
+
+pub fn rows() -> Vec<Row> {
+    [own(), under_way(), foreign(), resumed()].concat()
+}
+
+fn own() -> Vec<Row> {
+    let none = "Nothing UnwantedPlan";
+    let cancels = |name, given| (name, given, "Cancel Calling", CANCELS, "5s");
+    vec![
+        cancels("a scheduled change that is not wanted any more is cancelled", unwanted()),
+        (
+            "also when the type in effect is declared again",
+            back(),
+            "Cancel Calling",
+            "Changing CancelInProgress Ready=False InSync=True Reconciling",
+            "5s",
+        ),
+        cancels("the order limit does not hold a cancellation", {
+            unwanted().ordered_within_the_hour(100)
+        }),
+        cancels("a cancellation needs no offer", unwanted().offering(Vec::new())),
+        (
+            "a scheduled change that is wanted is not cancelled",
+            unwanted().wants(LARGE),
+            "Nothing Progressing",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "a running change that is not wanted any more is not cancelled",
+            unwanted().processing(LARGE),
+            "Nothing Progressing",
+            GOES,
+            "30s",
+        ),
+        (
+            "suspended, it is not cancelled",
+            unwanted().suspended(),
+            none,
+            "Suspended Suspended Ready=True InSync=False",
+            "rest",
+        ),
+        (
+            "observed, it is not cancelled",
+            unwanted().observing(),
+            none,
+            "Drifted DriftObserved Ready=True InSync=False",
+            "rest",
+        ),
+        (
+            "the younger of two objects cancels nothing",
+            unwanted().duplicate_of(None),
+            "Nothing DuplicateClaim",
+            "Failed DuplicateClaim Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        (
+            "beside a change of another object nothing is cancelled",
+            unwanted().held_by(
+                "other",
+                &given_change(ChangeState::Submitting, 33),
+                HoldingState::Open,
+            ),
+            "Nothing HeldElsewhere",
+            "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling",
+            "30s",
+        ),
+        (
+            "a skewed clock cancels nothing",
+            unwanted().clock_ahead(300),
+            "Nothing ClockSkewed",
+            "Failed ClockSkewed Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        (
+            "stale reads cancel nothing",
+            unwanted().read_ago(6),
+            "Nothing ReadsStale",
+            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "5s",
+        ),
+        (
+            "a cancellation that was refused for good is not repeated",
+            unwanted().answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION")).then(),
+            "Nothing Refused",
+            "Failed PermissionDenied Ready=False InSync=False Stalled",
+            "rest",
+        ),
+    ]
+}
+
+fn under_way() -> Vec<Row> {
+    let done = || cancelling(ChangeState::Accepted, 60).plan(None, None);
+    vec![
+        (
+            "an accepted cancellation is waited for",
+            cancelling(ChangeState::Accepted, 60),
+            "Nothing Accepted",
+            "Changing CancelInProgress Ready=False InSync=True Reconciling",
+            "12s",
+        ),
+        (
+            "it is complete once no plan shows",
+            done(),
+            "CloseSlot EffectSeen",
+            "InSync InSync Ready=True InSync=True",
+            "1s",
+        ),
+        (
+            "a third type is ordered after that",
+            done().wants(HUGE).then().closed(
+                &given_call(ChangeKind::CancelDowngrade, ChangeState::Observed, 60),
+                at(250),
+            ),
+            "Modify Calling",
+            GOES,
+            "5s",
+        ),
+        (
+            "a plan that shows again within the margin is lag",
+            done()
+                .then()
+                .closed(
+                    &given_call(ChangeKind::CancelDowngrade, ChangeState::Observed, 60),
+                    at(250),
+                )
+                .scheduled(LARGE),
+            "Nothing ReadLags",
+            "InSync InSync Ready=True InSync=True",
+            "5s",
+        ),
+        (
+            "of unknown outcome it is waited for",
+            cancelling(ChangeState::Submitting, 60).plan(None, None),
+            "Nothing OutcomeUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=True Reconciling",
+            "12s",
+        ),
+        (
+            "past its fence no plan shows that it landed",
+            cancelling(ChangeState::Submitting, 601).plan(None, None),
+            "CloseSlot EffectSeen",
+            "InSync InSync Ready=True InSync=True",
+            "1s",
+        ),
+        (
+            "past its fence a plan shows that it did not, and PREPAID asks nobody",
+            cancelling(ChangeState::Submitting, 601),
+            "ReturnSlot Unverified",
+            "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
+            "1s",
+        ),
+        (
+            "an accepted cancellation that does not show is overdue",
+            cancelling(ChangeState::Accepted, 1801),
+            "Nothing Overdue",
+            "Failed ChangeOverdue Ready=False InSync=True Stalled",
+            "rest",
+        ),
+        (
+            "the type flipped before it landed",
+            cancelling(ChangeState::Accepted, 400).plan(None, None).of_type(LARGE),
+            "Nothing NotInEffect",
+            "Failed ChangeNotInEffect Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        (
+            "without an answer a flip ends it, and the way back is ordered",
+            cancelling(ChangeState::Submitting, 601).plan(None, None).of_type(LARGE),
+            "ReturnSlot Unverified",
+            "Waiting OutcomeUnverified Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+    ]
+}
+
+fn foreign() -> Vec<Row> {
+    let asked = || given().prepaid().scheduled(HUGE).cancel_plan(HUGE);
+    let waits = |name, given| (name, given, "Nothing ForeignPlan", FOREIGN, "rest");
+    let cancels = |name, given| (name, given, "Cancel Calling", CANCELS, "5s");
+    vec![
+        cancels("a person's word cancels a plan that this object did not order", asked()),
+        waits("the word for another type cancels nothing", asked().scheduled("c.8c16g")),
+        waits("a word counts once", asked().handled_cancel(HUGE)),
+        cancels("taken off and set again it counts again", {
+            let taken_off = given().prepaid().scheduled(HUGE).handled_cancel(HUGE).then();
+            taken_off.cancel_plan(HUGE)
+        }),
+        (
+            "a running plan is not cancelled",
+            asked().processing(HUGE),
+            "Nothing ForeignPlan",
+            FOREIGN,
+            "30s",
+        ),
+        (
+            "suspended, nothing is cancelled",
+            asked().suspended(),
+            "Nothing Suspended",
+            "Suspended Suspended Ready=True InSync=False",
+            "rest",
+        ),
+        (
+            "a plan to the declared type is not cancelled by it",
+            given().prepaid().scheduled(LARGE).cancel_plan(LARGE),
+            "Nothing ForeignPlanToTarget",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "the word also helps where the type in effect is declared",
+            asked().wants(SMALL),
+            "Cancel Calling",
+            "Changing CancelInProgress Ready=False InSync=True Reconciling",
+            "5s",
+        ),
+        (
+            "stale reads cancel no foreign plan",
+            asked().read_ago(6),
+            "Nothing ReadsStale",
+            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "5s",
+        ),
+        cancels("a word that could not be sent still counts", {
+            asked().answered(Answer::NotSent { cause: "late".into() }).then()
+        }),
+        cancels("a word that was refused for now still counts", {
+            asked().answered(refused(400, "UNSUPPORTED_OPERATION_INSTANCE_STATUS")).then()
+        }),
+    ]
+}
+
+fn resumed() -> Vec<Row> {
+    let open = |outcome| {
+        let entry = given_entry(SMALL, LARGE, 3, outcome);
+        given().prepaid().target(LARGE, 3).ended(entry).scheduled(LARGE)
+    };
+    let resumes = |name, given| {
+        let shows = "Waiting ChangeInProgress Ready=False InSync=False Reconciling";
+        (name, given, "Nothing Resumed", shows, "1s")
+    };
+    let theirs = |name, given| (name, given, "Nothing ForeignPlanToTarget", SCHEDULED, "rest");
+    vec![
+        resumes("a plan of our own is followed again", open(HistoryOutcome::Scheduled)),
+        resumes("also one that did not get there in time", open(HistoryOutcome::Overdue)),
+        resumes("also where another type is declared", {
+            open(HistoryOutcome::Scheduled).wants(HUGE)
+        }),
+        theirs("a plan of a completed order is not ours", open(HistoryOutcome::Completed)),
+        theirs("a plan of a cancelled order is not ours", open(HistoryOutcome::Cancelled)),
+        theirs("a plan of a released order is not ours", open(HistoryOutcome::Released)),
+        theirs("a plan of an undone order is not ours", open(HistoryOutcome::Reverted)),
+        theirs("a plan of an unverified order is not ours", open(HistoryOutcome::Unverified)),
+        (
+            "after that it is followed as before",
+            open(HistoryOutcome::Scheduled).then(),
+            "Nothing Progressing",
+            SCHEDULED,
+            "rest",
+        ),
+        (
+            "a plan to another type is not the one that was set aside",
+            open(HistoryOutcome::Scheduled).scheduled(HUGE),
+            "Nothing ForeignPlan",
+            FOREIGN,
+            "rest",
+        ),
+    ]
+}
+
+#[test]
+fn cancel_every_row_holds() {
+    check(rows());
+}
+
+#[test]
+fn a_cancellation_names_what_it_takes_back_and_what_stays() {
+    let Action::Call { change, .. } = unwanted().decide().action else { panic!("no call") };
+    assert_eq!((change.from, change.to), (type_id(LARGE), type_id(SMALL)));
+    assert_eq!(change.target_generation, 4);
+    assert_eq!(change.fence, Some(at(600)));
+}
+
+#[test]
+fn the_order_stands_in_the_history_while_it_is_cancelled_and_after() {
+    let given = unwanted();
+    let order = given_change(ChangeState::Observed, 900).id.0;
+    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
+    let before = given.object.status.clone().unwrap();
+    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
+    assert_eq!(written.history[0].id, order);
+    assert_eq!(written.history[0].outcome, HistoryOutcome::Scheduled);
+    assert_eq!(written.change.unwrap().id, change.id.0);
+    assert_eq!(written.order_number.as_deref(), Some("3471"), "a cancellation is no order");
+
+    let after = cancelling(ChangeState::Accepted, 60).plan(None, None).pass().verdict.status;
+    let outcomes: Vec<_> = after.history.iter().map(|one| (one.kind, one.outcome)).collect();
+    let expected = [
+        (ChangeKind::Modify, HistoryOutcome::Cancelled),
+        (ChangeKind::CancelDowngrade, HistoryOutcome::Completed),
+    ];
+    assert_eq!(outcomes, expected);
+}
+
+#[test]
+fn a_cancellation_that_certainly_did_nothing_leaves_the_change_as_it_was() {
+    let answers = [
+        Answer::NotSent { cause: "late".into() },
+        refused(429, "REQUEST_LIMIT_EXCEEDED"),
+        refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+    ];
+    for answer in answers {
+        let given = unwanted();
+        let before = given.object.status.clone().unwrap();
+        let after = given.answered(answer).pass().verdict.status;
+        assert_eq!(after.change, before.change);
+        assert_eq!(after.history, before.history);
+        assert_eq!(after.order_number, before.order_number);
+    }
+}
+
+#[test]
+fn a_cancellation_whose_slot_was_given_back_before_a_crash_resumes_the_order() {
+    let mut given = unwanted();
+    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
+    let before = given.object.status.clone().unwrap();
+    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
+    given.object.status = Some(written);
+    let given = given.given_back(&change).later(5);
+    assert_eq!(does_of(&given.pass()), "Nothing GivenBack");
+    let given = given.then();
+    assert_eq!(does_of(&given.pass()), "Nothing Resumed");
+    let given = given.then();
+    let resumed = given.object.status.as_ref().unwrap();
+    assert_eq!(resumed.change.as_ref().unwrap().id, given_change(ChangeState::Observed, 900).id.0);
+    assert_eq!(resumed.order_number.as_deref(), Some("3471"));
+    assert!(resumed.history.is_empty());
+    assert_eq!(does_of(&given.later(10).pass()), "Cancel Calling");
+}
+
+#[test]
+fn a_persons_word_is_used_up_with_the_intent_and_not_by_a_lost_race() {
+    let given = given().prepaid().scheduled(HUGE).cancel_plan(HUGE);
+    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
+    let before = given.object.status.clone().unwrap_or_default();
+    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
+    assert_eq!(written.handled.cancel_plan.as_deref(), Some(HUGE));
+    let lost = given.clone().outcome(Outcome::LostRace).pass().verdict.status;
+    assert_eq!(lost.handled.cancel_plan, None);
+    let crashed = Given {
+        object: {
+            let mut one = given.object.clone();
+            one.status = Some(written);
+            one
+        },
+        ..given
+    };
+    let crashed = crashed.given_back(&change).then();
+    assert_eq!(crashed.object.status.unwrap().handled.cancel_plan, None);
+}
+
+#[test]
+fn a_downgrade_goes_back_in_as_many_passes_as_effects() {
+    // Ordered, scheduled, taken back, and nothing more.
+    let mut given = back();
+    let mut seen = Vec::new();
+    for pass in 1..6 {
+        let found = given.pass();
+        seen.push(does_of(&found));
+        let action = found.decision.action.clone();
+        given.object.status = Some(found.verdict.status);
+        given = with_slot_after(given, &action).later(pass * 10);
+        if pass == 1 {
+            given = given.plan(None, None);
+        }
+    }
+    let quiet = "Nothing InSync".to_owned();
+    assert_eq!(seen[..2], ["Cancel Calling", "CloseSlot EffectSeen"]);
+    assert!(seen[2..].iter().all(|one| *one == quiet), "{seen:?}");
+    assert!(ready_message(given.object.status.as_ref().unwrap()).contains(SMALL));
+}
+
+#[test]
+fn a_scheduled_change_keeps_its_deadline_after_the_cycle_begins() {
+    let change =
+        Change { effective_at: Some(at(-1800)), ..given_change(ChangeState::Observed, 1_000_000) };
+    let running = given().prepaid().in_flight(&change).processing(LARGE);
+    assert_eq!(does_of(&running.pass()), "Nothing Progressing");
+    assert_eq!(does_of(&running.later(1).pass()), "Nothing Overdue");
+}
+
+#[test]
+fn a_renewal_that_is_switched_off_is_warned_about() {
+    let scheduled = unwanted().wants(LARGE).instance(|one| one.auto_renew = Some(false));
+    let status = scheduled.pass().verdict.status;
+    assert!(ready_message(&status).contains("warning: autoRenew is off"), "{status:?}");
+    let renewed = unwanted().wants(LARGE).instance(|one| one.auto_renew = Some(true));
+    let status = renewed.pass().verdict.status;
+    assert!(!ready_message(&status).contains("warning"), "{status:?}");
+}

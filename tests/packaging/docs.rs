@@ -1,0 +1,284 @@
+//! `docs/lifecycle.md` names what the types have, and nothing else. Its lists that follow from the
+//! source are generated: `UPDATE_DOCS=1 cargo test --test packaging docs` writes them anew.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use serde_json::Value;
+use zenlayer_vm_operator::{
+    api::{self, Reason},
+    zenlayer::error::{ErrorClass, Problem, TABLE},
+};
+
+use crate::read;
+
+const PAGE: &str = "docs/lifecycle.md";
+const AGAIN: &str = "run UPDATE_DOCS=1 cargo test --test packaging docs";
+
+/// Values of an enumeration of the status, as the CRD has them.
+fn values(path: &[&str]) -> BTreeSet<String> {
+    let crd = serde_json::to_value(api::crd().unwrap()).unwrap();
+    let mut at = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    for name in path {
+        at = match *name {
+            "[]" => &at["items"],
+            name => &at["properties"][name],
+        };
+    }
+    let listed = at["enum"].as_array().unwrap_or_else(|| panic!("{path:?} has no values: {at}"));
+    listed.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+fn phases() -> BTreeSet<String> {
+    values(&["phase"])
+}
+
+/// The text below a heading, up to the next one.
+fn section<'a>(page: &'a str, heading: &str) -> &'a str {
+    let start = format!("\n## {heading}\n");
+    let at = page.find(&start).unwrap_or_else(|| panic!("{PAGE} has no section {heading}"));
+    let rest = &page[at + start.len()..];
+    &rest[..rest.find("\n## ").unwrap_or(rest.len())]
+}
+
+/// What stands in backticks in the first column of the tables of a section.
+fn first_column(section: &str) -> Vec<String> {
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.filter_map(|line| line.split('`').nth(1)).map(str::to_owned).collect()
+}
+
+fn names_exactly(heading: &str, expected: &BTreeSet<String>) {
+    let page = read(PAGE);
+    let named = first_column(section(&page, heading));
+    let unique: BTreeSet<String> = named.iter().cloned().collect();
+    assert_eq!(named.len(), unique.len(), "{heading}: a row stands twice");
+    assert_eq!(unique, *expected, "the rows of {heading}");
+}
+
+#[test]
+fn the_page_has_a_row_for_each_phase_kind_outcome_reason_and_code_and_no_other() {
+    names_exactly("Phases", &phases());
+    names_exactly("Calls", &values(&["change", "kind"]));
+    names_exactly("How far a call has come", &values(&["change", "state"]));
+    names_exactly("How a change ends", &values(&["history", "[]", "outcome"]));
+    names_exactly("Reasons", &Reason::ALL.iter().map(|one| one.as_str().to_owned()).collect());
+    names_exactly("Codes", &TABLE.iter().map(|(code, _)| (*code).to_owned()).collect());
+}
+
+#[test]
+fn the_diagram_shows_each_phase_and_no_other() {
+    let page = read(PAGE);
+    let diagram = page.split("```mermaid\n").nth(1).and_then(|rest| rest.split("```").next());
+    let mut shown = BTreeSet::new();
+    for line in diagram.unwrap().lines().filter(|line| line.contains("-->")) {
+        let line = line.split(':').next().unwrap();
+        shown.extend(line.split("-->").map(|end| end.trim().to_owned()));
+    }
+    shown.remove("[*]");
+    assert_eq!(shown, phases());
+}
+
+/// Words of the sources that are shown to people as the reason of an event.
+fn events_of_the_source() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for file in ["src/lifecycle/announce.rs", "src/controller/publish.rs"] {
+        for word in read(file).split('"').skip(1).step_by(2).filter(|word| is_camel(word)) {
+            found.insert(word.to_owned());
+        }
+    }
+    // A condition's type, and a fallback that no status can lead to.
+    found.remove("Ready");
+    found.remove("Failed");
+    found
+}
+
+fn is_camel(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_uppercase())
+        && word.chars().all(|one| one.is_ascii_alphanumeric())
+        && word.contains(|one: char| one.is_ascii_lowercase())
+}
+
+#[test]
+fn the_page_names_each_event() {
+    let mut expected = events_of_the_source();
+    expected.insert(Reason::OutcomeUnknown.as_str().to_owned());
+    expected.insert(Reason::OrderLimitReached.as_str().to_owned());
+    names_exactly("Events", &expected);
+}
+
+/// No word that looks like a name of this operator, or like a code, is made up.
+#[test]
+fn every_name_anywhere_on_the_page_exists() {
+    let page = read(PAGE);
+    let mut known: BTreeSet<String> = phases();
+    known.extend(values(&["change", "kind"]));
+    known.extend(values(&["change", "state"]));
+    known.extend(values(&["change", "direction"]));
+    known.extend(values(&["history", "[]", "outcome"]));
+    known.extend(Reason::ALL.iter().map(|one| one.as_str().to_owned()));
+    known.extend(events_of_the_source());
+    let others = [
+        // Conditions, kinds of objects.
+        "Ready",
+        "InSync",
+        "Reconciling",
+        "Stalled",
+        "VmInstance",
+        "Secret",
+        "Lease",
+        "True",
+        "False",
+        // Values of the spec.
+        "Enforce",
+        "Observe",
+        "InPlace",
+        "StopFirst",
+        "Allow",
+        "Deny",
+        "Schedule",
+        // The provider's actions, and what it shows of a plan.
+        "ModifyInstanceType",
+        "CancelInstanceDowngrade",
+        "StopInstances",
+        "StartInstances",
+        "DescribeInstances",
+        "DescribeInstanceTypeStatus",
+        "DescribeZoneInstanceConfigInfos",
+        "InquiryPriceCreateInstance",
+        "Date",
+    ];
+    known.extend(others.map(str::to_owned));
+    let codes: BTreeSet<&str> = TABLE.iter().map(|(code, _)| *code).collect();
+    for word in page.split('`').skip(1).step_by(2) {
+        assert!(!is_camel(word) || known.contains(word), "{word} does not exist");
+        let like_a_code =
+            word.contains('_') && word.chars().all(|one| one.is_ascii_uppercase() || one == '_');
+        assert!(!like_a_code || codes.contains(word), "{word} is no code of the table");
+    }
+}
+
+/// A generated part of the page: between two comments that name it.
+fn generated(name: &str, text: &str) {
+    let page = read(PAGE);
+    let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- end of {name} -->"));
+    let start = page.find(&begin).unwrap_or_else(|| panic!("{PAGE} has no part {name}"));
+    let start = start + begin.len();
+    let stop = start + page[start..].find(&end).unwrap_or_else(|| panic!("{name} has no end"));
+    if page[start..stop] == *text {
+        return;
+    }
+    assert!(std::env::var_os("UPDATE_DOCS").is_some(), "{name} is out of date: {AGAIN}");
+    let written = format!("{}{text}{}", &page[..start], &page[stop..]);
+    std::fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(PAGE), written).unwrap();
+}
+
+/// The first sentence above each public function of the rules.
+fn sentences() -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/lifecycle/rules");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let mut doc = String::new();
+        for line in text.lines() {
+            if let Some(words) = line.strip_prefix("/// ") {
+                doc = format!("{doc} {words}");
+            } else if let Some(rest) = line.strip_prefix("pub fn ") {
+                let name = rest.split('(').next().unwrap().to_owned();
+                found.insert(name, doc.trim().to_owned());
+                doc.clear();
+            } else {
+                doc.clear();
+            }
+        }
+    }
+    found
+}
+
+/// The list of rules as `decide.rs` has it.
+fn rules() -> String {
+    let source = read("src/lifecycle/decide.rs");
+    let list = source.split("const RULES: &[Rule] = &[\n").nth(1).unwrap();
+    let list = list.split("];").next().unwrap();
+    let sentences = sentences();
+    let (mut text, mut count) = (String::new(), 0);
+    for line in list.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(group) = line.strip_prefix("// ") {
+            let gap = if text.is_empty() { "" } else { "\n" };
+            text += &format!("{gap}{group}\n\n");
+            continue;
+        }
+        count += 1;
+        let name = line.trim_end_matches(',');
+        let sentence = sentences.get(name).unwrap_or_else(|| panic!("{name} is in no file"));
+        let colon = if sentence.is_empty() { "" } else { ": " };
+        text += &format!("{count}. `{name}`{colon}{sentence}\n");
+    }
+    assert!(count > 20, "{count} rules were found");
+    text
+}
+
+fn reasons() -> String {
+    let mut text = "| reason | what it says |\n| --- | --- |\n".to_owned();
+    for reason in Reason::ALL {
+        text += &format!("| `{}` | {} |\n", reason.as_str(), reason.sentence());
+    }
+    text
+}
+
+fn codes() -> String {
+    let mut text =
+        "| code | phase, reason | reaction | next step in the message |\n| --- | --- | --- | --- |\n"
+            .to_owned();
+    for (code, class) in TABLE {
+        let shows = |phase: &str, problem: Problem| {
+            (format!("{phase} `{}`", Reason::from(problem).as_str()), problem.remedy())
+        };
+        let (reaction, (shown, next)) = match *class {
+            ErrorClass::Terminal(problem) => ("no call", shows("`Failed`", problem)),
+            ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
+                ("every 5 minutes", shows("`Failed`", problem))
+            }
+            ErrorClass::Credentials(problem) => ("no call", shows("`Failed`", problem)),
+            ErrorClass::Busy(problem) => ("again soon", shows("`Waiting`", problem)),
+            ErrorClass::Throttled => {
+                ("again soon, slower", ("`Waiting` `RateLimited`".to_owned(), "none is needed"))
+            }
+            ErrorClass::Transient => (
+                "a read: again soon; a call: after its fence",
+                (
+                    "`Waiting` `ApiUnavailable`; a call: `Submitting` `OutcomeUnknown`".to_owned(),
+                    "none is needed",
+                ),
+            ),
+            ErrorClass::Unknown => panic!("{code}: a row has a class"),
+        };
+        text += &format!("| `{code}` | {shown} | {reaction} | {next} |\n");
+    }
+    text
+}
+
+/// One test, because the parts are written into one file.
+#[test]
+fn the_generated_parts_are_what_the_source_says() {
+    generated("rules", &rules());
+    generated("reasons", &reasons());
+    generated("codes", &codes());
+}
+
+#[test]
+fn every_problem_of_the_error_table_is_used_or_comes_from_the_edge() {
+    let used: BTreeSet<Problem> = TABLE
+        .iter()
+        .filter_map(|(_, class)| match class {
+            ErrorClass::Terminal(problem)
+            | ErrorClass::Busy(problem)
+            | ErrorClass::Credentials(problem) => Some(*problem),
+            ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Unknown => None,
+        })
+        .chain([Problem::BlockedByEdge])
+        .collect();
+    let unused: Vec<_> = Problem::ALL.iter().filter(|one| !used.contains(one)).collect();
+    assert!(unused.is_empty(), "{unused:?}");
+}
