@@ -15,6 +15,7 @@
 //! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all but `sim` |
 //! | [`telemetry`] | logs, metrics, probes | plain types of `zenlayer` |
 //! | [`config`] | command line and environment | all but `sim` |
+//! | [`causes`] | the text of an error with its causes | nothing; all may use it |
 //! | [`sim`] | the provider, simulated; the second binary, never in a production image | `telemetry`; of the rest nothing, or it would share our misunderstandings |
 //!
 //! `tests/tidy.rs` enforces the last column.
@@ -52,6 +53,7 @@
 //! [`zenlayer::Answer`]. Then `tests/lifecycle`, where every rule has its cases.
 
 pub mod api;
+pub mod causes;
 pub mod config;
 pub mod controller;
 pub mod lifecycle;

@@ -10,6 +10,7 @@ use clap::Parser;
 use kube::runtime::reflector;
 use zenlayer_vm_operator::{
     api,
+    causes::with_causes,
     config::{Cli, Command, RunArgs},
     controller::{
         Clock, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings, Store,
@@ -33,27 +34,13 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", chain(error.as_ref()));
+            eprintln!("error: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// The error with its causes, each once.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
 
 fn start(args: &RunArgs) -> Result<(), AnyError> {
     telemetry::init_logging(args.log_format, &args.log_filter)?;

@@ -10,15 +10,16 @@ use std::{
 
 /// Module, what it may use of this crate. `src/lib.rs` says why.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("causes", &[]),
     ("api", &["zenlayer"]),
-    ("zenlayer", &[]),
+    ("zenlayer", &["causes"]),
     ("sim", &["telemetry"]),
-    ("lifecycle", &["api", "zenlayer"]),
+    ("lifecycle", &["api", "causes", "zenlayer"]),
     ("telemetry", &["zenlayer"]),
     ("config", &["api", "lifecycle", "telemetry", "zenlayer"]),
-    ("controller", &["api", "config", "lifecycle", "telemetry", "zenlayer"]),
-    ("main", &["api", "config", "controller", "lifecycle", "telemetry", "zenlayer"]),
-    ("bin", &["sim", "telemetry"]),
+    ("controller", &["api", "causes", "config", "lifecycle", "telemetry", "zenlayer"]),
+    ("main", &["api", "causes", "config", "controller", "lifecycle", "telemetry", "zenlayer"]),
+    ("bin", &["causes", "sim", "telemetry"]),
     ("lib", &[]),
 ];
 

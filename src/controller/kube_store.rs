@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     api::{VmInstance, VmInstanceStatus},
+    causes::with_causes,
     lifecycle::{Event, SecretState, Slot, SlotRecord},
     zenlayer::{Credentials, InstanceId},
 };
@@ -155,16 +156,7 @@ pub(super) fn problem(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return status.message.clone();
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
+    with_causes(error)
 }
 
 /// The credential in a Secret: an access key, or a bearer token.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, Reason},
+    causes::with_causes,
     zenlayer::{Instance, InstanceState, TypeStatus},
 };
 
@@ -25,7 +26,7 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
             let problem = format!(
                 "{}; look at the provider's orders, then correct the field with kubectl edit \
                  vminstance {} --subresource=status",
-                source_chain(error),
+                with_causes(error),
                 desired.object.name
             );
             return report(Situation::Unusable { reason: Reason::InvalidStatus, problem });
@@ -234,15 +235,4 @@ impl Facts<'_> {
 
 pub fn report(situation: Situation) -> Decision {
     Decision { action: Action::Nothing, situation }
-}
-
-/// The error with its causes.
-pub fn source_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
+    causes::with_causes,
     zenlayer::{Answer, InstanceState},
 };
 
@@ -148,10 +149,7 @@ pub fn invalid(
     error: &InvalidSpec,
     now: Timestamp,
 ) -> Verdict {
-    let mut message = error.to_string();
-    if let Some(cause) = std::error::Error::source(error) {
-        message = format!("{message}: {cause}");
-    }
+    let message = with_causes(error);
     let report =
         Report { phase: Phase::Failed, ready: false, reason: Reason::InvalidSpec, message };
     let mut status = before.clone();

@@ -304,10 +304,24 @@ fn starting() -> Vec<Row> {
             "5s",
         ),
         (
-            "three are enough",
+            "after three a person is asked",
             failed(3),
+            "Nothing Reverted",
+            "Failed ChangeOverdue Ready=False InSync=True Stalled",
+            "rest",
+        ),
+        (
+            "a person allows one more",
+            failed(3).released("start-2"),
+            "Nothing Rearmed",
+            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "1s",
+        ),
+        (
+            "whoever may not change the machine asks nobody either",
+            failed(3).suspended(),
             "Nothing InSync",
-            "Changing StartInProgress Ready=False InSync=True Reconciling",
+            "Suspended Suspended Ready=True InSync=True",
             "5s",
         ),
         (

@@ -228,6 +228,13 @@ pub fn reverted(entry: &Ended) -> Report {
                  spec.strategy to InPlace, or {again} to try once more"
             ),
         ),
+        (ChangeKind::Start, _) => failed(
+            Reason::ChangeOverdue,
+            format!(
+                "the instance was stopped to resize it, and several starts since then came to \
+                 nothing: start it yourself, or {again} to try once more"
+            ),
+        ),
         (ChangeKind::Stop, _) => failed(
             Reason::Reverted,
             format!(

@@ -3,7 +3,7 @@
 use crate::{
     api::{ChangeKind, ChangeState, ManagementPolicy},
     lifecycle::{
-        Claim, Decision, PlanStage, PlanView, Situation, Standing,
+        Claim, Decision, Ended, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
         refusal,
         rules::ordering::call_is_held_back,
@@ -132,9 +132,14 @@ pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
             && entry.from == *from
             && entry.to == target.type_id
     })?;
-    Some(report(if facts.releases(&entry.id) {
+    Some(once_more(facts, entry))
+}
+
+/// A call that is not made again by itself; a person may allow it.
+pub fn once_more(facts: &Facts, entry: &Ended) -> Decision {
+    report(if facts.releases(&entry.id) {
         Situation::Rearmed { id: entry.id.clone() }
     } else {
         Situation::Reverted { entry: entry.clone() }
-    }))
+    })
 }

@@ -3,8 +3,11 @@
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase},
     lifecycle::{
-        Action, Decision, PlanStage, Restore, Situation, decide::Facts, refusal, report,
-        rules::ordering::call_is_held_back, time::after,
+        Action, Decision, Ended, PlanStage, Restore, Situation,
+        decide::Facts,
+        refusal, report,
+        rules::{at_rest::once_more, ordering::call_is_held_back},
+        time::after,
     },
     zenlayer::InstanceState,
 };
@@ -66,11 +69,14 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     if refused.is_some() && decision.situation == Situation::InSync {
         return refused;
     }
-    let held_back = call_is_held_back(facts).is_some()
-        || refused.is_some()
-        || starts_came_to_nothing(facts)
-        || request_may_still_land(facts);
-    (!held_back).then(|| facts.call(kind, from, to))
+    if call_is_held_back(facts).is_some() || refused.is_some() || request_may_still_land(facts) {
+        return None;
+    }
+    match starts_came_to_nothing(facts) {
+        None => Some(facts.call(kind, from, to)),
+        // Whatever else stands in the way is told as it is; nothing but the start does here.
+        Some(last) => (decision.situation == Situation::InSync).then(|| once_more(facts, last)),
+    }
 }
 
 /// A call whose answer is open holds the slot until its fence; nothing is sent beside it. Nor
@@ -85,14 +91,17 @@ fn request_may_still_land(facts: &Facts) -> bool {
     })
 }
 
-fn starts_came_to_nothing(facts: &Facts) -> bool {
+/// The last of as many starts as are made without a person.
+fn starts_came_to_nothing<'a>(facts: &'a Facts) -> Option<&'a Ended> {
     let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
-    let failed = facts.memory.history.iter().filter(|entry| {
+    let failed = facts.memory.history.iter().rev().filter(|entry| {
         entry.kind == ChangeKind::Start
             && entry.outcome == HistoryOutcome::Overdue
             && entry.target_generation == target.since_generation
     });
-    failed.count() >= STARTS
+    let mut failed = failed.take(STARTS);
+    let last = failed.next()?;
+    (failed.count() + 1 == STARTS).then_some(last)
 }
 
 /// Nothing more happens to the change by itself, or not for a long time.

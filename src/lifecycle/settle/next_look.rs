@@ -19,9 +19,15 @@ pub(super) fn next_look(
 ) -> NextLook {
     let timing = &desired.timing;
     let look = usual(desired, situation, now);
+    let left_to_a_person = matches!(
+        situation,
+        Situation::Reverted { entry } if entry.kind == ChangeKind::Start
+    );
     match look {
         // A machine that was stopped for a change is not left alone for long.
-        NextLook::After(pause) if restoring => NextLook::After(pause.min(timing.poll.0)),
+        NextLook::After(pause) if restoring && !left_to_a_person => {
+            NextLook::After(pause.min(timing.poll.0))
+        }
         NextLook::After(_) | NextLook::Backoff | NextLook::OnChange => look,
     }
 }

@@ -1,6 +1,6 @@
 //! What reads and writes have in common: how they are sent, and how an answer is taken in.
 
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{
@@ -9,7 +9,10 @@ use reqwest::{
 };
 
 use super::ClientOptions;
-use crate::zenlayer::{ApiError, decode::Failure};
+use crate::{
+    causes::with_causes,
+    zenlayer::{ApiError, decode::Failure},
+};
 
 /// How much of a provider's text is kept.
 const MESSAGE_LIMIT: usize = 512;
@@ -115,15 +118,5 @@ fn retry_after(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration>
 
 /// The error with its causes, without the URL (which is the same for every call).
 pub fn chain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    shortened(&text)
+    shortened(&with_causes(&error.without_url()))
 }
