@@ -91,6 +91,9 @@ pub struct ObservedInstance {
     /// Memory in GiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_gib: Option<i64>,
+    /// Outbound bandwidth in Mbps; 0 is no cap below that of the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth_mbps: Option<i64>,
     /// End of the current PREPAID cycle.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,

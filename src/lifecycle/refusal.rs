@@ -54,6 +54,7 @@ pub fn reaction(
     now: Timestamp,
 ) -> Reaction {
     let wait = |reason, next: &str| Reaction::Wait(reason, format!("{error}; {next}"));
+    let slowly = after(now, desired.timing.slow_retry);
     let (reason, remedy, retry_after) = match error.class() {
         ErrorClass::Busy(problem) => return wait(problem.into(), problem.remedy()),
         ErrorClass::Throttled => {
@@ -63,16 +64,14 @@ pub fn reaction(
             return wait(Reason::ApiUnavailable, "it is tried again, more and more slowly");
         }
         ErrorClass::Terminal(problem) => (problem.into(), problem.remedy(), None),
+        ErrorClass::Scarce(problem) => (problem.into(), problem.remedy(), Some(slowly)),
         // The world can mend these without touching anything that the refusal depends on.
         ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
             let again = after(now, desired.timing.drift);
             (problem.into(), problem.remedy(), Some(again))
         }
         ErrorClass::Credentials(problem) => (problem.into(), problem.remedy(), None),
-        ErrorClass::Unknown => {
-            let again = after(now, desired.timing.slow_retry);
-            (Reason::RefusedByProvider, SLOWLY, Some(again))
-        }
+        ErrorClass::Unknown => (Reason::RefusedByProvider, SLOWLY, Some(slowly)),
     };
     // Whatever stands against a start, a machine that was stopped is not left alone with it.
     let starts = change.is_some_and(|change| change.kind == ChangeKind::Start);

@@ -56,6 +56,9 @@ pub fn settle(
         remember(&mut memory, &situation, stood, now);
         let report = report::of(desired, observed.instance(), &situation);
         let mut report = report::of_a_cycle_that_ends_soon(observed.instance(), report, now);
+        if situation == Situation::InSync {
+            report = report::of_the_last_change(&desired.type_id, &memory.history, report);
+        }
         let runs = observed.instance().is_some_and(|one| one.state == InstanceState::Running);
         restoring = memory.restore.is_some() && !runs;
         if memory.restore.is_some() {

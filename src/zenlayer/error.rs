@@ -11,6 +11,8 @@ use self::{ErrorClass::*, Problem::*};
 pub enum ErrorClass {
     /// Hopeless until the spec, the Secret, the instance or a person changes something.
     Terminal(Problem),
+    /// Refused, and likely for long, by what only the provider has: as terminal, with a slow retry.
+    Scarce(Problem),
     /// The instance is occupied: look again.
     Busy(Problem),
     /// Too many requests: slow down.
@@ -58,7 +60,8 @@ problems! {
     ChangeRunning => "it is tried again once that change is done",
     NoPlanToCancel => "the provider shows a plan that it says is not there; it is read again",
     OutOfStock =>
-        "declare another type, or set the annotation vm.zenlayer.com/retry-at once there is stock",
+        "it is tried again every half an hour; declare another type, or set the annotation \
+         vm.zenlayer.com/retry-at to try now",
     RequestInvalid =>
         "change the spec, or set the annotation vm.zenlayer.com/retry-at to try again; if the spec \
          is right, report a fault of the operator",
@@ -113,9 +116,9 @@ pub const TABLE: &[(&str, ErrorClass)] = &[
     ("INVALID_ZONE_NOT_FOUND", Terminal(ZoneNotSupported)),
     // Of sibling products (fact sheet section 5): planned for, never seen here.
     ("INVALID_OPERATION_TIMEOUT", Transient),
-    ("STOCK_INSUFFICIENT", Terminal(OutOfStock)),
-    ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", Terminal(OutOfStock)),
-    ("RESOURCES_SOLDOUT_INSTANCE_TYPE", Terminal(OutOfStock)),
+    ("STOCK_INSUFFICIENT", Scarce(OutOfStock)),
+    ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", Scarce(OutOfStock)),
+    ("RESOURCES_SOLDOUT_INSTANCE_TYPE", Scarce(OutOfStock)),
     ("REQUEST_LIMIT_EXCEEDED", Throttled),
 ];
 

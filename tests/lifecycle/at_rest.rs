@@ -1,7 +1,7 @@
 //! No change in flight: what holds a submit back, and what does not.
 
 use zenlayer_vm_operator::{
-    api::{ChangeState, HistoryOutcome},
+    api::{ChangeState, HistoryEntry, HistoryOutcome},
     lifecycle::Change,
 };
 
@@ -310,6 +310,12 @@ fn targets() -> Vec<Row> {
     let once = |name, given| (name, given, "Nothing Reverted", REVERTED, "rest");
     let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed).id;
     let completed = || ended(HistoryOutcome::Completed);
+    let unanswered = |count: i64| {
+        (0..count).fold(given().target(LARGE, 3), |given, number| {
+            let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified);
+            given.ended(HistoryEntry { id: format!("call-{number}"), ..entry })
+        })
+    };
     vec![
         once("a completed change is not ordered again for its target", completed()),
         once(
@@ -324,6 +330,23 @@ fn targets() -> Vec<Row> {
             "an unverified POSTPAID change may be ordered again",
             ended(HistoryOutcome::Unverified),
         ),
+        submitted("also one that was made twice", unanswered(2)),
+        (
+            "after three calls without a known answer a person is asked",
+            unanswered(3),
+            "Nothing Reverted",
+            "Failed OutcomeUnverified Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        (
+            "a person allows a fourth",
+            unanswered(3).released("call-2"),
+            "Nothing Rearmed",
+            DISAGREE,
+            "1s",
+        ),
+        submitted("then it is made", unanswered(3).released("call-2").then()),
+        submitted("another type begins anew", unanswered(3).wants(HUGE).generation(4)),
         submitted("a released change may be ordered again", ended(HistoryOutcome::Released)),
         once("toggling suspend does not begin a new target", completed().generation(5)),
         submitted(

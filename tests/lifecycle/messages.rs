@@ -40,6 +40,11 @@ fn messages_say_what_is_and_what_to_do() {
             vec!["resized c.1c2g to c.2c4g", "3471"],
         ),
         (
+            "complete, and looked at again",
+            flying(ChangeState::Observed, 60).of_type(LARGE).then(),
+            vec!["resized c.1c2g to c.2c4g", "3471"],
+        ),
+        (
             "scheduled",
             flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE),
             vec!["order 3471", "next billing cycle", "2026-03-11T10:42:07Z"],

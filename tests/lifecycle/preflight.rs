@@ -76,6 +76,10 @@ fn offers() -> Vec<Row> {
         ),
         ordered("bandwidth up to the limit is allowed", bandwidth(Some(100), Some(100))),
         refused("bandwidth above it is not", bandwidth(Some(100), Some(101)), TOO_WIDE),
+        ordered("a bandwidth that was lowered since then is looked at anew", {
+            let refused = bandwidth(Some(100), Some(101)).then();
+            refused.instance(|one| one.bandwidth_out = Some(100)).then()
+        }),
         ordered("a limit of -1 is none", bandwidth(Some(-1), Some(5000))),
         ordered("an unknown limit is none", bandwidth(None, Some(5000))),
         ordered("an unknown bandwidth is within every limit", bandwidth(Some(100), None)),

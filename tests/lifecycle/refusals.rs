@@ -60,9 +60,9 @@ const CODES: &[(Option<&str>, u16, &str, &str)] = &[
     (Some("OPERATION_DENIED_INSTANCE_STATUS"), 403, "Waiting InstanceBusy", "backoff"),
     (Some("INVALID_ZONE_NOT_FOUND"), 404, "Failed ZoneNotSupported", "rest"),
     (Some("INVALID_OPERATION_TIMEOUT"), 503, "Waiting ApiUnavailable", "backoff"),
-    (Some("STOCK_INSUFFICIENT"), 400, "Failed OutOfStock", "rest"),
-    (Some("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"), 400, "Failed OutOfStock", "rest"),
-    (Some("RESOURCES_SOLDOUT_INSTANCE_TYPE"), 400, "Failed OutOfStock", "rest"),
+    (Some("STOCK_INSUFFICIENT"), 400, "Failed OutOfStock", "300s"),
+    (Some("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT"), 400, "Failed OutOfStock", "300s"),
+    (Some("RESOURCES_SOLDOUT_INSTANCE_TYPE"), 400, "Failed OutOfStock", "300s"),
     (Some("REQUEST_LIMIT_EXCEEDED"), 429, "Waiting RateLimited", "backoff"),
     // Outside the table.
     (Some("BALANCE_TOO_LOW"), 400, "Failed RefusedByProvider", "300s"),
@@ -146,6 +146,9 @@ fn memory() -> Vec<Row> {
             "5s",
         ),
         again("an unknown code is tried again slowly: after 30 minutes", unknown().later(1800)),
+        again("stock is asked for again: after 30 minutes", {
+            refused_with(400, "STOCK_INSUFFICIENT").later(1800)
+        }),
         (
             "a skewed clock is tried again: not at once",
             refused_with(401, "AUTHFAILURE_SIGNATURE_EXPIRED").later(299),

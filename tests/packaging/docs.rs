@@ -237,6 +237,7 @@ fn codes() -> String {
         };
         let (reaction, (shown, next)) = match *class {
             ErrorClass::Terminal(problem) => ("no call", shows("`Failed`", problem)),
+            ErrorClass::Scarce(problem) => ("every half an hour", shows("`Failed`", problem)),
             ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
                 ("every 5 minutes", shows("`Failed`", problem))
             }
@@ -273,6 +274,7 @@ fn every_problem_of_the_error_table_is_used_or_comes_from_the_edge() {
         .iter()
         .filter_map(|(_, class)| match class {
             ErrorClass::Terminal(problem)
+            | ErrorClass::Scarce(problem)
             | ErrorClass::Busy(problem)
             | ErrorClass::Credentials(problem) => Some(*problem),
             ErrorClass::Throttled | ErrorClass::Transient | ErrorClass::Unknown => None,

@@ -36,9 +36,9 @@ const DOCUMENTED: &[(&str, u16, ErrorClass)] = &[
     // Section 5, later or elsewhere.
     ("REQUEST_LIMIT_EXCEEDED", 429, Throttled),
     ("INVALID_OPERATION_TIMEOUT", 400, Transient),
-    ("STOCK_INSUFFICIENT", 400, Terminal(OutOfStock)),
-    ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", 400, Terminal(OutOfStock)),
-    ("RESOURCES_SOLDOUT_INSTANCE_TYPE", 400, Terminal(OutOfStock)),
+    ("STOCK_INSUFFICIENT", 400, Scarce(OutOfStock)),
+    ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", 400, Scarce(OutOfStock)),
+    ("RESOURCES_SOLDOUT_INSTANCE_TYPE", 400, Scarce(OutOfStock)),
     ("OPERATION_DENIED_INSTANCE_RECYCLED", 403, Terminal(InstanceRecycled)),
     // Section 7.1.
     ("INVALID_INSTANCE_NOT_FOUND", 404, Terminal(InstanceNotFound)),

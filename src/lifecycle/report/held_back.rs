@@ -78,7 +78,7 @@ fn unwanted_plan(desired: &Desired, change: &Change) -> Report {
     let message = format!(
         "a change to {} ({}) is scheduled, and {want} is declared by now",
         change.to,
-        order(change)
+        order(change.order_number.as_ref())
     );
     match desired.policy {
         ManagementPolicy::Observe => report(

@@ -4,7 +4,7 @@ use super::{clock, failed, order, report, waiting};
 use crate::{
     api::{ChangeKind, HistoryOutcome, Phase, Reason},
     lifecycle::{Change, Ended, PlanStage, Report, Situation},
-    zenlayer::{ChargeType, Instance, InstanceTypeId},
+    zenlayer::{ChargeType, Instance, InstanceTypeId, OrderNumber},
 };
 
 /// What a call is for, as the start of a sentence.
@@ -21,7 +21,7 @@ fn purpose(change: &Change) -> String {
 /// With the order, where there is one to name.
 fn since(change: &Change) -> String {
     let ordered = match change.kind {
-        ChangeKind::Modify => format!(", {}", order(change)),
+        ChangeKind::Modify => format!(", {}", order(change.order_number.as_ref())),
         ChangeKind::CancelDowngrade | ChangeKind::Stop | ChangeKind::Start => String::new(),
     };
     format!("{} since {}{ordered}", purpose(change), clock(change.started_at))
@@ -77,7 +77,7 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
                 "the change of {} to {} ({}) was seen and is gone again; {want} is declared by now",
                 change.from,
                 change.to,
-                order(change)
+                order(change.order_number.as_ref())
             ),
         ),
         Situation::Undone { change } => failed(
@@ -87,7 +87,7 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
                  annotation {}",
                 change.from,
                 change.to,
-                order(change),
+                order(change.order_number.as_ref()),
                 release(&change.id)
             ),
         ),
@@ -142,11 +142,25 @@ fn unanswered(situation: &Situation) -> Report {
     }
 }
 
-fn done(change: &Change) -> String {
-    let Change { from, to, .. } = change;
-    match change.kind {
-        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(change)),
-        ChangeKind::CancelDowngrade => format!("the scheduled change to {from} is cancelled"),
+pub fn changes_type(kind: ChangeKind) -> bool {
+    match kind {
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => true,
+        ChangeKind::Stop | ChangeKind::Start => false,
+    }
+}
+
+/// What a call has done, once it is complete.
+pub fn done(
+    kind: ChangeKind,
+    from: &InstanceTypeId,
+    to: &InstanceTypeId,
+    number: Option<&OrderNumber>,
+) -> String {
+    match kind {
+        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(number)),
+        ChangeKind::CancelDowngrade => {
+            format!("the scheduled change to {from} is cancelled, the instance stays of type {to}")
+        }
         ChangeKind::Stop => "the instance is stopped".to_owned(),
         ChangeKind::Start => "the instance is started again".to_owned(),
     }
@@ -154,16 +168,16 @@ fn done(change: &Change) -> String {
 
 fn completed(want: &InstanceTypeId, change: &Change) -> Report {
     let wanted = change.to == *want;
+    let done = done(change.kind, &change.from, &change.to, change.order_number.as_ref());
     match change.kind {
         ChangeKind::Modify | ChangeKind::CancelDowngrade if wanted => {
-            report(Phase::InSync, true, Reason::InSync, done(change))
+            report(Phase::InSync, true, Reason::InSync, done)
         }
-        ChangeKind::Modify | ChangeKind::CancelDowngrade => waiting(
-            Reason::ChangeInProgress,
-            format!("{}; {want} is declared by now", done(change)),
-        ),
+        ChangeKind::Modify | ChangeKind::CancelDowngrade => {
+            waiting(Reason::ChangeInProgress, format!("{done}; {want} is declared by now"))
+        }
         ChangeKind::Stop | ChangeKind::Start => {
-            report(Phase::Changing, false, in_progress(change.kind), done(change))
+            report(Phase::Changing, false, in_progress(change.kind), done)
         }
     }
 }
@@ -221,6 +235,19 @@ pub fn reverted(entry: &Ended) -> Report {
     let Ended { from, to, id, .. } = entry;
     let again = format!("set the annotation {}", release(id));
     match (entry.kind, entry.outcome) {
+        (kind, HistoryOutcome::Unverified) => failed(
+            Reason::OutcomeUnverified,
+            format!(
+                "the call to {} was made several times without a known answer, and nothing shows \
+                 that one took effect; look at the provider's orders, then {again} to try once more",
+                match kind {
+                    ChangeKind::Modify => format!("resize {from} to {to}"),
+                    ChangeKind::CancelDowngrade => format!("cancel the change to {from}"),
+                    ChangeKind::Stop => format!("stop the instance and resize {from} to {to}"),
+                    ChangeKind::Start => "start the instance".to_owned(),
+                }
+            ),
+        ),
         (ChangeKind::Stop, HistoryOutcome::Overdue) => failed(
             Reason::ChangeOverdue,
             format!(

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Change, Desired, PlanStage, Severity, Situation, decision::Report, time::after};
+use super::{Desired, Ended, PlanStage, Severity, Situation, decision::Report, time::after};
 use crate::{
-    api::{ManagementPolicy, Phase, Reason},
-    zenlayer::{Instance, InstanceState, InstanceTypeId},
+    api::{HistoryOutcome, ManagementPolicy, Phase, Reason},
+    zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber},
 };
 
 /// Times of a day, as messages show them.
@@ -19,8 +19,8 @@ fn clock(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-fn order(change: &Change) -> String {
-    match &change.order_number {
+fn order(number: Option<&OrderNumber>) -> String {
+    match number {
         Some(number) => format!("order {number}"),
         None => "order number unknown".to_owned(),
     }
@@ -121,6 +121,19 @@ fn unseen(desired: &Desired, situation: &Situation) -> Report {
             ),
         ),
         _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+    }
+}
+
+/// In sync, as told once the change to this type was complete, for as long as nothing else was done.
+pub fn of_the_last_change(want: &InstanceTypeId, history: &[Ended], report: Report) -> Report {
+    let mut changes = history.iter().rev().filter(|entry| in_flight::changes_type(entry.kind));
+    match changes.next() {
+        Some(last) if last.outcome == HistoryOutcome::Completed && last.to == *want => {
+            let message =
+                in_flight::done(last.kind, &last.from, &last.to, last.order_number.as_ref());
+            Report { message, ..report }
+        }
+        _ => report,
     }
 }
 

@@ -3,17 +3,17 @@
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase},
     lifecycle::{
-        Action, Decision, Ended, PlanStage, Restore, Situation,
+        Action, Decision, PlanStage, Restore, Situation,
         decide::Facts,
         refusal, report,
-        rules::{at_rest::once_more, ordering::call_is_held_back},
+        rules::{
+            at_rest::{came_to_nothing, once_more},
+            ordering::call_is_held_back,
+        },
         time::after,
     },
     zenlayer::InstanceState,
 };
-
-/// How often a start that came to nothing is made again for one target.
-const STARTS: usize = 3;
 
 /// The machine runs: there is nothing left to bring it back to.
 pub fn restored_power_state_is_forgotten(facts: &Facts) -> Option<Decision> {
@@ -72,7 +72,7 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     if call_is_held_back(facts).is_some() || refused.is_some() || request_may_still_land(facts) {
         return None;
     }
-    match starts_came_to_nothing(facts) {
+    match came_to_nothing(facts, kind, HistoryOutcome::Overdue) {
         None => Some(facts.call(kind, from, to)),
         // Whatever else stands in the way is told as it is; nothing but the start does here.
         Some(last) => (decision.situation == Situation::InSync).then(|| once_more(facts, last)),
@@ -89,19 +89,6 @@ fn request_may_still_land(facts: &Facts) -> bool {
         ChangeState::Accepted => !facts.holds_slot(change),
         ChangeState::Observed => false,
     })
-}
-
-/// The last of as many starts as are made without a person.
-fn starts_came_to_nothing<'a>(facts: &'a Facts) -> Option<&'a Ended> {
-    let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
-    let failed = facts.memory.history.iter().rev().filter(|entry| {
-        entry.kind == ChangeKind::Start
-            && entry.outcome == HistoryOutcome::Overdue
-            && entry.target_generation == target.since_generation
-    });
-    let mut failed = failed.take(STARTS);
-    let last = failed.next()?;
-    (failed.count() + 1 == STARTS).then_some(last)
 }
 
 /// Nothing more happens to the change by itself, or not for a long time.

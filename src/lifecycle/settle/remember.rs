@@ -66,6 +66,7 @@ fn instance_changed(before: &VmInstanceStatus, observed: &Observed, restoring: b
         || before.zone_id != now.zone_id
         || before.cpu_count != now.cpu_count
         || before.memory_gib != now.memory_gib
+        || before.bandwidth_mbps.is_some() && before.bandwidth_mbps != now.bandwidth_out
 }
 
 /// What the status must remember of the situation. `stood` is the refusal that was remembered

@@ -70,6 +70,7 @@ fn observed_instance(
         name: instance.name.clone(),
         cpu_count: instance.cpu_count,
         memory_gib: instance.memory_gib,
+        bandwidth_mbps: instance.bandwidth_out,
         expires_at: instance.expires_at.map(Time),
         observed_at: Time(whole_seconds(now)),
     };

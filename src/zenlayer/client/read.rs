@@ -52,6 +52,7 @@ impl Failed {
             }
             ErrorClass::Transient
             | ErrorClass::Terminal(_)
+            | ErrorClass::Scarce(_)
             | ErrorClass::Busy(_)
             | ErrorClass::Credentials(_)
             | ErrorClass::Unknown => Retry::Never,
