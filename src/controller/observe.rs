@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Context, lanes::Turn};
 use crate::{
-    api::{Phase, VmInstance},
+    api::{ChangeKind, Phase, VmInstance},
     lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
     zenlayer::{ChargeType, Credentials, InstanceIds, InstanceState},
 };
@@ -99,9 +99,11 @@ fn interest(
         .and_then(|refusal| refusal.call.as_ref())
         .is_some_and(|call| call.from == instance.type_id && call.to == desired.type_id);
     let may_order = desired.may_mutate() && owns;
+    let made_before = memory.made_before(desired, ChangeKind::Modify, &instance.type_id).is_some();
     match () {
         () if !differs && (open || owns && (not_yet_in_sync || cancels)) => Interest::Follow,
         () if memory.change.is_some() => Interest::Follow,
+        () if differs && may_order && made_before => Interest::Follow,
         () if differs && may_order && !refused => Interest::Order,
         () if open || first_look => Interest::Follow,
         () => Interest::None,

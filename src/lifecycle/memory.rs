@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Change, ChangeId, Size, Timing, time::after};
+use super::{Change, ChangeId, Desired, Size, Timing, time::after};
 use crate::{
     api::{self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus},
     zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId},
@@ -176,6 +176,43 @@ impl Memory {
             | HistoryOutcome::InstanceGone
             | HistoryOutcome::Released => None,
         }
+    }
+
+    /// The call that stands in the way of another one of its kind from this type to the declared
+    /// one: it may have been paid for, or was made as often as is done without a person.
+    pub fn made_before(
+        &self,
+        desired: &Desired,
+        kind: ChangeKind,
+        from: &InstanceTypeId,
+    ) -> Option<&Ended> {
+        let target = self.target_for(&desired.type_id, desired.generation);
+        let ordered = self.history.iter().rev().find(|entry| {
+            entry.counts_as_ordered()
+                && entry.kind == kind
+                && entry.target_generation == target.since_generation
+                && entry.from == *from
+                && entry.to == target.type_id
+        });
+        ordered.or_else(|| self.came_to_nothing(desired, kind, HistoryOutcome::Unverified))
+    }
+
+    /// The last of as many calls of one kind as are made for one target without a person.
+    pub fn came_to_nothing(
+        &self,
+        desired: &Desired,
+        kind: ChangeKind,
+        outcome: HistoryOutcome,
+    ) -> Option<&Ended> {
+        const TRIES: usize = 3;
+        let target = self.target_for(&desired.type_id, desired.generation);
+        let mut tried = self.history.iter().rev().filter(|entry| {
+            entry.kind == kind
+                && entry.outcome == outcome
+                && entry.target_generation == target.since_generation
+        });
+        let last = tried.next()?;
+        (tried.count() + 1 >= TRIES).then_some(last)
     }
 
     /// The target of this declared type: the remembered one while the type is the same.

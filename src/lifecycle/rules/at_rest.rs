@@ -1,7 +1,7 @@
 //! No call is in flight: who may act, whether anything is to be done, and what other people do.
 
 use crate::{
-    api::{ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy},
+    api::{ChangeKind, ChangeState, ManagementPolicy},
     lifecycle::{
         Claim, Decision, Ended, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
@@ -124,33 +124,7 @@ pub fn change_was_ordered_before(facts: &Facts) -> Option<Decision> {
 /// The same for any call that is made on the way from the type in effect to the declared one.
 pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
     let from = &facts.observed.instance()?.type_id;
-    let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
-    let entry = facts.memory.history.iter().rev().find(|entry| {
-        entry.counts_as_ordered()
-            && entry.kind == kind
-            && entry.target_generation == target.since_generation
-            && entry.from == *from
-            && entry.to == target.type_id
-    });
-    let unanswered = || came_to_nothing(facts, kind, HistoryOutcome::Unverified);
-    Some(once_more(facts, entry.or_else(unanswered)?))
-}
-
-/// The last of as many calls of one kind as are made for one target without a person.
-pub fn came_to_nothing<'a>(
-    facts: &'a Facts,
-    kind: ChangeKind,
-    outcome: HistoryOutcome,
-) -> Option<&'a Ended> {
-    const TRIES: usize = 3;
-    let target = facts.memory.target_for(&facts.desired.type_id, facts.desired.generation);
-    let mut tried = facts.memory.history.iter().rev().filter(|entry| {
-        entry.kind == kind
-            && entry.outcome == outcome
-            && entry.target_generation == target.since_generation
-    });
-    let last = tried.next()?;
-    (tried.count() + 1 >= TRIES).then_some(last)
+    Some(once_more(facts, facts.memory.made_before(facts.desired, kind, from)?))
 }
 
 /// A call that is not made again by itself; a person may allow it.

@@ -6,10 +6,7 @@ use crate::{
         Action, Decision, PlanStage, Restore, Situation,
         decide::Facts,
         refusal, report,
-        rules::{
-            at_rest::{came_to_nothing, once_more},
-            ordering::call_is_held_back,
-        },
+        rules::{at_rest::once_more, ordering::call_is_held_back},
         time::after,
     },
     zenlayer::InstanceState,
@@ -72,7 +69,7 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     if call_is_held_back(facts).is_some() || refused.is_some() || request_may_still_land(facts) {
         return None;
     }
-    match came_to_nothing(facts, kind, HistoryOutcome::Overdue) {
+    match facts.memory.came_to_nothing(facts.desired, kind, HistoryOutcome::Overdue) {
         None => Some(facts.call(kind, from, to)),
         // Whatever else stands in the way is told as it is; nothing but the start does here.
         Some(last) => (decision.situation == Situation::InSync).then(|| once_more(facts, last)),
