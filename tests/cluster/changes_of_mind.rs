@@ -36,7 +36,7 @@ async fn a_scheduled_change_is_cancelled_when_the_spec_goes_back() {
     ];
     assert_eq!(history(&object), ended);
     assert_eq!(stage.sim.orders("vm-1").await[0]["outcome"], "cancelled");
-    let cost = Cost { paid: 1, cancels: 1, catalogues: 1, prices: 2, writes: 7 };
+    let cost = Cost { paid: 1, cancels: 1, catalogues: 1, prices: 2, writes: 6 };
     comes_to_rest(&stage, &operator, "back while scheduled", LOOKED_AT, cost).await;
 }
 
@@ -93,7 +93,7 @@ async fn a_change_that_runs_ends_before_the_next_one_is_ordered() {
     change_runs_and_ends(&stage, &operator, "vm-1", "c.4c8g").await;
     let calls = ["ModifyInstanceType c.2c4g OK", "ModifyInstanceType c.4c8g OK"];
     assert_eq!(mutations(&stage, "vm-1").await, calls);
-    let cost = Cost { paid: 2, catalogues: 1, writes: 10, ..Cost::default() };
+    let cost = Cost { paid: 2, catalogues: 1, writes: 9, ..Cost::default() };
     comes_to_rest(&stage, &operator, "another type while changing", LOOKED_AT, cost).await;
 }
 
@@ -117,7 +117,7 @@ async fn edits_while_the_call_is_on_its_way_order_the_last_type_only() {
     let numbers: Vec<_> =
         object.status.unwrap().history.into_iter().map(|one| one.order_number).collect();
     assert!(numbers.iter().all(Option::is_some), "{numbers:?}");
-    let cost = Cost { paid: 2, catalogues: 1, writes: 9, ..Cost::default() };
+    let cost = Cost { paid: 2, catalogues: 1, writes: 8, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a-b-a-c while the call is open", LOOKED_AT, cost).await;
 }
 
@@ -135,7 +135,7 @@ async fn edits_that_nobody_saw_order_the_last_type_only() {
     operator.process.signal(libc::SIGCONT);
     change_runs_and_ends(&stage, &operator, "vm-1", "c.4c8g").await;
     assert_eq!(mutations(&stage, "vm-1").await, ["ModifyInstanceType c.4c8g OK"]);
-    let cost = Cost { paid: 1, catalogues: 1, writes: 6, ..Cost::default() };
+    let cost = Cost { paid: 1, catalogues: 1, writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a-b-a-c at once", LOOKED_AT, cost).await;
 }
 
@@ -168,7 +168,7 @@ async fn a_new_type_waits_until_a_lost_answer_is_settled() {
     let completed = |to: &str| (to.to_owned(), HistoryOutcome::Completed);
     assert_eq!(outcomes, [completed("c.2c4g"), completed("c.4c8g")]);
     assert_eq!(phase(&object), Some(Phase::InSync));
-    let cost = Cost { paid: 2, catalogues: 1, writes: 8, ..Cost::default() };
+    let cost = Cost { paid: 2, catalogues: 1, writes: 7, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a new type after a lost answer", LOOKED_AT, cost).await;
     // What was adopted is told once.
     eventually("the event of the adoption", LIMIT, async || {

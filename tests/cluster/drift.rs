@@ -33,7 +33,7 @@ async fn a_drift_is_corrected_once_and_a_second_one_is_a_persons_decision() {
     becomes(&stage, "vm-1", "c.1c2g").await;
     change_runs_and_ends(&stage, &operator, "vm-1", "c.2c4g").await;
     assert_eq!(mutations(&stage, "vm-1").await, [ORDER]);
-    let cost = Cost { paid: 1, catalogues: 1, writes: 6, ..Cost::default() };
+    let cost = Cost { paid: 1, catalogues: 1, writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "drift, corrected", LOOKED_AT, cost).await;
 
     becomes(&stage, "vm-1", "c.1c2g").await;
@@ -43,7 +43,7 @@ async fn a_drift_is_corrected_once_and_a_second_one_is_a_persons_decision() {
     let id = object.status.as_ref().unwrap().history[0].id.clone();
     let release = format!("vm.zenlayer.com/release={id}");
     assert!(message(&object).contains(&release), "{}", message(&object));
-    let cost = Cost { writes: 7, ..cost };
+    let cost = Cost { writes: 6, ..cost };
     comes_to_rest(&stage, &operator, "drift again, reverted", HELD_BACK, cost).await;
 
     // To suspend and to resume is no person's word for a further order.
@@ -60,14 +60,14 @@ async fn a_drift_is_corrected_once_and_a_second_one_is_a_persons_decision() {
     assert_eq!(object.status.as_ref().unwrap().handled.release.as_deref(), Some(id.as_str()));
     let outcomes: Vec<_> = history(&object).into_iter().map(|one| one.2).collect();
     assert_eq!(outcomes, [HistoryOutcome::Released, HistoryOutcome::Completed]);
-    let cost = Cost { paid: 2, writes: 15, ..cost };
+    let cost = Cost { paid: 2, writes: 13, ..cost };
     comes_to_rest(&stage, &operator, "drift, released", LOOKED_AT, cost).await;
 
     // The word was for one order.
     becomes(&stage, "vm-1", "c.1c2g").await;
     let object = stage.until_phase(&operator, "vm-1", Phase::Failed).await;
     assert_eq!(shown(&object, "Ready"), "False Reverted");
-    let cost = Cost { writes: 16, ..cost };
+    let cost = Cost { writes: 14, ..cost };
     comes_to_rest(&stage, &operator, "drift a third time", HELD_BACK, cost).await;
 }
 
@@ -110,6 +110,6 @@ async fn an_observed_machine_and_a_suspended_one_are_reported_and_never_changed(
     for name in ["vm-1", "vm-2"] {
         assert_eq!(mutations(&stage, name).await, [ORDER], "{name}");
     }
-    let cost = Cost { paid: 2, catalogues: 1, writes: 14, ..Cost::default() };
+    let cost = Cost { paid: 2, catalogues: 1, writes: 12, ..Cost::default() };
     comes_to_rest(&stage, &operator, "drift, enforced again", LOOKED_AT, cost).await;
 }

@@ -119,7 +119,7 @@ async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
     let object = until_in_sync(&stage, &operator, "vm-1").await;
     let kinds: Vec<_> = history(&object).into_iter().map(|one| one.0).collect();
     assert_eq!(kinds, [ChangeKind::CancelDowngrade]);
-    let cost = Cost { cancels: 1, writes: 5, ..Cost::default() };
+    let cost = Cost { cancels: 1, writes: 4, ..Cost::default() };
     comes_to_rest(&stage, &operator, "the plan is cancelled", LOOKED_AT, cost).await;
 
     // The same word does not cancel a later plan to the same type.

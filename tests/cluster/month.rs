@@ -59,7 +59,7 @@ async fn a_downgrade_waits_through_the_month_and_is_in_sync_after_it() {
     let charges = ledger["charges"].as_array().unwrap();
     assert_eq!(charges.len(), 1, "{ledger}");
     assert_eq!((&charges[0]["reason"], &charges[0]["amount"]), (&json!("renewal"), &json!("14")));
-    let cost = Cost { paid: 1, catalogues: 1, prices: 2, writes: 6, ..Cost::default() };
+    let cost = Cost { paid: 1, catalogues: 1, prices: 2, writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a downgrade through the month", LOOKED_AT, cost).await;
 }
 
@@ -99,6 +99,6 @@ async fn a_downgrade_can_be_taken_back_on_the_day_before() {
     assert_eq!(ledger["orders"][0]["outcome"], "cancelled", "{ledger}");
     assert_eq!(ledger["charges"][0]["amount"], "28", "{ledger}");
     // The warning and the end of the new cycle are written down, too.
-    let cost = Cost { paid: 1, cancels: 1, catalogues: 1, prices: 2, writes: 9 };
+    let cost = Cost { paid: 1, cancels: 1, catalogues: 1, prices: 2, writes: 8 };
     comes_to_rest(&stage, &operator, "a downgrade taken back", LOOKED_AT, cost).await;
 }

@@ -194,14 +194,14 @@ pub async fn change_runs_and_ends(
     until_in_sync(stage, operator, name).await
 }
 
-/// Waits until it is in sync, and says so as one that was never anything else: what has just ended
-/// is told by one look only.
+/// Waits until it is of the declared type, with no change in flight.
 pub async fn until_in_sync(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
-    stage.until(operator, name, "is in sync and at rest", is_in_sync_and_at_rest).await
+    stage.until(operator, name, "is in sync", is_in_sync).await
 }
 
-pub fn is_in_sync_and_at_rest(object: &VmInstance) -> bool {
-    phase(object) == Some(Phase::InSync) && message(object).starts_with("instance ")
+pub fn is_in_sync(object: &VmInstance) -> bool {
+    phase(object) == Some(Phase::InSync)
+        && object.status.as_ref().is_some_and(|status| status.change.is_none())
 }
 
 pub fn phase(object: &VmInstance) -> Option<Phase> {
