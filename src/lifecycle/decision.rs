@@ -32,13 +32,6 @@ pub enum Action {
     WriteSlot { slot: Slot, record: SlotRecord },
 }
 
-impl Action {
-    /// Whether it changes the instance.
-    pub fn is_mutating_call(&self) -> bool {
-        matches!(self, Self::Call { .. })
-    }
-}
-
 /// Where the object stands: the one input of phase, reason and message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Situation {

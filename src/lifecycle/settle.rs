@@ -64,7 +64,13 @@ pub fn settle(
         if memory.restore.is_some() {
             report = report::of_a_stopped_machine(desired, observed.instance(), report);
         }
-        let status = write(desired, before, observed, memory, &report, now);
+        let mut status = write(desired, before, observed, memory, &report, now);
+        let same_spec = before.observed_generation == Some(desired.generation);
+        // Tidying up is no news: whoever was told "ready" is not told otherwise for a moment.
+        if situation == Situation::Restored && same_spec {
+            status.phase = before.phase;
+            status.conditions.clone_from(&before.conditions);
+        }
         (situation, status)
     };
     let answers = match (&decision.action, outcome) {
@@ -143,6 +149,8 @@ fn leave(memory: &mut Memory, untouched: Memory) {
     memory.history = untouched.history;
     memory.restore = untouched.restore;
     memory.handled = untouched.handled;
+    memory.order_number = untouched.order_number;
+    memory.request_id = untouched.request_id;
 }
 
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
@@ -219,7 +227,6 @@ fn after_the_effect(
                 state: ChangeState::Accepted,
                 submitted_at: Some(whole_seconds(now)),
                 order_number: order_number.clone(),
-                request_id: request_id.clone(),
                 ..change.clone()
             };
             if paid {
@@ -238,9 +245,6 @@ fn after_the_effect(
         Answer::Refused(error) => {
             let handled = memory.handled.clone();
             leave(memory, untouched);
-            if paid {
-                memory.request_id.clone_from(&error.request_id);
-            }
             let version = observed.secret.version().unwrap_or_default();
             match refusal::reaction(desired, error, Some(change), version, now) {
                 Reaction::Wait(reason, problem) => passing(reason, problem),

@@ -73,7 +73,7 @@ pub struct Holding {
 
 /// Whether the request can still land.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, tag = "is")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields, tag = "is")]
 pub enum HoldingState {
     /// The request may still land.
     Open,

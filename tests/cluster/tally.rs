@@ -10,7 +10,7 @@ use zenlayer_vm_operator::api::{
 
 use crate::{
     harness::{Operator, table},
-    stage::{Rules, Stage, message, slow_simulation},
+    stage::{Rules, Stage, slow_simulation},
 };
 
 /// Calls that change an instance, in the order in which they are counted.

@@ -1,14 +1,16 @@
 //! What becomes of the action: the four classes of an answer, lost races, failing writes.
 
 use zenlayer_vm_operator::{
-    api::{ChangeState, VmInstanceStatus},
+    api::{ChangeKind, ChangeState, VmInstanceStatus},
     lifecycle::{Action, ChangeId, NextLook, Outcome, intent},
     zenlayer::Answer,
 };
 
 use crate::{
-    given::{Given, LARGE, UID, api_error, at, given, given_change, order},
-    table::{Row, check, ready_message},
+    given::{
+        Given, LARGE, UID, accepted_at, api_error, at, given, given_call, given_change, order,
+    },
+    table::{Row, check, is_call, ready_message},
 };
 
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
@@ -147,6 +149,37 @@ fn an_accepted_answer_is_remembered_with_order_request_and_time() {
 }
 
 #[test]
+fn an_answer_that_only_the_slot_knows_is_remembered_with_order_request_and_time() {
+    // The slot was written, and then the process died.
+    let intent = given_change(ChangeState::Submitting, 60);
+    let crashed = given().remembering(&intent).holding(&intent, accepted_at(at(-55), "3471"));
+    let after = status(&crashed);
+    let change = after.change.unwrap();
+    assert_eq!(change.state, ChangeState::Accepted);
+    assert_eq!(change.submitted_at.unwrap().0, at(-55));
+    assert_eq!(after.order_number.as_deref(), Some("3471"));
+    assert_eq!(after.request_id.as_deref(), Some("T-ORDER"));
+}
+
+#[test]
+fn a_change_that_was_seen_stays_seen_whatever_the_slot_says() {
+    let change = given_change(ChangeState::Observed, 60);
+    let again = given().remembering(&change).holding(&change, accepted_at(at(-55), "3471"));
+    assert_eq!(crate::table::does_of(&again.processing(LARGE).pass()), "Nothing Progressing");
+}
+
+#[test]
+fn the_number_of_an_earlier_order_is_not_that_of_a_stop() {
+    let stop = given_call(ChangeKind::Stop, ChangeState::Observed, 60);
+    let mut given = given().stop_first().in_flight(&stop).state("STOPPED");
+    given.status().order_number = Some("3400".into());
+    let after = status(&given);
+    assert_eq!(after.history[0].kind, ChangeKind::Stop);
+    assert_eq!(after.history[0].order_number, None);
+    assert_eq!(after.order_number.as_deref(), Some("3400"));
+}
+
+#[test]
 fn an_unknown_outcome_keeps_the_intent() {
     let after = status(&given().answered(unknown()));
     assert_eq!(after.change.unwrap().state, ChangeState::Submitting);
@@ -196,7 +229,7 @@ fn a_lost_race_does_not_use_up_an_annotation() {
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().retry_at("now");
     let lost = refused.outcome(Outcome::LostRace).then();
     assert_eq!(lost.object.status.as_ref().unwrap().handled.retry_at, None);
-    assert!(lost.decide().action.is_mutating_call());
+    assert!(is_call(&lost.decide().action));
 }
 
 #[test]

@@ -44,7 +44,46 @@ fn refused(status: u16, code: &str) -> Answer {
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), under_way(), foreign(), resumed()].concat()
+    [own(), seen(), under_way(), foreign(), resumed()].concat()
+}
+
+/// The plan is seen for the first time when it is not wanted any more, and the last day of a cycle.
+fn seen() -> Vec<Row> {
+    let scheduled = "Scheduled ChangeScheduled Ready=True InSync=False";
+    let ends = |seconds: i64| {
+        unwanted().wants(LARGE).generation(3).instance(|one| one.expires_at = Some(at(seconds)))
+    };
+    let accepted = given_change(ChangeState::Accepted, 60);
+    vec![
+        (
+            "a plan that is seen when another type is declared by now",
+            given().prepaid().in_flight(&accepted).scheduled(LARGE).wants(HUGE).generation(4),
+            "CloseSlot EffectSeen",
+            "Waiting CancelInProgress Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "more than a day before the cycle ends nothing is warned about",
+            ends(86_401),
+            "Nothing Progressing",
+            scheduled,
+            "rest",
+        ),
+        (
+            "on the last day before the cycle ends it is",
+            ends(86_400),
+            "Nothing Progressing",
+            scheduled,
+            "rest",
+        ),
+        (
+            "an instance in sync is not warned about",
+            given().prepaid().of_type(LARGE).instance(|one| one.expires_at = Some(at(60))),
+            "Nothing InSync",
+            "InSync InSync Ready=True InSync=True",
+            "rest",
+        ),
+    ]
 }
 
 fn own() -> Vec<Row> {

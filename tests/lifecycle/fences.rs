@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{Given, HUGE, LARGE, SMALL, UID, at, given, given_change, type_id},
-    table::{Row, check, does_of},
+    table::{Row, check, does_of, is_call},
 };
 
 /// An open PREPAID change: past its fence it asks a person, before it is only waited for.
@@ -165,7 +165,7 @@ fn times_at_the_ends_of_time_do_no_harm() {
         given.now = now;
         given.observed.began_at = now;
         let pass = given.without_date().pass();
-        assert!(pass.decision.action.is_mutating_call());
+        assert!(is_call(&pass.decision.action));
         let mut flying =
             crate::given::given().in_flight(&given_change(ChangeState::Submitting, 60));
         flying.now = now;

@@ -7,6 +7,7 @@
 //! | `cancel`, `power`, `preflight` | tables: changes of mind, StopFirst, what precedes an order |
 //! | `at_rest`, `in_flight`, `unreadable`, `answers`, `refusals`, `ownership`, `fences` | tables |
 //! | `statuses`, `messages`, `coverage` | what every status keeps to; what no table may leave out |
+//! | `walks` | whole lives, with every field of status and slot |
 //! | `traces` | the traces that broke earlier versions of the protocol |
 //! | `properties` | arbitrary worlds and memories |
 //! | `world`, `driver`, `simulation` | two controllers in a small world that breaks everything |
@@ -32,4 +33,5 @@ mod statuses;
 mod table;
 mod traces;
 mod unreadable;
+mod walks;
 mod world;

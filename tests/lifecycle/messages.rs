@@ -1,12 +1,15 @@
 //! What a person reads: every message says what is, and what can be done.
 
+use std::collections::BTreeSet;
+
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
-    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, invalid},
+    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, backoff, farewell, invalid},
     zenlayer::Answer,
 };
 
 use crate::{
+    coverage::all_rows,
     given::{Given, HUGE, LARGE, SMALL, at, given, given_change, given_entry},
     table::{ready_message, shown},
 };
@@ -91,6 +94,22 @@ fn messages_say_what_is_and_what_to_do() {
     }
 }
 
+/// All that people can read in a condition, as the tables bring it about: phase, reason, message.
+/// `INSTA_UPDATE=always cargo test --test lifecycle messages` writes it anew.
+#[test]
+fn every_message_of_the_tables_is_known() {
+    let told: BTreeSet<String> = all_rows()
+        .into_iter()
+        .map(|(_, given, ..)| {
+            let status = given.pass().verdict.status;
+            let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
+            let phase = status.phase.unwrap();
+            format!("{phase:?} {}: {}", ready.reason, ready.message)
+        })
+        .collect();
+    insta::assert_snapshot!(told.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
 #[test]
 fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
     let mut object = flying(ChangeState::Submitting, 60).object;
@@ -107,6 +126,39 @@ fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_
     object.metadata.uid = None;
     let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     assert_eq!(error, InvalidSpec::Metadata("uid"));
+}
+
+#[test]
+fn an_object_deleted_in_mid_change_says_what_is_left() {
+    assert_eq!(farewell(&given().object), None);
+    let event = farewell(&flying(ChangeState::Accepted, 60).object).unwrap();
+    assert!(event.warning);
+    assert_eq!(event.reason, "ChangeLeftRunning");
+    for part in ["vm-1", SMALL, LARGE, "order 3471", "not touched"] {
+        assert!(event.note.contains(part), "{part:?} is not in {:?}", event.note);
+    }
+    let event = farewell(&flying(ChangeState::Submitting, 60).object).unwrap();
+    assert!(event.note.contains("order number unknown"), "{}", event.note);
+}
+
+#[test]
+fn an_object_is_named_as_kubectl_does() {
+    assert_eq!(given().desired().object.to_string(), "shop/web");
+}
+
+#[test]
+fn pauses_double_up_to_five_minutes_and_are_spread_by_a_tenth() {
+    let pause = |failures| backoff::pause(failures, "uid").as_secs_f64();
+    let expected = [5.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0];
+    for (failures, middle) in (0..).zip(expected) {
+        let share = pause(failures) / middle;
+        assert!((0.9..=1.1).contains(&share), "{failures}: {}", pause(failures));
+        assert!((share - pause(1) / 5.0).abs() < 1e-6, "{failures}: spread by another share");
+    }
+    let all: BTreeSet<_> =
+        (0..1000).map(|uid| backoff::pause(9, &uid.to_string()).as_secs()).collect();
+    assert!(all.first() < Some(&273) && all.last() > Some(&327), "{all:?}");
+    assert!(all.first() >= Some(&270) && all.last() <= Some(&330), "{all:?}");
 }
 
 fn stop_without_effect() -> Given {

@@ -365,6 +365,31 @@ fn held_back() -> Vec<Row> {
             "5s",
         ),
         none(
+            "suspended, neither changed nor started",
+            stopped().suspended(),
+            "Nothing Suspended",
+            "Suspended Suspended Ready=True InSync=False",
+            "5s",
+        ),
+        none(
+            "observed, neither changed nor started",
+            stopped().observing(),
+            "Nothing DriftObserved",
+            "Drifted DriftObserved Ready=True InSync=False",
+            "5s",
+        ),
+        none(
+            "suspended, beside a change of another object",
+            back().suspended().held_by(
+                "other",
+                &given_change(ChangeState::Submitting, 60),
+                HoldingState::Open,
+            ),
+            "Nothing HeldElsewhere",
+            "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
+            "5s",
+        ),
+        none(
             "a skewed clock starts nothing",
             back().clock_ahead(300),
             "Nothing InSync",

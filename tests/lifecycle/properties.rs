@@ -512,7 +512,7 @@ proptest! {
         given.object.status = Some(before);
         given.now = now;
         let pass = given.pass();
-        prop_assert!(!pass.decision.action.is_mutating_call());
+        prop_assert!(!crate::table::is_call(&pass.decision.action));
         if given.seen().memory.is_err() {
             prop_assert_eq!(pass.verdict.status.change, Some(change));
             prop_assert_eq!(pass.verdict.status.history, vec![entry]);

@@ -128,3 +128,8 @@ situations!(
     OrdersUnknown,
     ReadsStale,
 );
+
+/// Whether the machine is changed.
+pub fn is_call(action: &Action) -> bool {
+    matches!(action, Action::Call { .. })
+}

@@ -190,7 +190,7 @@ pub fn of_a_stopped_machine(
             ),
             ..report
         },
-        _ if !desired.may_mutate() => report,
+        _ if !desired.may_mutate() || report.reason == Reason::StopInProgress => report,
         _ => Report {
             message: format!("{}; it is stopped for the change", report.message),
             ..report

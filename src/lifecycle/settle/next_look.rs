@@ -81,6 +81,12 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         {
             at_rest
         }
+        // A plan that is not wanted any more is cancelled next.
+        Situation::EffectSeen { change, stage: Some(PlanStage::Scheduled), .. }
+            if change.to != desired.type_id =>
+        {
+            NextLook::After(AT_ONCE)
+        }
         Situation::GivenBack
         | Situation::Calling { .. }
         | Situation::Unverified { asks: false, .. }
