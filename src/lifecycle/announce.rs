@@ -77,18 +77,37 @@ fn failed_reason(after: &VmInstanceStatus) -> &'static str {
     ready_reason(after).and_then(Reason::parse).map_or("Failed", Reason::as_str)
 }
 
-/// What is to be told of an object that is deleted while a call of it is in flight.
+/// What is to be told of an object that is deleted while a call of it is in flight, or while the
+/// machine is stopped for a change.
 pub fn farewell(object: &VmInstance) -> Option<Event> {
     let status = object.status.as_ref()?;
-    let change = status.change.as_ref()?;
-    let order = match &status.order_number {
-        Some(number) => format!("order {number}"),
-        None => "order number unknown".to_owned(),
-    };
+    let stopped = status.restore.as_ref().map(
+        |_| "the machine was stopped for a change and is left as it is: start it if it is to run",
+    );
+    let changing = status.change.as_ref().map(|change| match change.kind {
+        ChangeKind::Modify => format!(
+            "the change from {} to {} ({}) is not touched",
+            change.from,
+            change.to,
+            match &status.order_number {
+                Some(number) => format!("order {number}"),
+                None => "order number unknown".to_owned(),
+            }
+        ),
+        ChangeKind::CancelDowngrade => {
+            format!("the cancellation of the change to {} is not touched", change.from)
+        }
+        ChangeKind::Stop => "the stop is not touched".to_owned(),
+        ChangeKind::Start => "the start is not touched".to_owned(),
+    });
+    let left: Vec<_> = changing.into_iter().chain(stopped.map(str::to_owned)).collect();
+    if left.is_empty() {
+        return None;
+    }
     let note = format!(
-        "deleted while changing instance {} from {} to {} ({order}): the machine and the order are \
-         not touched; a new VmInstance for it goes on from there",
-        object.spec.instance_id, change.from, change.to
+        "deleted while changing instance {}: {}; a new VmInstance for it goes on from there",
+        object.spec.instance_id,
+        left.join("; ")
     );
     Some(Event { warning: true, reason: "ChangeLeftRunning", note })
 }

@@ -132,8 +132,13 @@ pub enum Situation {
         to: Option<InstanceTypeId>,
         stage: PlanStage,
     },
-    DriftObserved,
-    Suspended,
+    /// What would hold the change back if it were allowed, if anything.
+    DriftObserved {
+        hindrance: Option<String>,
+    },
+    Suspended {
+        hindrance: Option<String>,
+    },
     Refused {
         refusal: Refusal,
     },

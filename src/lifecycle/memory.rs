@@ -168,12 +168,13 @@ impl Memory {
     pub fn open_order(&self) -> Option<&Ended> {
         let last = self.history.iter().rev().find(|entry| entry.kind == ChangeKind::Modify)?;
         match last.outcome {
-            HistoryOutcome::Scheduled | HistoryOutcome::Overdue => Some(last),
+            HistoryOutcome::Scheduled | HistoryOutcome::Overdue | HistoryOutcome::InstanceGone => {
+                Some(last)
+            }
             HistoryOutcome::Completed
             | HistoryOutcome::Cancelled
             | HistoryOutcome::Reverted
             | HistoryOutcome::Unverified
-            | HistoryOutcome::InstanceGone
             | HistoryOutcome::Released => None,
         }
     }

@@ -44,7 +44,7 @@ pub fn settle(
     if let Some(verdict) = nothing_to_say(desired, before, decision, outcome) {
         return verdict;
     }
-    let mut restoring = false;
+    let mut restoring = None;
     let (situation, status) = if observed.memory.is_err() {
         let situation = decision.situation.clone();
         let status = unreadable(desired, before, observed, &situation, now);
@@ -60,7 +60,8 @@ pub fn settle(
             report = report::of_the_last_change(&desired.type_id, &memory.history, report);
         }
         let runs = observed.instance().is_some_and(|one| one.state == InstanceState::Running);
-        restoring = memory.restore.is_some() && !runs;
+        let since = memory.restore.as_ref().map(|restore| restore.since);
+        restoring = since.filter(|_| !runs && observed.instance().is_some());
         if memory.restore.is_some() {
             report = report::of_a_stopped_machine(desired, observed.instance(), report);
         }

@@ -307,6 +307,13 @@ fn foreign() -> Vec<Row> {
         cancels("a word that could not be sent still counts", {
             asked().answered(Answer::NotSent { cause: "late".into() }).then()
         }),
+        cancels("a word whose call came to nothing still counts", {
+            let call = given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, 601);
+            let call = Change { from: type_id(HUGE), ..call };
+            let lost = asked().handled_cancel(HUGE).in_flight(&call);
+            let action = lost.decide().action;
+            with_slot_after(lost.then(), &action).later(10)
+        }),
         cancels("a word that was refused for now still counts", {
             asked().answered(refused(400, "UNSUPPORTED_OPERATION_INSTANCE_STATUS")).then()
         }),
@@ -329,6 +336,7 @@ fn resumed() -> Vec<Row> {
         resumes("also where another type is declared", {
             open(HistoryOutcome::Scheduled).wants(HUGE)
         }),
+        resumes("also of a machine that was gone for a moment", open(HistoryOutcome::InstanceGone)),
         theirs("a plan of a completed order is not ours", open(HistoryOutcome::Completed)),
         theirs("a plan of a cancelled order is not ours", open(HistoryOutcome::Cancelled)),
         theirs("a plan of a released order is not ours", open(HistoryOutcome::Released)),

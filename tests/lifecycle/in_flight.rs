@@ -150,6 +150,20 @@ fn after_the_fence() -> Vec<Row> {
             "30s",
         ),
         (
+            "the target beside Enable says that it was accepted: it is waited for, not made again",
+            open().plan(Some(LARGE), Some("Enable")),
+            "CloseSlot EffectSeen",
+            GOES,
+            "30s",
+        ),
+        (
+            "also where a person was asked already",
+            unverified().plan(Some(LARGE), Some("Enable")),
+            "CloseSlot EffectSeen",
+            GOES,
+            "30s",
+        ),
+        (
             "an adopted change to a type that is not wanted any more goes on",
             { open().of_type(LARGE).wants(HUGE).generation(4) },
             "CloseSlot EffectSeen",

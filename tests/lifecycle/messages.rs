@@ -10,7 +10,7 @@ use zenlayer_vm_operator::{
 
 use crate::{
     coverage::all_rows,
-    given::{Given, HUGE, LARGE, SMALL, at, given, given_change, given_entry},
+    given::{Given, HUGE, LARGE, SMALL, at, given, given_call, given_change, given_entry},
     table::{ready_message, shown},
 };
 
@@ -70,15 +70,43 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "overdue",
             flying(ChangeState::Accepted, 1801),
-            vec!["order 3471", "ask the provider", "vm.zenlayer.com/release=", &id_1801],
+            vec![
+                "order 3471",
+                "ask the provider",
+                "vm.zenlayer.com/release=",
+                &id_1801,
+                "ordered once more",
+            ],
         ),
         (
             "reverted",
-            given().target(LARGE, 3).ended(entry),
+            given().target(LARGE, 3).ended(entry.clone()),
             vec![SMALL, LARGE, "vm.zenlayer.com/release=", &entry_id],
         ),
         ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
-        ("suspended", given().suspended(), vec![SMALL, LARGE, "suspended"]),
+        ("suspended", given().suspended(), vec![SMALL, LARGE, "suspended", "would be resized"]),
+        (
+            "suspended, and undone before",
+            given().target(LARGE, 3).ended(entry.clone()).suspended(),
+            vec!["would not be resized either", &entry_id],
+        ),
+        (
+            "suspended, and released",
+            given().target(LARGE, 3).ended(entry.clone()).released(&entry.id).suspended(),
+            vec!["would be resized"],
+        ),
+        (
+            "observed, and recycled",
+            given().state("RECYCLE").observing(),
+            vec!["would not resize it either", "RECYCLE"],
+        ),
+        (
+            "unverified with a token",
+            given()
+                .bearer()
+                .in_flight(&crate::given::without_fence(given_change(ChangeState::Submitting, 60))),
+            vec!["at any time", "orders"],
+        ),
         ("busy", given().state("REBOOT"), vec!["REBOOT", "RUNNING or STOPPED"]),
         ("recycled", given().state("RECYCLE"), vec!["RECYCLE", "restore it"]),
         ("skewed", given().clock_ahead(300), vec!["300 s", "240 s", "synchronise"]),
@@ -137,6 +165,15 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
     for part in ["vm-1", SMALL, LARGE, "order 3471", "not touched"] {
         assert!(event.note.contains(part), "{part:?} is not in {:?}", event.note);
     }
+    let mut stopping = given();
+    stopping.status().order_number = Some("3400".into());
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
+    let stop = stopping.remembering(&stop);
+    let event = farewell(&stop.object).unwrap();
+    assert!(event.note.contains("the stop is not touched"), "{}", event.note);
+    assert!(!event.note.contains("order"), "{}", event.note);
+    let event = farewell(&given().stopped_for_a_change(60).object).unwrap();
+    assert!(event.note.contains("stopped for a change"), "{}", event.note);
     let event = farewell(&flying(ChangeState::Submitting, 60).object).unwrap();
     assert!(event.note.contains("order number unknown"), "{}", event.note);
 }

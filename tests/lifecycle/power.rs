@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
 use crate::{
     given::{
         Given, HUGE, LARGE, SMALL, UID, api_error, at, given, given_call, given_change,
-        given_entry, given_key, holding, with_slot_after,
+        given_entry, given_key, holding, with_slot_after, without_fence,
     },
     table::{Row, check, does_of, ready_message},
 };
@@ -213,7 +213,7 @@ fn off() -> Vec<Row> {
             order(ChangeState::Observed, 60).processing(LARGE),
             "Nothing Progressing",
             GOES,
-            "5s",
+            "12s",
         ),
         ("in sync it is started", stopped().of_type(LARGE), "Start Calling", STARTS_IN_SYNC, "5s"),
         starts("a change that was undone starts it", stopped().ended(entry())),
@@ -233,14 +233,21 @@ fn off() -> Vec<Row> {
             order(ChangeState::Submitting, 60).prepaid(),
             "Nothing OutcomeUnknown",
             "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
-            "5s",
+            "12s",
         ),
         (
             "a change that no slot could set aside is not pushed out",
             unverified().slot(SlotRecord::default()),
             "Nothing Unverified",
             "Failed OutcomeUnverified Ready=False InSync=False Stalled",
-            "5s",
+            "12s",
+        ),
+        (
+            "a stop with a token whose outcome is unknown does not: its request never expires",
+            stopped_by_token(1801),
+            "Nothing Unverified",
+            "Failed OutcomeUnverified Ready=False InSync=False Stalled",
+            "30s",
         ),
         starts("a refused change starts it", {
             stopped().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")).then()
@@ -250,7 +257,7 @@ fn off() -> Vec<Row> {
             stopped().processing(HUGE),
             "Nothing ForeignPlan",
             "Waiting ForeignPlan Ready=False InSync=False Reconciling",
-            "5s",
+            "12s",
         ),
         starts("not for ever", stopped_long_ago().processing(HUGE)),
         starts("nor for the order limit", stopped_long_ago().ordered_within_the_hour(100)),
@@ -263,6 +270,12 @@ fn off() -> Vec<Row> {
             "rest",
         ),
     ]
+}
+
+/// The machine is off, and a token's request has no fence: it may be the one that did it.
+fn stopped_by_token(ago: i64) -> Given {
+    let stop = without_fence(given_call(ChangeKind::Stop, ChangeState::Submitting, ago));
+    given().bearer().stop_first().stopped_for_a_change(ago).in_flight(&stop)
 }
 
 fn starting() -> Vec<Row> {
@@ -280,14 +293,14 @@ fn starting() -> Vec<Row> {
             start(ChangeState::Accepted, 60),
             "Nothing Accepted",
             STARTS_IN_SYNC,
-            "5s",
+            "12s",
         ),
         (
             "a machine that boots closes the slot",
             start(ChangeState::Accepted, 60).state("BOOTING"),
             "CloseSlot EffectSeen",
             STARTS_IN_SYNC,
-            "5s",
+            "12s",
         ),
         (
             "a start that never shows is given up, and asks nobody",
@@ -322,7 +335,7 @@ fn starting() -> Vec<Row> {
             failed(3).suspended(),
             "Nothing InSync",
             "Suspended Suspended Ready=True InSync=True",
-            "5s",
+            "rest",
         ),
         (
             "a machine that runs again has nothing to be brought back to",
@@ -355,28 +368,28 @@ fn held_back() -> Vec<Row> {
             back().suspended(),
             "Nothing InSync",
             "Suspended Suspended Ready=True InSync=True",
-            "5s",
+            "rest",
         ),
         none(
             "observed, it is not started",
             back().observing(),
             "Nothing InSync",
             "Drifted DriftObserved Ready=True InSync=True",
-            "5s",
+            "rest",
         ),
         none(
             "suspended, neither changed nor started",
             stopped().suspended(),
             "Nothing Suspended",
             "Suspended Suspended Ready=True InSync=False",
-            "5s",
+            "rest",
         ),
         none(
             "observed, neither changed nor started",
             stopped().observing(),
             "Nothing DriftObserved",
             "Drifted DriftObserved Ready=True InSync=False",
-            "5s",
+            "rest",
         ),
         none(
             "suspended, beside a change of another object",
@@ -387,29 +400,29 @@ fn held_back() -> Vec<Row> {
             ),
             "Nothing HeldElsewhere",
             "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
-            "5s",
+            "30s",
         ),
         none(
-            "a skewed clock starts nothing",
+            "a skewed clock starts nothing, and says so",
             back().clock_ahead(300),
-            "Nothing InSync",
-            waits,
-            "5s",
+            "Nothing ClockSkewed",
+            "Failed ClockSkewed Ready=False InSync=True Stalled",
+            "rest",
         ),
-        none("stale reads start nothing", back().read_ago(6), "Nothing InSync", waits, "5s"),
+        none("stale reads start nothing", back().read_ago(6), "Nothing InSync", waits, "12s"),
         none(
             "the younger of two objects starts nothing",
             back().duplicate_of(None),
             "Nothing DuplicateClaim",
             "Failed DuplicateClaim Ready=False InSync=True Stalled",
-            "5s",
+            "rest",
         ),
         none(
             "beside a change of another object nothing is started",
             back().held_by("other", &given_change(ChangeState::Submitting, 60), HoldingState::Open),
             "Nothing HeldElsewhere",
             "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
-            "5s",
+            "30s",
         ),
     ]
 }

@@ -11,22 +11,30 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
     let id = &desired.instance_id;
     let want = &desired.type_id;
     match situation {
-        Situation::DriftObserved => report(
+        Situation::DriftObserved { hindrance } => report(
             Phase::Drifted,
             true,
             Reason::DriftObserved,
             format!(
-                "{}; managementPolicy is Observe, so it is not changed; Enforce would resize it",
-                differs(instance, want)
+                "{}; managementPolicy is Observe, so it is not changed; {}",
+                differs(instance, want),
+                match hindrance {
+                    None => "Enforce would resize it".to_owned(),
+                    Some(told) => format!("Enforce would not resize it either: {told}"),
+                }
             ),
         ),
-        Situation::Suspended => report(
+        Situation::Suspended { hindrance } => report(
             Phase::Suspended,
             true,
             Reason::Suspended,
             format!(
-                "{}; suspended, so it is not changed; without suspend it would be resized",
-                differs(instance, want)
+                "{}; suspended, so it is not changed; {}",
+                differs(instance, want),
+                match hindrance {
+                    None => "without suspend it would be resized".to_owned(),
+                    Some(told) => format!("without suspend it would not be resized either: {told}"),
+                }
             ),
         ),
         Situation::Refused { refusal } => failed(refusal.reason, refusal.message.clone()),

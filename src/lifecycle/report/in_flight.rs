@@ -31,6 +31,26 @@ fn release(id: &crate::lifecycle::ChangeId) -> String {
     format!("vm.zenlayer.com/release={id}")
 }
 
+/// What a person can do about a change that does not come to its end. To give an order up means to
+/// order it again, where it is still wanted.
+fn ways_out(instance: Option<&Instance>, change: &Change) -> String {
+    let annotation = format!("the annotation {}", release(&change.id));
+    let is_of_type = instance.is_some_and(|one| one.type_id == change.to);
+    match change.kind {
+        ChangeKind::Modify if !is_of_type => format!(
+            "ask the provider; {annotation} gives it up, and it is ordered once more unless a plan \
+             shows; to leave it at that, declare {} first",
+            change.from
+        ),
+        ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => {
+            format!("ask the provider, or take it as it is with {annotation}")
+        }
+        ChangeKind::CancelDowngrade => {
+            format!("ask the provider, or let it be cancelled once more with {annotation}")
+        }
+    }
+}
+
 fn in_progress(kind: ChangeKind) -> Reason {
     match kind {
         ChangeKind::Modify => Reason::ChangeInProgress,
@@ -55,19 +75,17 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         Situation::Overdue { change } => failed(
             Reason::ChangeOverdue,
             format!(
-                "{}: not done in time; it is still looked at; ask the provider, or give it up with \
-                 the annotation {}",
+                "{}: not done in time; it is still looked at; {}",
                 since(change),
-                release(&change.id)
+                ways_out(instance, change)
             ),
         ),
         Situation::NotInEffect { change, problem } => failed(
             Reason::ChangeNotInEffect,
             format!(
-                "{}: {problem}; it is still looked at; ask the provider, or give it up with the \
-                 annotation {}",
+                "{}: {problem}; it is still looked at; {}",
                 since(change),
-                release(&change.id)
+                ways_out(instance, change)
             ),
         ),
         Situation::Completed { change } => completed(want, change),
@@ -108,6 +126,16 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
 /// No answer to the call is known.
 fn unanswered(situation: &Situation) -> Report {
     match situation {
+        Situation::Unverified { change, asks: true } if change.fence.is_none() => failed(
+            Reason::OutcomeUnverified,
+            format!(
+                "{}: no answer to the call of {} is known, and a request with a token can take \
+                 effect at any time; look at the provider's orders, then set the annotation {}",
+                purpose(change),
+                clock(change.started_at),
+                release(&change.id)
+            ),
+        ),
         Situation::Unverified { change, asks: true } => failed(
             Reason::OutcomeUnverified,
             format!(

@@ -85,8 +85,8 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
         Situation::InSync => {
             report(Phase::InSync, true, Reason::InSync, format!("instance {id} is of type {want}"))
         }
-        Situation::DriftObserved
-        | Situation::Suspended
+        Situation::DriftObserved { .. }
+        | Situation::Suspended { .. }
         | Situation::Refused { .. }
         | Situation::Reverted { .. }
         | Situation::InstanceBusy { .. }

@@ -57,7 +57,7 @@ pub fn of(desired: &Desired, situation: &Situation) -> Report {
                 to.as_ref().map_or("an unknown type", InstanceTypeId::as_str),
                 stage_words(*stage),
                 match (to, stage) {
-                    (Some(to), PlanStage::Scheduled) => format!(
+                    (Some(to), PlanStage::Scheduled) if desired.may_mutate() => format!(
                         ", or cancel it with the annotation vm.zenlayer.com/cancel-plan={to}"
                     ),
                     _ => String::new(),

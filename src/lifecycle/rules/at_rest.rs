@@ -5,8 +5,8 @@ use crate::{
     lifecycle::{
         Claim, Decision, Ended, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
-        refusal,
-        rules::ordering::call_is_held_back,
+        refusal, report,
+        rules::ordering::{call_is_held_back, instance_state_forbids_changes},
     },
 };
 
@@ -101,10 +101,24 @@ pub fn policy_forbids_changes(facts: &Facts) -> Option<Decision> {
         return None;
     }
     match (facts.desired.policy, facts.desired.suspend) {
-        (ManagementPolicy::Observe, _) => Some(report(Situation::DriftObserved)),
-        (ManagementPolicy::Enforce, true) => Some(report(Situation::Suspended)),
+        (ManagementPolicy::Observe, _) => {
+            Some(report(Situation::DriftObserved { hindrance: hindrance(facts) }))
+        }
+        (ManagementPolicy::Enforce, true) => {
+            Some(report(Situation::Suspended { hindrance: hindrance(facts) }))
+        }
         (ManagementPolicy::Enforce, false) => None,
     }
+}
+
+/// What would be told if changes were allowed, where nothing would be ordered then, either.
+fn hindrance(facts: &Facts) -> Option<String> {
+    let held_back = refusal_stands(facts)
+        .or_else(|| change_was_ordered_before(facts))
+        .or_else(|| instance_state_forbids_changes(facts))?;
+    let allowed = matches!(held_back.situation, Situation::Rearmed { .. });
+    let told = report::of(facts.desired, facts.observed.instance(), &held_back.situation);
+    (!allowed).then_some(told.message)
 }
 
 /// The last refusal of a call from this type to the declared one, whichever call it was.

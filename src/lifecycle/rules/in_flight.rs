@@ -111,6 +111,10 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     if let Some(stage) = effect(instance, status, change) {
         return Some(effect_is_seen(facts, change, stage, true));
     }
+    // Accepted, then, and not in effect yet, or never.
+    if shows_enable(status, change) {
+        return Some(effect_is_seen(facts, change, Some(PlanStage::Running), true));
+    }
     if !asked && shows_in_one_read(instance, status, change) {
         return Some(unknown());
     }
@@ -234,7 +238,8 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
 
 /// Enable, with the target of the change beside another current type.
 fn shows_enable(status: &TypeStatus, change: &Change) -> bool {
-    status.state == Some(PlanState::Enable)
+    change.kind == ChangeKind::Modify
+        && status.state == Some(PlanState::Enable)
         && status.target.as_ref() == Some(&change.to)
         && status.current != change.to
 }

@@ -164,7 +164,7 @@ pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
     older_object_owns_the_instance(facts)
         .or_else(|| slot_is_held_elsewhere(facts))
         .or_else(|| slot_is_held_by_another_change(facts))
-        .or_else(|| (!allowed).then(|| report(Situation::Suspended)))
+        .or_else(|| (!allowed).then(|| report(Situation::Suspended { hindrance: None })))
         .or_else(|| reads_disagree(facts))
         .or_else(|| clock_is_skewed(facts))
         .or_else(|| reads_are_stale(facts))

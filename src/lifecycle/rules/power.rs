@@ -62,11 +62,15 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
     }
     let (from, to) = (&facts.observed.instance()?.type_id, &facts.desired.type_id);
     let kind = ChangeKind::Start;
-    let refused = refusal::of_call_stands(facts, kind, from, to);
-    if refused.is_some() && decision.situation == Situation::InSync {
-        return refused;
+    let held_back =
+        call_is_held_back(facts).or_else(|| refusal::of_call_stands(facts, kind, from, to));
+    if let Some(held_back) = held_back {
+        let passes =
+            matches!(held_back.situation, Situation::Suspended { .. } | Situation::ReadsStale);
+        // In sync but for the start: what stands in its way is what is to be told.
+        return (decision.situation == Situation::InSync && !passes).then_some(held_back);
     }
-    if call_is_held_back(facts).is_some() || refused.is_some() || request_may_still_land(facts) {
+    if request_may_still_land(facts) {
         return None;
     }
     match facts.memory.came_to_nothing(facts.desired, kind, HistoryOutcome::Overdue) {

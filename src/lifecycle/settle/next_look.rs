@@ -14,21 +14,29 @@ use crate::{
 pub(super) fn next_look(
     desired: &Desired,
     situation: &Situation,
-    restoring: bool,
+    restoring: Option<Timestamp>,
     now: Timestamp,
 ) -> NextLook {
-    let timing = &desired.timing;
     let look = usual(desired, situation, now);
-    let left_to_a_person = matches!(
-        situation,
-        Situation::Reverted { entry } if entry.kind == ChangeKind::Start
-    );
-    match look {
+    let since = restoring.filter(|_| desired.may_mutate() && !rests_with_the_machine(situation));
+    match (look, since.map(|since| growing(desired, since, now))) {
         // A machine that was stopped for a change is not left alone for long.
-        NextLook::After(pause) if restoring && !left_to_a_person => {
-            NextLook::After(pause.min(timing.poll.0))
+        (NextLook::After(usual), Some(NextLook::After(soon))) => NextLook::After(usual.min(soon)),
+        _ => look,
+    }
+}
+
+/// A look sooner than usual would start nothing, either.
+fn rests_with_the_machine(situation: &Situation) -> bool {
+    match situation {
+        Situation::Reverted { entry } => entry.kind == ChangeKind::Start,
+        Situation::Refused { refusal } => {
+            refusal.call.as_ref().is_some_and(|call| call.kind == ChangeKind::Start)
         }
-        NextLook::After(_) | NextLook::Backoff | NextLook::OnChange => look,
+        Situation::DuplicateClaim { .. }
+        | Situation::HeldElsewhere { .. }
+        | Situation::ClockSkewed { .. } => true,
+        _ => false,
     }
 }
 
@@ -116,8 +124,8 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::NotInEffect { .. }
         | Situation::InSync
         | Situation::UnwantedPlan { .. }
-        | Situation::DriftObserved
-        | Situation::Suspended
+        | Situation::DriftObserved { .. }
+        | Situation::Suspended { .. }
         | Situation::Reverted { .. }
         | Situation::InstanceUnusable { .. }
         | Situation::ClockSkewed { .. } => at_rest,

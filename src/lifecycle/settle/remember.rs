@@ -31,9 +31,7 @@ pub(super) fn remembered(
         Standing::GivenBack(change) => {
             memory.change = None;
             // What a person asked for was not done.
-            if memory.handled.cancel_plan.as_deref() == Some(change.from.as_str()) {
-                memory.handled.cancel_plan = None;
-            }
+            ask_again(&mut memory, &change);
         }
         Standing::Idle | Standing::HeldElsewhere(_) => {}
     }
@@ -55,6 +53,14 @@ pub(super) fn remembered(
         memory.handled.retry_at.clone_from(&desired.retry_at);
     }
     memory
+}
+
+/// A cancellation that a person asked for was not made: the word still stands.
+fn ask_again(memory: &mut Memory, change: &Change) {
+    let asked = memory.handled.cancel_plan.as_deref() == Some(change.from.as_str());
+    if change.kind == ChangeKind::CancelDowngrade && asked {
+        memory.handled.cancel_plan = None;
+    }
 }
 
 /// Whether the instance differs from when it was last read in what a refusal may depend on.
@@ -92,6 +98,7 @@ pub(super) fn remember(
             memory.change = Some(Change { state: ChangeState::Unverified, ..change.clone() });
         }
         Situation::Unverified { change, asks: false } => {
+            ask_again(memory, change);
             memory.end(change, HistoryOutcome::Unverified, now);
         }
         Situation::Completed { change } => complete(memory, change, now),
