@@ -268,6 +268,8 @@ pub enum HistoryOutcome {
     InstanceGone,
     /// A person gave it free.
     Released,
+    /// The machine was stopped, and the change that it was stopped for was refused.
+    InVain,
 }
 
 /// A change that ended.

@@ -175,7 +175,8 @@ impl Memory {
             | HistoryOutcome::Cancelled
             | HistoryOutcome::Reverted
             | HistoryOutcome::Unverified
-            | HistoryOutcome::Released => None,
+            | HistoryOutcome::Released
+            | HistoryOutcome::InVain => None,
         }
     }
 
@@ -216,6 +217,16 @@ impl Memory {
         (tried.count() + 1 >= TRIES).then_some(last)
     }
 
+    /// Remembers a refused call. A start that is refused does not push out what the change was
+    /// refused for.
+    pub fn refuse(&mut self, refusal: &Refusal) {
+        let of_a_call = self.refusal.as_ref().filter(|old| old.call.is_some());
+        let stands = of_a_call.is_some_and(|old| !old.is_of(ChangeKind::Start));
+        if !(stands && refusal.is_of(ChangeKind::Start)) {
+            self.refusal = Some(refusal.clone());
+        }
+    }
+
     /// The target of this declared type: the remembered one while the type is the same.
     pub fn target_for(&self, type_id: &InstanceTypeId, generation: i64) -> Target {
         match &self.target {
@@ -245,6 +256,10 @@ impl Restore {
 }
 
 impl Refusal {
+    pub fn is_of(&self, kind: ChangeKind) -> bool {
+        self.call.as_ref().is_some_and(|call| call.kind == kind)
+    }
+
     fn from_api(refusal: &api::Refusal) -> Result<Self, InvalidStatus> {
         let call = match (&refusal.from, &refusal.to) {
             (Some(from), Some(to)) => Some(RefusedCall {
@@ -294,7 +309,7 @@ impl Ended {
             | HistoryOutcome::Overdue
             | HistoryOutcome::Reverted
             | HistoryOutcome::InstanceGone => true,
-            HistoryOutcome::Unverified | HistoryOutcome::Released => false,
+            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::InVain => false,
         }
     }
 

@@ -20,6 +20,16 @@ use crate::{
 const SLOWLY: &str = "this version does not know the code, and tries again every half an hour; \
                       change the spec, or set the annotation vm.zenlayer.com/retry-at to try now";
 
+/// The remedy where waiting for a refusal to pass would cost the machine its power state again.
+const STOPPED: &str = "the machine was stopped for it and is not stopped again by itself; change the \
+                       spec, or set the annotation vm.zenlayer.com/retry-at to try again";
+
+/// A call that was refused, and whether the machine was stopped for it.
+pub struct Refused<'a> {
+    pub change: &'a Change,
+    pub stopped: bool,
+}
+
 /// What a refusal means for the next call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reaction {
@@ -45,11 +55,11 @@ pub fn standing<'a>(
     stands.then_some(refusal)
 }
 
-/// The reaction to a refused call (`change`) or a refused read.
+/// The reaction to a refused call or a refused read.
 pub fn reaction(
     desired: &Desired,
     error: &ApiError,
-    change: Option<&Change>,
+    call: Option<&Refused>,
     secret_version: &str,
     now: Timestamp,
 ) -> Reaction {
@@ -73,22 +83,23 @@ pub fn reaction(
         ErrorClass::Credentials(problem) => (problem.into(), problem.remedy(), None),
         ErrorClass::Unknown => (Reason::RefusedByProvider, SLOWLY, Some(slowly)),
     };
-    // Whatever stands against a start, a machine that was stopped is not left alone with it.
-    let starts = change.is_some_and(|change| change.kind == ChangeKind::Start);
-    let (remedy, retry_after) = if starts {
-        let soon = after(now, desired.timing.drift);
-        ("start the instance yourself; the operator tries again, too", Some(soon))
-    } else {
-        (remedy, retry_after)
+    let (remedy, retry_after) = match call {
+        // Whatever stands against a start, a machine that was stopped is not left alone with it.
+        Some(call) if call.change.kind == ChangeKind::Start => {
+            let soon = after(now, desired.timing.drift);
+            ("start the instance yourself; the operator tries again, too", Some(soon))
+        }
+        Some(call) if call.stopped && retry_after.is_some() => (STOPPED, None),
+        _ => (remedy, retry_after),
     };
     Reaction::Stop(Refusal {
         code: error.code.clone(),
         reason,
         message: format!("{error}; {remedy}"),
-        call: change.map(|change| RefusedCall {
-            kind: change.kind,
-            from: change.from.clone(),
-            to: change.to.clone(),
+        call: call.map(|call| RefusedCall {
+            kind: call.change.kind,
+            from: call.change.from.clone(),
+            to: call.change.to.clone(),
         }),
         generation: desired.generation,
         secret_version: secret_version.to_owned(),

@@ -14,19 +14,19 @@ use self::{
     write::{conditions, in_sync, write},
 };
 use super::{
-    Action, Change, Decision, Desired, Observed, Outcome, Restore, Severity, Situation, Verdict,
-    announce,
+    Action, Change, Decision, Desired, Ended, Observed, Outcome, Restore, Severity, Situation,
+    Verdict, announce,
     decision::{NextLook, Report},
     desired::InvalidSpec,
     memory::Memory,
-    refusal::{self, Reaction},
+    refusal::{self, Reaction, Refused},
     report,
     time::whole_seconds,
 };
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
     causes::with_causes,
-    zenlayer::{Answer, InstanceState},
+    zenlayer::{Answer, ApiError, InstanceState},
 };
 
 /// Pause before a pass that only goes on where this one ended.
@@ -182,12 +182,10 @@ fn nothing_to_say(
     };
     match (outcome, &decision.situation) {
         (Outcome::LostRace, _) => kept(NextLook::After(AT_ONCE)),
-        (Outcome::Done, situation)
-            if before.observed_generation == Some(desired.generation)
-                && (*situation == Situation::ReadLags
-                    || (*situation == Situation::ReadsStale && before.change.is_some())) =>
-        {
-            kept(NextLook::After(desired.timing.poll.0))
+        _ if before.observed_generation != Some(desired.generation) => None,
+        (Outcome::Done, Situation::ReadLags) => kept(NextLook::After(desired.timing.poll.0)),
+        (Outcome::Done, Situation::ReadsStale) if before.change.is_some() => {
+            kept(NextLook::Backoff)
         }
         _ => None,
     }
@@ -202,12 +200,6 @@ fn after_the_effect(
     memory: &mut Memory,
     now: Timestamp,
 ) -> Situation {
-    let passing = |reason, problem| Situation::ReadFailed {
-        reason,
-        problem,
-        severity: Severity::Passing,
-        refusal: None,
-    };
     let (change, restore, answer) = match (&decision.action, outcome) {
         (Action::Call { change, restore, .. }, Outcome::Answered { answer }) => {
             (change, restore, answer)
@@ -244,17 +236,41 @@ fn after_the_effect(
             passing(Reason::ApiUnavailable, problem)
         }
         Answer::Refused(error) => {
-            let handled = memory.handled.clone();
-            leave(memory, untouched);
-            let version = observed.secret.version().unwrap_or_default();
-            match refusal::reaction(desired, error, Some(change), version, now) {
-                Reaction::Wait(reason, problem) => passing(reason, problem),
-                Reaction::Stop(refusal) => {
-                    memory.handled = handled;
-                    memory.refusal = Some(refusal.clone());
-                    Situation::Refused { refusal }
-                }
-            }
+            refused(desired, observed, (change, error), memory, untouched, now)
         }
     }
+}
+
+/// A call that was refused: it did nothing, and is made again or not.
+fn refused(
+    desired: &Desired,
+    observed: &Observed,
+    (change, error): (&Change, &ApiError),
+    memory: &mut Memory,
+    untouched: Memory,
+    now: Timestamp,
+) -> Situation {
+    let handled = memory.handled.clone();
+    leave(memory, untouched);
+    let version = observed.secret.version().unwrap_or_default();
+    let stopped = memory.restore.clone().filter(|_| change.kind == ChangeKind::Modify);
+    let call = Refused { change, stopped: stopped.is_some() };
+    match refusal::reaction(desired, error, Some(&call), version, now) {
+        Reaction::Wait(reason, problem) => passing(reason, problem),
+        Reaction::Stop(refusal) => {
+            memory.handled = handled;
+            let stop = |entry: &&mut Ended| {
+                stopped.as_ref().is_some_and(|restore| restore.stopped_by == entry.id)
+            };
+            if let Some(entry) = memory.history.iter_mut().find(stop) {
+                entry.outcome = HistoryOutcome::InVain;
+            }
+            memory.refuse(&refusal);
+            Situation::Refused { refusal }
+        }
+    }
+}
+
+fn passing(reason: Reason, problem: String) -> Situation {
+    Situation::ReadFailed { reason, problem, severity: Severity::Passing, refusal: None }
 }

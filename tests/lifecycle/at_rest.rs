@@ -72,7 +72,7 @@ fn plans() -> Vec<Row> {
             given().processing(HUGE),
             foreign,
             FOREIGN,
-            "30s",
+            "backoff",
         ),
         (
             "a plan of somebody else that is scheduled is looked at seldom",
@@ -86,28 +86,28 @@ fn plans() -> Vec<Row> {
             given().plan(Some(HUGE), Some("Melting")),
             foreign,
             FOREIGN,
-            "30s",
+            "backoff",
         ),
         (
             "a running plan without a target is a plan",
             given().plan(None, Some("Processing")),
             foreign,
             FOREIGN,
-            "30s",
+            "backoff",
         ),
         (
             "a target without a state is a plan",
             given().plan(Some(HUGE), None),
             foreign,
             FOREIGN,
-            "30s",
+            "backoff",
         ),
         (
             "a plan to our target that runs is followed",
             given().processing(LARGE),
             ours,
             GOES,
-            "30s",
+            "backoff",
         ),
         (
             "a plan to our target that is scheduled is Ready",
@@ -121,14 +121,14 @@ fn plans() -> Vec<Row> {
             given().plan(Some(LARGE), Some("Melting")),
             ours,
             GOES,
-            "30s",
+            "backoff",
         ),
         (
             "a plan away from the declared type is not in sync work",
             given().of_type(LARGE).processing(HUGE),
             foreign,
             "Waiting ForeignPlan Ready=False InSync=True Reconciling",
-            "30s",
+            "backoff",
         ),
     ]
 }
@@ -198,13 +198,13 @@ fn policies() -> Vec<Row> {
             given().observing().instance(|one| one.type_id = crate::given::type_id(HUGE)),
             "Nothing ReadsStale",
             DISAGREE,
-            "5s",
+            "backoff",
         ),
     ]
 }
 
 fn states() -> Vec<Row> {
-    let busy = |name, state| (name, given().state(state), "Nothing InstanceBusy", BUSY, "30s");
+    let busy = |name, state| (name, given().state(state), "Nothing InstanceBusy", BUSY, "backoff");
     let lost = |name, state| {
         let shows = "Failed InstanceRecycled Ready=False InSync=False Stalled";
         (name, given().state(state), "Nothing InstanceUnusable", shows, "rest")
@@ -237,7 +237,7 @@ fn clocks() -> Vec<Row> {
         let shows = "Failed ClockSkewed Ready=False InSync=False Stalled";
         (name, given, "Nothing ClockSkewed", shows, "rest")
     };
-    let stale = |name, given| (name, given, "Nothing ReadsStale", DISAGREE, "5s");
+    let stale = |name, given| (name, given, "Nothing ReadsStale", DISAGREE, "backoff");
     vec![
         submitted("a clock 240 s ahead is near enough", given().clock_ahead(240)),
         skewed("a clock 241 s ahead signs nothing", given().clock_ahead(241)),
@@ -271,7 +271,7 @@ fn clocks() -> Vec<Row> {
             given().instance(|one| one.type_id = crate::given::type_id(LARGE)),
             "Nothing ReadsStale",
             "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
-            "5s",
+            "backoff",
         ),
     ]
 }
@@ -300,7 +300,7 @@ fn expectations() -> Vec<Row> {
             given().closed(&change, at(250)).processing(LARGE),
             "Nothing ForeignPlanToTarget",
             GOES,
-            "30s",
+            "backoff",
         ),
     ]
 }

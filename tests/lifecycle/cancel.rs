@@ -146,7 +146,7 @@ fn own() -> Vec<Row> {
             ),
             "Nothing HeldElsewhere",
             "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling",
-            "30s",
+            "backoff",
         ),
         (
             "a skewed clock cancels nothing",
@@ -160,7 +160,7 @@ fn own() -> Vec<Row> {
             unwanted().read_ago(6),
             "Nothing ReadsStale",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
-            "5s",
+            "backoff",
         ),
         (
             "a cancellation that was refused for good is not repeated",
@@ -274,7 +274,7 @@ fn foreign() -> Vec<Row> {
             asked().processing(HUGE),
             "Nothing ForeignPlan",
             FOREIGN,
-            "30s",
+            "backoff",
         ),
         (
             "suspended, nothing is cancelled",
@@ -302,7 +302,7 @@ fn foreign() -> Vec<Row> {
             asked().read_ago(6),
             "Nothing ReadsStale",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
-            "5s",
+            "backoff",
         ),
         cancels("a word that could not be sent still counts", {
             asked().answered(Answer::NotSent { cause: "late".into() }).then()

@@ -581,6 +581,27 @@ fn both_records() -> Vec<Row> {
             "1s",
         ),
         (
+            "a change in flight whose plan is not there is overdue in its time",
+            flying(ChangeState::Observed, 1801).plan_is_missing(),
+            "Nothing Overdue",
+            OVERDUE,
+            "rest",
+        ),
+        (
+            "not before",
+            flying(ChangeState::Observed, 1800).plan_is_missing(),
+            "Nothing ReadsStale",
+            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
+            "a call without an answer is not judged without the plan",
+            flying(ChangeState::Unverified, 1801).plan_is_missing(),
+            "Nothing ReadsStale",
+            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
             "a change in flight is not judged without the plan",
             {
                 let mut given = flying(ChangeState::Submitting, 60).of_type(LARGE);
@@ -589,7 +610,7 @@ fn both_records() -> Vec<Row> {
             },
             "Nothing ReadsStale",
             "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
-            "5s",
+            "backoff",
         ),
         (
             "a seen change ends before a slot of ours without an intent is followed",

@@ -11,7 +11,7 @@ use crate::{
         Given, HUGE, LARGE, SMALL, UID, api_error, at, given, given_call, given_change,
         given_entry, given_key, holding, with_slot_after, without_fence,
     },
-    table::{Row, check, does_of, ready_message},
+    table::{Row, check, does_of, look_of, ready_message, shows_of},
 };
 
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
@@ -400,7 +400,7 @@ fn held_back() -> Vec<Row> {
             ),
             "Nothing HeldElsewhere",
             "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
-            "30s",
+            "backoff",
         ),
         none(
             "a skewed clock starts nothing, and says so",
@@ -422,7 +422,7 @@ fn held_back() -> Vec<Row> {
             back().held_by("other", &given_change(ChangeState::Submitting, 60), HoldingState::Open),
             "Nothing HeldElsewhere",
             "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
-            "30s",
+            "backoff",
         ),
     ]
 }
@@ -440,6 +440,65 @@ fn what_to_restore_is_remembered_before_the_stop_is_sent() {
     let restore = restore.unwrap();
     assert_eq!(restore.power_state, "RUNNING");
     assert_eq!((restore.stopped_by, restore.since), (change.id, at(0)));
+}
+
+/// Stopped, and then the change was refused like this.
+fn refused_after_the_stop(status: u16, code: &str) -> Given {
+    let stop = given_call(ChangeKind::Stop, ChangeState::Observed, 60);
+    let entry =
+        HistoryEntry { id: stop.id.0, ..of_kind(ChangeKind::Stop, HistoryOutcome::Completed) };
+    let given = given().stop_first().ended(entry).stopped_for_a_change(60);
+    let given = given.answered(refused(status, code));
+    let action = given.decide().action;
+    with_slot_after(given.then(), &action).later(10)
+}
+
+#[test]
+fn a_start_that_is_refused_does_not_let_a_refused_change_be_made_again() {
+    let change = refused_after_the_stop(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION");
+    let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
+    assert_eq!(does_of(&start.pass()), "Start Calling");
+    assert!(shows_of(&start.pass()).starts_with("Failed PermissionDenied"));
+    let action = start.decide().action;
+    let mut given = with_slot_after(start.then(), &action);
+    for look in 1..300 {
+        given = given.later(20 + look * 300);
+        let pass = given.pass();
+        assert_eq!(does_of(&pass), "Start Calling", "look {look}");
+        given = given.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
+        assert_eq!(look_of(&given.pass()), "rest", "look {look}");
+        let action = given.decide().action;
+        given = with_slot_after(given.then(), &action);
+    }
+}
+
+#[test]
+fn a_machine_is_not_stopped_again_for_a_refusal_that_would_pass_by_itself() {
+    for (status, code) in [(400, "STOCK_INSUFFICIENT"), (400, "SOME_NEW_REFUSAL")] {
+        let given = refused_after_the_stop(status, code);
+        let message = ready_message(given.object.status.as_ref().unwrap()).to_owned();
+        assert!(message.contains("retry-at"), "{message}");
+        assert!(!message.contains("half an hour"), "{message}");
+        let runs = given.clone().state("RUNNING");
+        let action = runs.decide().action;
+        let runs = with_slot_after(runs.then(), &action);
+        for later in [20, 1900, 100_000] {
+            assert_eq!(does_of(&runs.clone().later(later).pass()), "Nothing Refused", "{code}");
+        }
+    }
+}
+
+#[test]
+fn whatever_ends_a_refusal_lets_the_machine_be_stopped_again() {
+    let refused = || {
+        let given = refused_after_the_stop(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION");
+        let runs = given.state("RUNNING");
+        let action = runs.decide().action;
+        with_slot_after(runs.then(), &action).later(100)
+    };
+    assert_eq!(does_of(&refused().pass()), "Nothing Refused");
+    assert_eq!(does_of(&refused().retry_at("1").pass()), "Stop Calling");
+    assert_eq!(does_of(&refused().secret_version("78").pass()), "Stop Calling");
 }
 
 #[test]

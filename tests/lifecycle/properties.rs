@@ -60,6 +60,7 @@ fn some_memory(mut given: Given, change: &Change, bias: u64, rng: &mut Rng) -> G
             HistoryOutcome::Reverted,
             HistoryOutcome::Unverified,
             HistoryOutcome::InstanceGone,
+            HistoryOutcome::InVain,
             HistoryOutcome::Released,
             HistoryOutcome::Scheduled,
             HistoryOutcome::Cancelled,
@@ -313,8 +314,10 @@ fn must_not_order(given: &Given, change: &Change) -> Option<&'static str> {
     let (memory, instance) = (seen.memory.as_ref().ok()?, seen.instance()?);
     let plan = PlanView::of(seen.type_status()?);
     let ordered = memory.history.iter().any(|entry| {
-        let counts =
-            !matches!(entry.outcome, HistoryOutcome::Unverified | HistoryOutcome::Released);
+        let counts = !matches!(
+            entry.outcome,
+            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::InVain
+        );
         let same = (&entry.from, &entry.to, entry.target_generation)
             == (&change.from, &change.to, change.target_generation);
         counts && same && (entry.kind == change.kind || entry.kind == ChangeKind::Modify)

@@ -112,7 +112,7 @@ pub fn rows() -> Vec<Row> {
             given().plan_is_missing(),
             "Nothing ReadsStale",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
-            "5s",
+            "backoff",
         ),
         (
             "a slot that cannot be read holds everything back",

@@ -11,32 +11,24 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
     let id = &desired.instance_id;
     let want = &desired.type_id;
     match situation {
-        Situation::DriftObserved { hindrance } => report(
-            Phase::Drifted,
-            true,
-            Reason::DriftObserved,
-            format!(
-                "{}; managementPolicy is Observe, so it is not changed; {}",
-                differs(instance, want),
-                match hindrance {
-                    None => "Enforce would resize it".to_owned(),
-                    Some(told) => format!("Enforce would not resize it either: {told}"),
-                }
-            ),
-        ),
-        Situation::Suspended { hindrance } => report(
-            Phase::Suspended,
-            true,
-            Reason::Suspended,
-            format!(
-                "{}; suspended, so it is not changed; {}",
-                differs(instance, want),
-                match hindrance {
-                    None => "without suspend it would be resized".to_owned(),
-                    Some(told) => format!("without suspend it would not be resized either: {told}"),
-                }
-            ),
-        ),
+        Situation::DriftObserved { hindrance } => {
+            let would = match hindrance {
+                None => "Enforce would resize it".to_owned(),
+                Some(told) => format!("Enforce would not resize it either: {told}"),
+            };
+            let why = "managementPolicy is Observe, so it is not changed";
+            let message = format!("{}; {why}; {would}", differs(instance, want));
+            report(Phase::Drifted, true, Reason::DriftObserved, message)
+        }
+        Situation::Suspended { hindrance } => {
+            let would = match hindrance {
+                None => "without suspend it would be resized".to_owned(),
+                Some(told) => format!("without suspend it would not be resized either: {told}"),
+            };
+            let why = "suspended, so it is not changed";
+            let message = format!("{}; {why}; {would}", differs(instance, want));
+            report(Phase::Suspended, true, Reason::Suspended, message)
+        }
         Situation::Refused { refusal } => failed(refusal.reason, refusal.message.clone()),
         Situation::Reverted { entry } => in_flight::reverted(entry),
         Situation::InstanceBusy { state } => waiting(

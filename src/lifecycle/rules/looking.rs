@@ -6,6 +6,7 @@ use crate::{
         Action, Decision, Severity, Situation,
         decide::{Facts, report},
         refusal,
+        slot::Aspect,
     },
     zenlayer::ReadError,
 };
@@ -63,8 +64,17 @@ pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
         // Not asked for: no change is in flight, and none may be ordered.
         None => facts.change().map(|_| report(Situation::ReadsStale)),
         Some(Ok(reading)) if reading.value.is_some() => None,
-        // One read shows the instance, the other one does not: look again.
-        Some(Ok(_)) => Some(report(Situation::ReadsStale)),
+        // One read shows the instance, the other one does not: look again, but not for ever.
+        Some(Ok(_)) => Some(report(match facts.change() {
+            Some(change)
+                if facts.is_overdue(change)
+                    && !change.is_unanswered()
+                    && Aspect::of(change.kind) == Aspect::Type =>
+            {
+                Situation::Overdue { change: change.clone() }
+            }
+            _ => Situation::ReadsStale,
+        })),
         Some(Err(error)) => Some(read_failed(facts, error)),
     }
 }

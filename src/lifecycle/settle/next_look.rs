@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::AT_ONCE;
 use crate::{
     api::ChangeKind,
-    lifecycle::{Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over},
+    lifecycle::{
+        Change, Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over,
+    },
 };
 
 /// When to look again, if nothing wakes the object before.
@@ -21,7 +23,8 @@ pub(super) fn next_look(
     let since = restoring.filter(|_| desired.may_mutate() && !rests_with_the_machine(situation));
     match (look, since.map(|since| growing(desired, since, now))) {
         // A machine that was stopped for a change is not left alone for long.
-        (NextLook::After(usual), Some(NextLook::After(soon))) => NextLook::After(usual.min(soon)),
+        (NextLook::After(usual), Some(soon)) => NextLook::After(usual.min(soon)),
+        (NextLook::Backoff, Some(soon)) => NextLook::After(soon),
         _ => look,
     }
 }
@@ -30,9 +33,7 @@ pub(super) fn next_look(
 fn rests_with_the_machine(situation: &Situation) -> bool {
     match situation {
         Situation::Reverted { entry } => entry.kind == ChangeKind::Start,
-        Situation::Refused { refusal } => {
-            refusal.call.as_ref().is_some_and(|call| call.kind == ChangeKind::Start)
-        }
+        Situation::Refused { refusal } => refusal.is_of(ChangeKind::Start),
         Situation::DuplicateClaim { .. }
         | Situation::HeldElsewhere { .. }
         | Situation::ClockSkewed { .. } => true,
@@ -41,10 +42,10 @@ fn rests_with_the_machine(situation: &Situation) -> bool {
 }
 
 /// Pauses that grow with the age of what is looked at.
-fn growing(desired: &Desired, since: Timestamp, now: Timestamp) -> NextLook {
+fn growing(desired: &Desired, since: Timestamp, now: Timestamp) -> Duration {
     let (first, longest) = desired.timing.poll;
     let age = now.duration_since(since).unsigned_abs();
-    NextLook::After((age / 5).clamp(first, longest))
+    (age / 5).clamp(first, longest)
 }
 
 /// At this moment, and not later than any object is looked at.
@@ -55,16 +56,41 @@ fn at(desired: &Desired, time: Timestamp, now: Timestamp) -> NextLook {
     NextLook::After(pause.clamp(desired.timing.poll.0, desired.timing.drift))
 }
 
+/// As often as any object is looked at.
+fn at_rest(desired: &Desired) -> NextLook {
+    NextLook::After(spread_over(desired.timing.drift, &desired.object.uid))
+}
+
+/// Once the effect of a call was seen.
+fn seen(desired: &Desired, change: &Change, stage: Option<PlanStage>, now: Timestamp) -> NextLook {
+    let wanted = change.to == desired.type_id;
+    match stage {
+        Some(PlanStage::Running | PlanStage::Unknown) => {
+            NextLook::After(growing(desired, change.started_at, now))
+        }
+        Some(PlanStage::Scheduled) if wanted => at_rest(desired),
+        None if wanted && change.kind == ChangeKind::Modify => at_rest(desired),
+        // The next step is taken at once: a plan that is not wanted any more is cancelled.
+        Some(PlanStage::Scheduled) | None => NextLook::After(AT_ONCE),
+    }
+}
+
 fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
-    let (first, longest) = desired.timing.poll;
-    let at_rest = NextLook::After(spread_over(desired.timing.drift, &desired.object.uid));
+    let timing = &desired.timing;
+    let at_rest = at_rest(desired);
     let until = |refusal: Option<&Refusal>| match refusal.and_then(|one| one.retry_after) {
         Some(time) => at(desired, time, now),
         None => at_rest,
     };
     match situation {
+        // Nobody knows how long it takes.
         Situation::ReadFailed { severity: Severity::Passing, .. }
-        | Situation::OrdersUnknown { .. } => NextLook::Backoff,
+        | Situation::OrdersUnknown { .. }
+        | Situation::ReadsStale
+        | Situation::HeldElsewhere { .. }
+        | Situation::ForeignPlan { stage: PlanStage::Running | PlanStage::Unknown, .. }
+        | Situation::ForeignPlanToTarget { stage: PlanStage::Running | PlanStage::Unknown }
+        | Situation::InstanceBusy { .. } => NextLook::Backoff,
         Situation::ReadFailed { severity: Severity::Terminal, refusal, .. } => {
             until(refusal.as_ref())
         }
@@ -73,51 +99,30 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
             Some(time) => at(desired, *time, now),
             None => NextLook::Backoff,
         },
-        Situation::OutcomeUnknown { change }
-        | Situation::Accepted { change }
-        | Situation::EffectSeen {
-            change,
-            stage: Some(PlanStage::Running | PlanStage::Unknown),
-            ..
+        Situation::OutcomeUnknown { change } | Situation::Accepted { change } => {
+            NextLook::After(growing(desired, change.started_at, now))
         }
-        | Situation::Progressing {
-            change,
-            stage: None | Some(PlanStage::Running | PlanStage::Unknown),
-        } => growing(desired, change.started_at, now),
-        Situation::EffectSeen { change, stage: None, .. } | Situation::Completed { change }
-            if change.kind == ChangeKind::Modify && change.to == desired.type_id =>
-        {
-            at_rest
-        }
-        // A plan that is not wanted any more is cancelled next.
-        Situation::EffectSeen { change, stage: Some(PlanStage::Scheduled), .. }
-            if change.to != desired.type_id =>
-        {
-            NextLook::After(AT_ONCE)
+        Situation::EffectSeen { change, stage, .. } => seen(desired, change, *stage, now),
+        Situation::Completed { change } => seen(desired, change, None, now),
+        Situation::Progressing { stage: Some(PlanStage::Scheduled), .. } => at_rest,
+        Situation::Progressing { change, .. } => {
+            NextLook::After(growing(desired, change.started_at, now))
         }
         Situation::GivenBack
         | Situation::Calling { .. }
         | Situation::Unverified { asks: false, .. }
-        | Situation::EffectSeen { stage: None, .. }
-        | Situation::Completed { .. }
         | Situation::Undone { .. }
         | Situation::Released { .. }
         | Situation::GivenUp { .. }
         | Situation::Resumed { .. }
         | Situation::Restored
         | Situation::Rearmed { .. } => NextLook::After(AT_ONCE),
-        Situation::ReadLags | Situation::ReadsStale => NextLook::After(first),
-        Situation::HeldElsewhere { .. }
-        | Situation::ForeignPlan { stage: PlanStage::Running | PlanStage::Unknown, .. }
-        | Situation::ForeignPlanToTarget { stage: PlanStage::Running | PlanStage::Unknown }
-        | Situation::InstanceBusy { .. } => NextLook::After(longest),
+        Situation::ReadLags => NextLook::After(timing.poll.0),
         Situation::SecretUnusable { .. }
         | Situation::Unusable { .. }
         | Situation::InstanceGone { .. }
         | Situation::DuplicateClaim { .. }
         | Situation::Unverified { asks: true, .. }
-        | Situation::EffectSeen { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::Progressing { stage: Some(PlanStage::Scheduled), .. }
         | Situation::ForeignPlan { stage: PlanStage::Scheduled, .. }
         | Situation::ForeignPlanToTarget { stage: PlanStage::Scheduled }
         | Situation::Overdue { .. }

@@ -110,9 +110,7 @@ pub(super) fn remember(
             memory.change = Some(change.clone());
         }
         Situation::Restored => memory.restore = None,
-        Situation::Refused { refusal } if stood != Some(refusal) => {
-            memory.refusal = Some(refusal.clone());
-        }
+        Situation::Refused { refusal } if stood != Some(refusal) => memory.refuse(refusal),
         Situation::Undone { change } => memory.end(change, HistoryOutcome::Reverted, now),
         Situation::InstanceGone { ended: Some(change) } => {
             memory.end(change, HistoryOutcome::InstanceGone, now);
