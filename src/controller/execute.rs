@@ -104,14 +104,14 @@ async fn carry_out(
         return Executed { outcome: Outcome::LostRace, object };
     }
     let paid = change.kind == ChangeKind::Modify;
-    if paid && let Err(error) = ctx.orders.reserve(ctx, desired, change).await {
+    if let Err(error) = ctx.orders.reserve(ctx, desired, change, order.restore).await {
         return Executed { outcome: not_sent(error), object };
     }
     let id = &desired.instance_id;
     let held = match ctx.store.write_slot(id, order.slot, order.taken(desired)).await {
         Ok(held) => held,
         Err(error) => {
-            ctx.orders.give_back(ctx, change).await;
+            ctx.orders.give_back(ctx, change, order.restore).await;
             return Executed { outcome: not_sent(error), object };
         }
     };
@@ -122,14 +122,17 @@ async fn carry_out(
         Ok(object) => object,
         Err(error) => {
             update_slot(ctx, desired, held, &change.id, |slot| slot.given_back(&change.id)).await;
-            ctx.orders.give_back(ctx, change).await;
+            ctx.orders.give_back(ctx, change, order.restore).await;
             return Executed { outcome: not_sent(error), object };
         }
     };
     let answer = call(ctx, desired, credentials, change, &window).await;
     record_answer(ctx, desired, held, change, &answer, decided.wall).await;
     if matches!(answer, Answer::NotSent { .. } | Answer::Refused(_)) {
-        ctx.orders.give_back(ctx, change).await;
+        ctx.orders.give_back(ctx, change, order.restore).await;
+    }
+    if let (ChangeKind::Start, Some(restore)) = (change.kind, order.restore) {
+        ctx.orders.give_up(ctx, restore).await;
     }
     if paid {
         ctx.metrics.paid_call(&answer);

@@ -175,7 +175,10 @@ async fn read_again(
     read_instance(ctx, desired, credentials, observed).await;
     read_plan(ctx, desired, credentials, observed).await;
     let now = observed.began_at;
-    let orders = ctx.store.orders().await.map(|ledger| OrderCount::of(&ledger.record, now));
+    let restore = observed.restore();
+    let place = restore.as_ref().map(|restore| &restore.stopped_by);
+    let orders = ctx.store.orders().await;
+    let orders = orders.map(|ledger| OrderCount::of(&ledger.record, place, now));
     if let Ok(count) = &orders {
         ctx.metrics.orders_within_the_hour(count.within_the_hour);
     }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 use super::{Context, store::StoreError};
-use crate::lifecycle::{Change, ChangeId, Desired, OrderCount};
+use crate::{
+    api::ChangeKind,
+    lifecycle::{Change, ChangeId, Desired, OrderCount, Restore},
+};
 
 /// How often a write is tried again when somebody else wrote in between.
 const TRIES: usize = 5;
@@ -30,8 +33,10 @@ pub struct OrderLedger {
 }
 
 impl OrderCount {
-    pub fn of(record: &[Counted], now: Timestamp) -> Self {
-        let recent = || record.iter().filter(move |one| is_recent(one, now));
+    /// Counts all but what is reserved for the change that this machine was stopped for.
+    pub fn of(record: &[Counted], reserved: Option<&ChangeId>, now: Timestamp) -> Self {
+        let others = || record.iter().filter(move |one| Some(&one.change) != reserved);
+        let recent = || others().filter(move |one| is_recent(one, now));
         Self {
             within_the_hour: u32::try_from(recent().count()).unwrap_or(u32::MAX),
             oldest_ends: recent().map(|one| one.at).min().and_then(|at| at.checked_add(HOUR).ok()),
@@ -43,42 +48,71 @@ fn is_recent(one: &Counted, now: Timestamp) -> bool {
     now.duration_since(one.at) < HOUR
 }
 
+/// What is paid for, and the stop that precedes it.
+fn counts(kind: ChangeKind) -> bool {
+    match kind {
+        ChangeKind::Modify | ChangeKind::Stop => true,
+        ChangeKind::CancelDowngrade | ChangeKind::Start => false,
+    }
+}
+
 /// Takes turns within this process; compare-and-swap does between processes.
 #[derive(Default)]
 pub struct Orders(Mutex<()>);
 
 impl Orders {
-    /// Counts a call before it is made. Fails with `Conflict` once the limit is reached.
+    /// Counts a paid call before it is made. One that the machine is stopped for is counted before
+    /// the stop already, and takes that place. Fails with `Conflict` once the limit is reached.
     pub async fn reserve(
         &self,
         ctx: &Context,
         desired: &Desired,
         change: &Change,
+        restore: Option<&Restore>,
     ) -> Result<(), StoreError> {
+        if !counts(change.kind) {
+            return Ok(());
+        }
         let now = ctx.clock.now();
         let limit = desired.max_orders_per_hour;
+        let place = restore.map(|restore| &restore.stopped_by);
         self.update(ctx, |record| {
             record.retain(|one| is_recent(one, now));
-            if OrderCount::of(record, now).within_the_hour >= limit {
+            if OrderCount::of(record, place, now).within_the_hour >= limit {
                 return Err(StoreError::Conflict);
             }
+            record.retain(|one| Some(&one.change) != place);
             record.push(Counted { change: change.id.clone(), at: change.started_at });
             Ok(())
         })
         .await
     }
 
-    /// Uncounts a call that was not accepted. What cannot be written only counts for an hour.
-    pub async fn give_back(&self, ctx: &Context, change: &Change) {
-        if change.kind != crate::api::ChangeKind::Modify {
+    /// Uncounts a call that was not accepted; the place of a stopped machine stays taken. What cannot
+    /// be written only counts for an hour.
+    pub async fn give_back(&self, ctx: &Context, change: &Change, restore: Option<&Restore>) {
+        if !counts(change.kind) {
             return;
         }
+        let place = restore.map(|restore| &restore.stopped_by).filter(|stop| **stop != change.id);
+        self.uncount(ctx, &change.id, place).await;
+    }
+
+    /// The machine is started again: nothing is ordered for its stop any more.
+    pub async fn give_up(&self, ctx: &Context, restore: &Restore) {
+        self.uncount(ctx, &restore.stopped_by, None).await;
+    }
+
+    async fn uncount(&self, ctx: &Context, change: &ChangeId, place: Option<&ChangeId>) {
         let written = self.update(ctx, |record| {
-            record.retain(|one| one.change != change.id);
+            match (place, record.iter_mut().find(|one| one.change == *change)) {
+                (Some(place), Some(counted)) => counted.change = place.clone(),
+                _ => record.retain(|one| one.change != *change),
+            }
             Ok(())
         });
         if let Err(error) = written.await {
-            tracing::warn!(%error, change = %change.id, "cannot uncount a call");
+            tracing::warn!(%error, %change, "cannot uncount a call");
         }
     }
 
@@ -92,6 +126,9 @@ impl Orders {
             let read = ctx.store.orders().await?;
             let mut record = read.record.clone();
             change(&mut record)?;
+            if record == read.record {
+                return Ok(());
+            }
             match ctx.store.write_orders(&read, record).await {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Conflict) => {}

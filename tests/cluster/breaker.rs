@@ -2,15 +2,16 @@
 //! is not forgotten by a restart. A person raises it, and the rest go on.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
 use futures::{StreamExt, stream};
 use serde_json::json;
-use zenlayer_vm_operator::api::{Phase, VmInstance};
+use zenlayer_vm_operator::api::{Phase, Strategy, VmInstance};
 
 use crate::{
+    error_codes::Lab,
     harness::{Operator, eventually, table},
     stage::{Rules, Stage, message, shown, simulation},
 };
@@ -166,4 +167,37 @@ async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_i
     assert!(orders.values().all(|count| *count == 1), "{orders:?}");
     assert_eq!(third.metric("zenlayer_vm_paid_calls_total").await, 400.0);
     table::show("A bad commit changes 500 objects", &rows);
+}
+
+/// A machine is only stopped for a change that may be ordered then. Under virtual time.
+#[tokio::test]
+async fn a_machine_is_not_stopped_for_an_order_that_the_limit_holds_back() {
+    const MACHINES: usize = 7;
+    let mut lab = Lab::limited(MACHINES, 2).await;
+    let names: Vec<String> = (0..MACHINES).map(|index| format!("vm-{index}")).collect();
+    for name in &names {
+        lab.store.edit(name, |object| object.spec.strategy = Strategy::StopFirst);
+    }
+    lab.pass_time(Duration::from_secs(50 * 60)).await;
+    let phases = |lab: &Lab| {
+        let mut seen: HashMap<Phase, usize> = HashMap::new();
+        for name in &names {
+            let status = lab.store.get(name).status.unwrap();
+            *seen.entry(status.phase.unwrap()).or_default() += 1;
+        }
+        seen
+    };
+    assert_eq!(phases(&lab), HashMap::from([(Phase::InSync, 2), (Phase::Waiting, 5)]));
+    let count = |lab: &Lab, action: &str| -> usize {
+        names.iter().map(|name| lab.calls_of(name, action)).sum()
+    };
+    for action in ["ModifyInstanceType", "StopInstances", "StartInstances"] {
+        assert_eq!(count(&lab, action), 2, "{action}");
+    }
+    // Each hour lets two more go on, each stopped once.
+    lab.pass_time(Duration::from_secs(4 * 3600)).await;
+    assert_eq!(phases(&lab), HashMap::from([(Phase::InSync, MACHINES)]));
+    for action in ["ModifyInstanceType", "StopInstances", "StartInstances"] {
+        assert_eq!(count(&lab, action), MACHINES, "{action}");
+    }
 }

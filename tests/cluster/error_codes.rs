@@ -268,6 +268,11 @@ pub struct Lab {
 
 impl Lab {
     pub async fn given(objects: usize) -> Self {
+        // The order limit is not what is looked at here.
+        Self::limited(objects, 3000).await
+    }
+
+    pub async fn limited(objects: usize, max_orders_per_hour: u32) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let names: Vec<String> = (0..objects).map(|index| format!("vm-{index}")).collect();
@@ -299,8 +304,7 @@ impl Lab {
             options,
             Arc::new(move || signing.now()),
         );
-        // The order limit is not what is looked at here.
-        let defaults = Defaults { max_orders_per_hour: 3000, ..Defaults::default() };
+        let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
         let ctx = Context::new(
             Arc::new(cloud.unwrap()),
             store.clone(),

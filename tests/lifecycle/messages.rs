@@ -199,7 +199,7 @@ fn pauses_double_up_to_five_minutes_and_are_spread_by_a_tenth() {
 }
 
 fn stop_without_effect() -> Given {
-    let stop = crate::given::given_call(ChangeKind::Stop, ChangeState::Accepted, 301);
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 301);
     given().stop_first().in_flight(&stop)
 }
 
