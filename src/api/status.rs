@@ -173,6 +173,9 @@ pub struct Change {
     /// The target generation that it was ordered for.
     pub target_generation: i64,
     pub state: ChangeState,
+    /// Somebody else ordered it: it is followed, and never cancelled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     /// Which way a PREPAID change goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,

@@ -62,6 +62,7 @@ const RULES: &[Rule] = &[
     plan_was_not_read,
     outcome_is_unknown,
     accepted_call_shows,
+    adopted_change_is_unwanted,
     scheduled_change_is_unwanted,
     observed_change_goes_on,
     observed_power_change_goes_on,

@@ -124,9 +124,14 @@ pub enum Situation {
     /// A read contradicts what was seen less than one margin ago.
     ReadLags,
     InSync,
-    /// A plan to the declared type that this object did not order.
-    ForeignPlanToTarget {
+    /// Somebody else has ordered what is declared: followed from now on.
+    Adopted {
+        change: Change,
         stage: PlanStage,
+    },
+    /// An adopted change is not wanted any more. It is somebody else's, and goes on without us.
+    LetGo {
+        change: Change,
     },
     ForeignPlan {
         to: Option<InstanceTypeId>,

@@ -141,6 +141,12 @@ impl Memory {
     /// would fill the list.
     pub fn end(&mut self, change: &Change, outcome: HistoryOutcome, now: Timestamp) {
         self.change = None;
+        // What somebody else ordered is no order of this object. But it is not ordered by itself once
+        // it was seen to be done, or to be gone again.
+        let seen = matches!(outcome, HistoryOutcome::Completed | HistoryOutcome::Reverted);
+        if change.adopted && !seen {
+            return;
+        }
         self.history.retain(|entry| entry.id != change.id);
         self.history.push(Ended {
             id: change.id.clone(),
@@ -322,6 +328,7 @@ impl Ended {
             to: self.to.clone(),
             target_generation: self.target_generation,
             state,
+            adopted: false,
             direction: None,
             power_state: None,
             size: Size::default(),

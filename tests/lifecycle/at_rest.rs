@@ -2,7 +2,7 @@
 
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::Change,
+    lifecycle::{Change, Size},
 };
 
 use crate::{
@@ -27,12 +27,12 @@ fn seen_before() -> Change {
 }
 
 pub fn rows() -> Vec<Row> {
-    [plans(), policies(), states(), clocks(), expectations(), targets()].concat()
+    [plans(), adopted(), policies(), states(), clocks(), expectations(), targets()].concat()
 }
 
 fn plans() -> Vec<Row> {
     let foreign = "Nothing ForeignPlan";
-    let ours = "Nothing ForeignPlanToTarget";
+    let ours = "Nothing Adopted";
     vec![
         submitted("what nothing holds back is submitted", given()),
         submitted("a PREPAID change is submitted", given().prepaid()),
@@ -102,13 +102,7 @@ fn plans() -> Vec<Row> {
             FOREIGN,
             "backoff",
         ),
-        (
-            "a plan to our target that runs is followed",
-            given().processing(LARGE),
-            ours,
-            GOES,
-            "backoff",
-        ),
+        ("a plan to our target that runs is followed", given().processing(LARGE), ours, GOES, "5s"),
         (
             "a plan to our target that is scheduled is Ready",
             given().prepaid().scheduled(LARGE),
@@ -121,7 +115,7 @@ fn plans() -> Vec<Row> {
             given().plan(Some(LARGE), Some("Melting")),
             ours,
             GOES,
-            "backoff",
+            "5s",
         ),
         (
             "a plan away from the declared type is not in sync work",
@@ -129,6 +123,85 @@ fn plans() -> Vec<Row> {
             foreign,
             "Waiting ForeignPlan Ready=False InSync=True Reconciling",
             "backoff",
+        ),
+    ]
+}
+
+/// Ordered by somebody else, and followed since five minutes.
+fn adopted() -> Vec<Row> {
+    let change = Change {
+        adopted: true,
+        fence: None,
+        submitted_at: None,
+        order_number: None,
+        request_id: None,
+        size: Size { cpu_count: Some(2), memory_gib: Some(4) },
+        ..seen_before()
+    };
+    let followed = || given().remembering(&change);
+    let sized = |given: Given, cores| {
+        given.of_type(LARGE).instance(|one| {
+            one.cpu_count = Some(cores);
+            one.memory_gib = Some(4);
+        })
+    };
+    vec![
+        (
+            "an adopted change that is shown as enabled is not ordered on top",
+            followed().plan(Some(LARGE), Some("Enable")),
+            "Nothing Progressing",
+            GOES,
+            "30s",
+        ),
+        (
+            "an adopted change is complete once the size agrees, too",
+            sized(followed(), 2),
+            "Nothing Completed",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "not while it shows the old size",
+            sized(followed(), 1),
+            "Nothing Progressing",
+            "Changing ChangeInProgress Ready=False InSync=True Reconciling",
+            "30s",
+        ),
+        (
+            "an adopted change that is gone again is not ordered by itself",
+            followed(),
+            "Nothing Undone",
+            REVERTED,
+            "1s",
+        ),
+        ("nor at the next look", followed().then(), "Nothing Reverted", REVERTED, "rest"),
+        (
+            "an adopted change that waits for its cycle is followed",
+            followed().prepaid().scheduled(LARGE),
+            "Nothing Progressing",
+            "Scheduled ChangeScheduled Ready=True InSync=False",
+            "rest",
+        ),
+        (
+            "an adopted change is let go when another type is declared",
+            followed().prepaid().scheduled(LARGE).wants(HUGE).generation(4),
+            "Nothing LetGo",
+            FOREIGN,
+            "1s",
+        ),
+        (
+            "it is not ours to cancel",
+            followed().prepaid().scheduled(LARGE).wants(HUGE).generation(4).then(),
+            "Nothing ForeignPlan",
+            FOREIGN,
+            "rest",
+        ),
+        (
+            "an adopted change of a machine that is gone is forgotten",
+            followed().gone().then(),
+            "Nothing InstanceGone",
+            "Failed InstanceNotFound Ready=False InSync=Unknown Stalled",
+            "rest",
         ),
     ]
 }
@@ -298,9 +371,9 @@ fn expectations() -> Vec<Row> {
         (
             "a plan that agrees is no contradiction",
             given().closed(&change, at(250)).processing(LARGE),
-            "Nothing ForeignPlanToTarget",
+            "Nothing Adopted",
             GOES,
-            "backoff",
+            "5s",
         ),
     ]
 }

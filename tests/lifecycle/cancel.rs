@@ -286,7 +286,7 @@ fn foreign() -> Vec<Row> {
         (
             "a plan to the declared type is not cancelled by it",
             given().prepaid().scheduled(LARGE).cancel_plan(LARGE),
-            "Nothing ForeignPlanToTarget",
+            "Nothing Adopted",
             SCHEDULED,
             "rest",
         ),
@@ -329,7 +329,7 @@ fn resumed() -> Vec<Row> {
         let shows = "Waiting ChangeInProgress Ready=False InSync=False Reconciling";
         (name, given, "Nothing Resumed", shows, "1s")
     };
-    let theirs = |name, given| (name, given, "Nothing ForeignPlanToTarget", SCHEDULED, "rest");
+    let theirs = |name, given| (name, given, "Nothing Adopted", SCHEDULED, "rest");
     vec![
         resumes("a plan of our own is followed again", open(HistoryOutcome::Scheduled)),
         resumes("also one that did not get there in time", open(HistoryOutcome::Overdue)),

@@ -73,6 +73,7 @@ pub fn given_change(state: ChangeState, ago: i64) -> Change {
         to: type_id(LARGE),
         target_generation: 3,
         state,
+        adopted: false,
         direction: None,
         power_state: None,
         size: Size::default(),

@@ -44,6 +44,8 @@ fn some_change(rng: &mut Rng) -> Change {
     let kind = if rng.chance(600) { ChangeKind::Modify } else { rng.of(&KINDS) };
     let change = Change { kind, ..change };
     let change = if rng.chance(100) { without_fence(change) } else { change };
+    let ours = (change.kind, change.state) != (ChangeKind::Modify, ChangeState::Observed);
+    let change = Change { adopted: !ours && rng.chance(250), ..change };
     if rng.chance(100) { Change { deadline: None, ..change } } else { change }
 }
 

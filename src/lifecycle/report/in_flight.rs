@@ -11,6 +11,9 @@ use crate::{
 fn purpose(change: &Change) -> String {
     let Change { kind, from, to, .. } = change;
     match kind {
+        ChangeKind::Modify if change.adopted => {
+            format!("following a change of {from} to {to} that this object did not order")
+        }
         ChangeKind::Modify => format!("resizing {from} to {to}"),
         ChangeKind::CancelDowngrade => format!("cancelling the scheduled change to {from}"),
         ChangeKind::Stop => format!("stopping the instance to resize {from} to {to}"),
@@ -21,6 +24,7 @@ fn purpose(change: &Change) -> String {
 /// With the order, where there is one to name.
 fn since(change: &Change) -> String {
     let ordered = match change.kind {
+        ChangeKind::Modify if change.adopted => String::new(),
         ChangeKind::Modify => format!(", {}", order(change.order_number.as_ref())),
         ChangeKind::CancelDowngrade | ChangeKind::Stop | ChangeKind::Start => String::new(),
     };
@@ -70,6 +74,7 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         ),
         Situation::OutcomeUnknown { .. } | Situation::Unverified { .. } => unanswered(situation),
         Situation::Accepted { change }
+        | Situation::Adopted { change, .. }
         | Situation::EffectSeen { change, .. }
         | Situation::Progressing { change, .. } => moving(want, instance, situation, change),
         Situation::Overdue { change } => failed(
@@ -89,6 +94,19 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
             ),
         ),
         Situation::Completed { change } => completed(want, change),
+        Situation::LetGo { change } => {
+            waiting(Reason::ForeignPlan, format!("{}: {want} is declared by now", purpose(change)))
+        }
+        Situation::Undone { change } if change.adopted => failed(
+            Reason::Reverted,
+            format!(
+                "a change of {} to {} that this object did not order was seen and is gone again; to \
+                 order it set the annotation {}",
+                change.from,
+                change.to,
+                release(&change.id)
+            ),
+        ),
         Situation::Undone { change } if change.to != *want => waiting(
             Reason::ChangeInProgress,
             format!(
@@ -218,6 +236,7 @@ fn moving(
     change: &Change,
 ) -> Report {
     let stage = match situation {
+        Situation::Adopted { stage, .. } => Some(*stage),
         Situation::EffectSeen { stage, .. } | Situation::Progressing { stage, .. } => *stage,
         _ => None,
     };

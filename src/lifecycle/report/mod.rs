@@ -49,13 +49,14 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
         | Situation::InstanceGone { .. } => unseen(desired, situation),
         Situation::DuplicateClaim { .. }
         | Situation::HeldElsewhere { .. }
-        | Situation::ForeignPlan { .. }
-        | Situation::ForeignPlanToTarget { .. } => others::of(desired, situation),
+        | Situation::ForeignPlan { .. } => others::of(desired, situation),
         Situation::GivenBack
         | Situation::Calling { .. }
         | Situation::OutcomeUnknown { .. }
         | Situation::Unverified { .. }
         | Situation::Accepted { .. }
+        | Situation::Adopted { .. }
+        | Situation::LetGo { .. }
         | Situation::EffectSeen { .. }
         | Situation::Progressing { .. }
         | Situation::Overdue { .. }

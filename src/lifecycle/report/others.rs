@@ -1,8 +1,8 @@
 //! Situations in which another party acts on the instance.
 
-use super::{failed, report, stage_words, waiting};
+use super::{failed, stage_words, waiting};
 use crate::{
-    api::{Phase, Reason},
+    api::Reason,
     lifecycle::{Desired, PlanStage, Report, Situation},
     zenlayer::InstanceTypeId,
 };
@@ -29,26 +29,6 @@ pub fn of(desired: &Desired, situation: &Situation) -> Report {
             } else {
                 format!("a change of instance {id} by another VmInstance is not settled")
             },
-        ),
-        Situation::ForeignPlanToTarget { stage: PlanStage::Scheduled } => report(
-            Phase::Scheduled,
-            true,
-            Reason::ChangeScheduled,
-            format!(
-                "a change of instance {id} to {} that this object did not order is scheduled for \
-                 the next billing cycle",
-                desired.type_id
-            ),
-        ),
-        Situation::ForeignPlanToTarget { stage } => report(
-            Phase::Changing,
-            false,
-            Reason::ChangeInProgress,
-            format!(
-                "a change of instance {id} to {} that this object did not order is {}",
-                desired.type_id,
-                stage_words(*stage)
-            ),
         ),
         Situation::ForeignPlan { to, stage } => waiting(
             Reason::ForeignPlan,

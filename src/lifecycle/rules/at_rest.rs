@@ -6,7 +6,7 @@ use crate::{
         Claim, Decision, Ended, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
         refusal, report,
-        rules::ordering::{call_is_held_back, instance_state_forbids_changes},
+        rules::ordering::{adopted, call_is_held_back, instance_state_forbids_changes},
     },
 };
 
@@ -60,11 +60,15 @@ pub fn own_plan_is_resumed(facts: &Facts) -> Option<Decision> {
     Some(report(Situation::Resumed { change }))
 }
 
-/// Somebody else has ordered what is declared.
+/// Somebody else has ordered what is declared: it is followed like an order of this object, to the
+/// same end.
 pub fn plan_is_to_the_declared_type(facts: &Facts) -> Option<Decision> {
     match facts.plan() {
         PlanView::Open { to: Some(to), stage } if to == facts.desired.type_id => {
-            Some(report(Situation::ForeignPlanToTarget { stage }))
+            Some(report(match adopted(facts, &to) {
+                Some(change) => Situation::Adopted { change, stage },
+                None => Situation::ReadsStale,
+            }))
         }
         PlanView::Open { .. } | PlanView::None => None,
     }

@@ -179,6 +179,13 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     }))
 }
 
+/// What somebody else ordered is followed only while it is what is declared.
+pub fn adopted_change_is_unwanted(facts: &Facts) -> Option<Decision> {
+    let change = facts.change().filter(|change| change.adopted)?;
+    let unwanted = change.to != facts.desired.type_id;
+    unwanted.then(|| report(Situation::LetGo { change: change.clone() }))
+}
+
 /// A change that waits for the next billing cycle is taken back before another one is ordered.
 pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     let change = facts.change().filter(|change| change.state == ChangeState::Observed)?;

@@ -245,6 +245,7 @@ pub fn call(
         to: to.clone(),
         target_generation: facts.memory.target_for(type_id, *generation).since_generation,
         state: ChangeState::Submitting,
+        adopted: false,
         direction: None,
         power_state: None,
         size: Size::default(),
@@ -261,6 +262,19 @@ pub fn call(
     }
     let situation = Situation::Calling { change: change.clone() };
     Decision { action: Action::Call { change, slot: facts.slot(), restore }, situation }
+}
+
+/// A change that somebody else has ordered, as it is followed from now on.
+pub fn adopted(facts: &Facts, to: &InstanceTypeId) -> Option<Change> {
+    let from = &facts.observed.instance()?.type_id;
+    let Action::Call { mut change, .. } = facts.call(ChangeKind::Modify, from, to).action else {
+        return None;
+    };
+    change.state = ChangeState::Observed;
+    change.adopted = true;
+    change.fence = None;
+    change.power_state = None;
+    Some(change)
 }
 
 /// What an order is compared with once it is in effect.

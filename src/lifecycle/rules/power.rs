@@ -95,8 +95,7 @@ fn request_may_still_land(facts: &Facts) -> bool {
 /// Nothing more happens to the change by itself, or not for a long time.
 fn goes_no_further(facts: &Facts, situation: &Situation) -> bool {
     match situation {
-        Situation::Progressing { stage: Some(PlanStage::Scheduled), .. }
-        | Situation::ForeignPlanToTarget { stage: PlanStage::Scheduled } => true,
+        Situation::Progressing { stage: Some(PlanStage::Scheduled), .. } => true,
         Situation::InSync
         | Situation::Refused { .. }
         | Situation::Reverted { .. }
@@ -117,7 +116,6 @@ fn may_wait(situation: &Situation) -> bool {
     matches!(
         situation,
         Situation::ForeignPlan { .. }
-            | Situation::ForeignPlanToTarget { .. }
             | Situation::OrderLimitReached { .. }
             | Situation::OrdersUnknown { .. }
             | Situation::Progressing { .. }

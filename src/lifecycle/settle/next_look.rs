@@ -89,7 +89,6 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::ReadsStale
         | Situation::HeldElsewhere { .. }
         | Situation::ForeignPlan { stage: PlanStage::Running | PlanStage::Unknown, .. }
-        | Situation::ForeignPlanToTarget { stage: PlanStage::Running | PlanStage::Unknown }
         | Situation::InstanceBusy { .. } => NextLook::Backoff,
         Situation::ReadFailed { severity: Severity::Terminal, refusal, .. } => {
             until(refusal.as_ref())
@@ -102,6 +101,7 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         Situation::OutcomeUnknown { change } | Situation::Accepted { change } => {
             NextLook::After(growing(desired, change.started_at, now))
         }
+        Situation::Adopted { change, stage } => seen(desired, change, Some(*stage), now),
         Situation::EffectSeen { change, stage, .. } => seen(desired, change, *stage, now),
         Situation::Completed { change } => seen(desired, change, None, now),
         Situation::Progressing { stage: Some(PlanStage::Scheduled), .. } => at_rest,
@@ -112,6 +112,7 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::Calling { .. }
         | Situation::Unverified { asks: false, .. }
         | Situation::Undone { .. }
+        | Situation::LetGo { .. }
         | Situation::Released { .. }
         | Situation::GivenUp { .. }
         | Situation::Resumed { .. }
@@ -124,7 +125,6 @@ fn usual(desired: &Desired, situation: &Situation, now: Timestamp) -> NextLook {
         | Situation::DuplicateClaim { .. }
         | Situation::Unverified { asks: true, .. }
         | Situation::ForeignPlan { stage: PlanStage::Scheduled, .. }
-        | Situation::ForeignPlanToTarget { stage: PlanStage::Scheduled }
         | Situation::Overdue { .. }
         | Situation::NotInEffect { .. }
         | Situation::InSync

@@ -103,6 +103,8 @@ pub(super) fn remember(
         }
         Situation::Completed { change } => complete(memory, change, now),
         Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
+        Situation::Adopted { change, .. } => memory.change = Some(change.clone()),
+        Situation::LetGo { .. } => memory.change = None,
         Situation::Resumed { change } => {
             memory.history.retain(|entry| entry.id != change.id);
             memory.order_number.clone_from(&change.order_number);
