@@ -7,7 +7,7 @@ use super::{
     prices::Prices,
 };
 use crate::{
-    api::{ChangeState, Reason},
+    api::{ChangeKind, ChangeState, Reason},
     zenlayer::{Instance, Offer, ReadError, Reading, TypeStatus},
 };
 
@@ -105,7 +105,18 @@ impl Observed {
         let Some(record) = self.slot().map(|slot| &slot.record) else {
             return remembered.map_or(Standing::Idle, |change| Standing::InFlight(change.clone()));
         };
-        let of_status = remembered.and_then(|change| standing_in_slot(change, record, timing));
+        // A call beside a change that was seen took the slot and left no intent: its process ended in
+        // between. It is settled first, or the object would wait for itself.
+        let beside = |change: &Change| {
+            record.holding.as_ref().is_some_and(|held| {
+                held.object.uid == me.uid
+                    && held.change != change.id
+                    && held.kind != ChangeKind::Modify
+            })
+        };
+        let of_status = remembered
+            .filter(|change| change.state != ChangeState::Observed || !beside(change))
+            .and_then(|change| standing_in_slot(change, record, timing));
         if let Some(standing) = of_status {
             return standing;
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use self::{
     next_look::next_look,
-    remember::{remember, remembered},
+    remember::{displace, remember, remembered},
     write::{conditions, in_sync, write},
 };
 use super::{
@@ -118,19 +118,9 @@ pub fn intent(
     write(desired, before, observed, memory, &report, now)
 }
 
-/// Puts a call into the place of the change in flight. What it displaces is not over: it waits in
-/// the history, or holds the slot once more after this call.
+/// Puts a call into the place of the change in flight.
 fn begin(memory: &mut Memory, desired: &Desired, change: &Change, now: Timestamp) {
-    if let Some(displaced) = memory.change.take()
-        && displaced.kind == ChangeKind::Modify
-        && displaced.state == ChangeState::Observed
-    {
-        let outcome = match change.kind {
-            ChangeKind::CancelDowngrade => HistoryOutcome::Scheduled,
-            ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => HistoryOutcome::Overdue,
-        };
-        memory.end(&displaced, outcome, whole_seconds(now));
-    }
+    displace(memory, change.kind, now);
     if change.kind == ChangeKind::Modify {
         memory.order_number = None;
         memory.request_id = None;

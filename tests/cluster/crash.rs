@@ -159,3 +159,51 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
     assert_eq!(orders[0]["to"], "c.4c8g");
     assert_eq!(object.status.unwrap().order_number.as_deref(), orders[0]["orderNumber"].as_str());
 }
+
+/// A slot that was taken, and no intent, is no reason to wait for oneself.
+#[tokio::test]
+async fn killed_at_every_effect_of_a_cancellation_the_scheduled_change_is_taken_back_once() {
+    use crate::crowd::{QUICK, crowd, declare, rest};
+    let effects = ["before-slot", "after-slot", "after-intent", "before-call", "after-call"];
+    let later = ["after-answer", "before-publish-KIND-accepted", "after-publish-KIND-accepted"];
+    let last = ["before-close", "after-close"];
+    let points: Vec<String> = effects
+        .iter()
+        .chain(&later)
+        .chain(&last)
+        .map(|point| match point.contains("KIND") {
+            true => point.replace("KIND", "canceldowngrade"),
+            false => format!("{point}-canceldowngrade"),
+        })
+        .collect();
+    let names: Vec<&str> = points.iter().map(String::as_str).collect();
+    let prepaid = |name: &str| {
+        format!(
+            "  - {{ id: {name}, type: c.4c8g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true \
+             }}\n"
+        )
+    };
+    let instances: Vec<_> = names.iter().map(|name| (*name, prepaid(name))).collect();
+    let stage = crowd(&instances, QUICK).await;
+    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    first.ready().await;
+    for name in &names {
+        declare(&stage, name, "c.2c4g", json!({})).await;
+    }
+    for name in &names {
+        stage.until_phase(&first, name, Phase::Scheduled).await;
+        first.close_gate(&format!("{name}.{name}"));
+        stage.patch(name, json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
+    }
+    for name in &names {
+        first.reaches_gate(&format!("{name}.{name}")).await;
+    }
+    first.process.kill();
+    let second = stage.operator(SHORT);
+    for name in &names {
+        stage.until_phase(&second, name, Phase::InSync).await;
+    }
+    for (name, cost) in names.iter().zip(rest(&stage, &second, &names).await) {
+        assert_eq!((cost.modify.len(), cost.cancel.len()), (1, 1), "{name}: {cost:?}");
+    }
+}

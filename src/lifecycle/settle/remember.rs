@@ -22,6 +22,9 @@ pub(super) fn remembered(
     memory.restore = observed.restore();
     match observed.standing(&desired.object, &desired.timing) {
         Standing::InFlight(change) => {
+            if memory.change.as_ref().is_some_and(|old| old.id != change.id) {
+                displace(&mut memory, change.kind, now);
+            }
             if change.kind == ChangeKind::Modify {
                 memory.order_number.clone_from(&change.order_number);
                 memory.request_id.clone_from(&change.request_id);
@@ -60,6 +63,21 @@ fn ask_again(memory: &mut Memory, change: &Change) {
     let asked = memory.handled.cancel_plan.as_deref() == Some(change.from.as_str());
     if change.kind == ChangeKind::CancelDowngrade && asked {
         memory.handled.cancel_plan = None;
+    }
+}
+
+/// Makes room for another call. What it displaces is not over: it waits in the history, or holds the
+/// slot once more after this call.
+pub(super) fn displace(memory: &mut Memory, by: ChangeKind, now: Timestamp) {
+    if let Some(displaced) = memory.change.take()
+        && displaced.kind == ChangeKind::Modify
+        && displaced.state == ChangeState::Observed
+    {
+        let outcome = match by {
+            ChangeKind::CancelDowngrade => HistoryOutcome::Scheduled,
+            ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => HistoryOutcome::Overdue,
+        };
+        memory.end(&displaced, outcome, whole_seconds(now));
     }
 }
 
