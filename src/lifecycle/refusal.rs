@@ -109,7 +109,14 @@ pub fn reaction(
 }
 
 /// The situation of a read that failed.
-pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timestamp) -> Situation {
+/// With `soon`, it is read again whatever stands against it: a machine that was stopped for a change
+/// is not left alone with it.
+pub fn of_read(
+    desired: &Desired,
+    error: &ReadError,
+    (version, soon): (&str, bool),
+    now: Timestamp,
+) -> Situation {
     let context =
         |problem: &str| format!("cannot read instance {}: {problem}", desired.instance_id);
     let passing = |reason, problem: &str| Situation::ReadFailed {
@@ -125,11 +132,13 @@ pub fn of_read(desired: &Desired, error: &ReadError, version: &str, now: Timesta
         Reaction::Wait(reason, problem) => passing(reason, &problem),
         Reaction::Stop(refusal) => {
             let message = context(&refusal.message);
+            let again = whole_seconds(after(now, desired.timing.drift));
+            let retry_after = if soon { Some(again) } else { refusal.retry_after };
             Situation::ReadFailed {
                 reason: refusal.reason,
                 problem: message.clone(),
                 severity: Severity::Terminal,
-                refusal: Some(Refusal { message, ..refusal }),
+                refusal: Some(Refusal { message, retry_after, ..refusal }),
             }
         }
     }

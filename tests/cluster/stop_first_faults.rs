@@ -303,3 +303,34 @@ fn accepted(calls: &[String]) -> String {
     let done = done(calls);
     if done == calls.len() { done.to_string() } else { format!("{done} of {}", calls.len()) }
 }
+
+/// A read that is refused for good while the machine is off is made again all the same.
+#[tokio::test]
+async fn one_read_that_is_refused_for_good_leaves_no_machine_stopped() {
+    let codes = [
+        ("permission", "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+        ("signature", "AUTHFAILURE_SIGNATURE_FAILURE"),
+        ("parameter", "INVALID_PARAMETER_VALUE"),
+    ];
+    let instances: Vec<_> = codes.iter().map(|(name, _)| (*name, postpaid(name))).collect();
+    let stage = crowd(&instances, QUICK).await;
+    let operator = stage.operator(SHORT);
+    operator.ready().await;
+    for (name, _) in codes {
+        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
+        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    }
+    for (name, code) in codes {
+        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
+        let fault = json!({
+            "action": "DescribeInstances", "kind": "error", "code": code, "instance": name,
+        });
+        stage.sim.fault(fault).await;
+        operator.open_gate(&format!("after-publish-stop-ended.{name}"));
+    }
+    for (name, _) in codes {
+        until_restored(&stage, &operator, name).await;
+        assert_eq!(power(&stage, name).await, "RUNNING", "{name}");
+        assert_eq!(stage.sim.orders(name).await.len(), 1, "{name}");
+    }
+}

@@ -28,7 +28,8 @@ pub fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
 
 fn read_failed(facts: &Facts, error: &ReadError) -> Decision {
     let version = facts.observed.secret.version().unwrap_or_default();
-    report(refusal::of_read(facts.desired, error, version, facts.now))
+    let soon = facts.restore.is_some();
+    report(refusal::of_read(facts.desired, error, (version, soon), facts.now))
 }
 
 pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
