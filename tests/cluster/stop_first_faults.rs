@@ -334,3 +334,24 @@ async fn one_read_that_is_refused_for_good_leaves_no_machine_stopped() {
         assert_eq!(stage.sim.orders(name).await.len(), 1, "{name}");
     }
 }
+
+/// The stop is refused, because a person was faster; the process dies before it writes that down.
+#[tokio::test]
+async fn a_machine_that_a_person_stopped_stays_stopped_where_our_stop_was_refused() {
+    let stage = crowd(&[("a", postpaid("a"))], QUICK).await;
+    let mut first = stage.operator(SHORT);
+    first.ready().await;
+    first.close_gate("before-call-stop.a");
+    first.close_gate("after-return.a");
+    declare(&stage, "a", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    first.reaches_gate("before-call-stop.a").await;
+    stage.sim.change_instance("a", json!({ "state": "STOPPED" })).await;
+    first.open_gate("before-call-stop.a");
+    first.reaches_gate("after-return.a").await;
+    first.process.kill();
+    let second = stage.operator(SHORT);
+    until_restored(&stage, &second, "a").await;
+    let cost = rest(&stage, &second, &["a"]).await.remove(0);
+    assert_eq!((done(&cost.stop), done(&cost.start)), (0, 0), "{cost:?}");
+    assert_eq!(power(&stage, "a").await, "STOPPED");
+}

@@ -35,6 +35,11 @@ pub(super) fn remembered(
             memory.change = None;
             // What a person asked for was not done.
             ask_again(&mut memory, &change);
+            // A stop that was not made, or refused, leaves nothing to bring back; the slot knows.
+            let kept = observed.slot().is_some_and(|slot| slot.record.restore.is_some());
+            if !kept && memory.restore.as_ref().is_some_and(|one| one.stopped_by == change.id) {
+                memory.restore = None;
+            }
         }
         Standing::Idle | Standing::HeldElsewhere(_) => {}
     }
