@@ -47,10 +47,12 @@ pub fn standing<'a>(
     now: Timestamp,
 ) -> Option<&'a Refusal> {
     let refusal = memory.refusal.as_ref()?;
+    // One that lies further ahead was reckoned by a clock that was wrong.
+    let furthest = after(now, desired.timing.slow_retry.max(desired.timing.drift));
     let asked_again = desired.retry_at.is_some() && desired.retry_at != memory.handled.retry_at;
     let stands = refusal.generation == desired.generation
         && secret.version() == Some(refusal.secret_version.as_str())
-        && refusal.retry_after.is_none_or(|time| now < time)
+        && refusal.retry_after.is_none_or(|time| now < time && time <= furthest)
         && !asked_again;
     stands.then_some(refusal)
 }

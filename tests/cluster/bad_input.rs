@@ -209,3 +209,19 @@ async fn no_secret_reaches_a_log_an_event_a_status_or_a_metric() {
         }
     }
 }
+
+/// A node that starts with a wrong clock, and is put right.
+#[tokio::test]
+async fn what_a_clock_far_ahead_wrote_down_does_not_outlive_it() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let mut first = stage.operator(&["--testing-clock-ahead", "48h"]);
+    first.ready().await;
+    stage.declare("c.2c4g").await;
+    let object = stage.until_phase(&first, "vm-1", Phase::Failed).await;
+    assert_eq!(shown(&object, "Ready"), "False ClockSkewed");
+    first.process.kill();
+    let second = stage.operator(&[]);
+    second.ready().await;
+    stage.until_phase(&second, "vm-1", Phase::InSync).await;
+    assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
+}
