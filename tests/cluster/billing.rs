@@ -262,3 +262,21 @@ async fn the_operators_flags_deny_where_the_spec_does_not_say() {
     let cost = Cost { paid: 3, catalogues: 2, prices: 2, writes: 11, ..Cost::default() };
     policies("PREPAID policies of the operator's flags", &flags, rows, cost).await;
 }
+
+/// The cycle ends without a renewal, and the plan stays.
+#[tokio::test]
+async fn a_scheduled_change_that_does_not_come_with_its_cycle_is_overdue() {
+    use crate::crowd::{QUICK, SHORT, crowd, declare, rest};
+    let machine =
+        "  - { id: a, type: c.4c8g, chargeType: PREPAID, expiresIn: 15s, autoRenew: false }\n";
+    let waits = format!("{QUICK}behaviour: {{ expiry: downgradeWaits }}\n");
+    let stage = crowd(&[("a", machine.to_owned())], &waits).await;
+    let operator = stage.operator(&[SHORT, &["--change-deadline", "5s"]].concat());
+    operator.ready().await;
+    declare(&stage, "a", "c.2c4g", json!({})).await;
+    stage.until_phase(&operator, "a", Phase::Scheduled).await;
+    let overdue = |object: &_| shown(object, "Ready") == "False ChangeOverdue";
+    stage.until(&operator, "a", "is overdue", overdue).await;
+    let cost = rest(&stage, &operator, &["a"]).await.remove(0);
+    assert_eq!(cost.modify, ["OK"], "{cost:?}");
+}

@@ -225,6 +225,10 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
             Some(problem) if overdue => Situation::NotInEffect { change, problem },
             Some(_) => Situation::Progressing { change, stage: Some(PlanStage::Running) },
         },
+        // The cycle that it waits for should have begun.
+        Some(Some(PlanStage::Scheduled)) if overdue && change.effective_at.is_some() => {
+            Situation::Overdue { change }
+        }
         Some(stage @ Some(PlanStage::Scheduled)) => Situation::Progressing { change, stage },
         // As in the documented sample: it is about to be in effect, or has failed without a word.
         None if shows_enable(status, &change) && change.to == facts.desired.type_id => {
