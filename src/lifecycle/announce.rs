@@ -56,6 +56,8 @@ pub fn events(
             _ => Vec::new(),
         },
         Situation::OutcomeUnknown { .. } => event(true, Reason::OutcomeUnknown.as_str()),
+        // It stood before, and was told; a read that failed in between is no news of it.
+        Situation::Refused { .. } if before.refusal == after.refusal => Vec::new(),
         _ => match after.phase {
             Some(crate::api::Phase::Failed) => event(true, failed_reason(after)),
             Some(crate::api::Phase::Waiting)

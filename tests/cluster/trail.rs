@@ -245,3 +245,30 @@ async fn the_history_keeps_the_last_ten_changes_and_an_object_at_rest_is_not_wri
     assert_eq!(lab.writes_of("vm-0"), 0);
     assert_eq!(lab.all_calls_of("vm-0"), lab.calls_of("vm-0", "DescribeInstances"));
 }
+
+#[tokio::test]
+async fn a_refusal_that_stands_is_told_once_through_outages() {
+    use crate::crowd::{QUICK, SHORT, crowd, declare, postpaid};
+    let stage = crowd(&[("a", postpaid("a"))], QUICK).await;
+    let refused = json!({
+        "action": "ModifyInstanceType", "kind": "error", "code": "INVALID_PARAMETER_VALUE",
+    });
+    stage.sim.fault(refused).await;
+    let operator = stage.operator(SHORT);
+    operator.ready().await;
+    declare(&stage, "a", "c.2c4g", json!({})).await;
+    stage.until_phase(&operator, "a", Phase::Failed).await;
+    for _ in 0..3 {
+        // Three times, because the client repeats a read that fails.
+        let down = json!({
+            "action": "DescribeInstances", "kind": "error",
+            "code": "SERVICE_TEMPORARY_UNAVAILABLE", "times": 3,
+        });
+        stage.sim.fault(down).await;
+        stage.until_phase(&operator, "a", Phase::Waiting).await;
+        stage.until_phase(&operator, "a", Phase::Failed).await;
+    }
+    let told = stage.events().await;
+    let told = told.iter().filter(|(reason, _)| reason == "RequestInvalid").count();
+    assert_eq!(told, 1);
+}
