@@ -65,6 +65,7 @@ pub fn settle(
         if memory.restore.is_some() {
             report = report::of_a_stopped_machine(desired, observed.instance(), report);
         }
+        let report = as_it_was_told(before, report);
         let mut status = write(desired, before, observed, memory, &report, now);
         let same_spec = before.observed_generation == Some(desired.generation);
         // Tidying up is no news: whoever was told "ready" is not told otherwise for a moment.
@@ -84,6 +85,22 @@ pub fn settle(
         status,
         answers,
     }
+}
+
+/// A failure that comes again differs in the id of its request alone: that is no news.
+fn as_it_was_told(before: &VmInstanceStatus, report: Report) -> Report {
+    let told = before.conditions.iter().find(|one| one.type_ == "Ready");
+    match told {
+        Some(told) if without_request(&told.message) == without_request(&report.message) => {
+            Report { message: told.message.clone(), ..report }
+        }
+        _ => report,
+    }
+}
+
+fn without_request(message: &str) -> (&str, &str) {
+    let Some((head, rest)) = message.split_once(", request ") else { return (message, "") };
+    (head, rest.split_once(';').map_or("", |(_, tail)| tail))
 }
 
 /// A status that cannot be read is kept as it is, but for the conditions: an intent or an order in

@@ -272,3 +272,30 @@ async fn a_refusal_that_stands_is_told_once_through_outages() {
     let told = told.iter().filter(|(reason, _)| reason == "RequestInvalid").count();
     assert_eq!(told, 1);
 }
+
+/// Each failure has a request id of its own.
+#[tokio::test]
+async fn an_outage_is_written_down_once() {
+    use crate::crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid};
+    let stage = crowd(&[("a", postpaid("a"))], QUICK).await;
+    let operator = stage.operator(SHORT);
+    operator.ready().await;
+    declare(&stage, "a", "c.1c2g", json!({})).await;
+    stage.until_phase(&operator, "a", Phase::InSync).await;
+    let down = json!({
+        "action": "DescribeInstances", "kind": "error", "code": "SERVICE_TEMPORARY_UNAVAILABLE",
+        "times": "always",
+    });
+    stage.sim.fault(down).await;
+    stage.until_phase(&operator, "a", Phase::Waiting).await;
+    let before = Cost::of(&stage, "a").await;
+    for touch in 0..4 {
+        // Each failure in a row makes the pause longer: a touched object is looked at once.
+        let touched = json!({ "test/touched": touch.to_string() });
+        stage.patch("a", json!({ "metadata": { "annotations": touched } })).await;
+        operator.further_passes(1.0).await;
+    }
+    let after = Cost::of(&stage, "a").await;
+    assert!(after.looks >= before.looks + 6, "{after:?}");
+    assert_eq!(after.status_writes, before.status_writes);
+}
