@@ -355,3 +355,33 @@ async fn a_machine_that_a_person_stopped_stays_stopped_where_our_stop_was_refuse
     assert_eq!((done(&cost.stop), done(&cost.start)), (0, 0), "{cost:?}");
     assert_eq!(power(&stage, "a").await, "STOPPED");
 }
+
+/// The start beside a change that turned out to wait for its cycle: its slot was taken, and no
+/// intent left.
+#[tokio::test]
+async fn killed_between_slot_and_intent_of_a_start_beside_a_scheduled_change_the_machine_runs_again()
+ {
+    let machine =
+        "  - { id: a, type: c.4c8g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }\n";
+    let stage = crowd(&[("a", machine.to_owned())], QUICK).await;
+    let unknown = json!({
+        "action": "InquiryPriceCreateInstance", "kind": "error", "code": "INVALID_ZONE_NOT_FOUND",
+        "times": "always",
+    });
+    stage.sim.fault(unknown).await;
+    let mut first = stage.operator(SHORT);
+    first.ready().await;
+    first.close_gate("after-slot-start.a");
+    declare(&stage, "a", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    first.reaches_gate("after-slot-start.a").await;
+    first.process.kill();
+    let second = stage.operator(SHORT);
+    let runs = |object: &VmInstance| {
+        let status = object.status.as_ref().unwrap();
+        status.phase == Some(Phase::Scheduled) && status.restore.is_none()
+    };
+    stage.until(&second, "a", "runs, and is scheduled", runs).await;
+    let cost = rest(&stage, &second, &["a"]).await.remove(0);
+    assert_eq!((done(&cost.modify), done(&cost.start)), (1, 1), "{cost:?}");
+    assert_eq!(power(&stage, "a").await, "RUNNING");
+}
