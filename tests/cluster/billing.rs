@@ -280,3 +280,29 @@ async fn a_scheduled_change_that_does_not_come_with_its_cycle_is_overdue() {
     let cost = rest(&stage, &operator, &["a"]).await.remove(0);
     assert_eq!(cost.modify, ["OK"], "{cost:?}");
 }
+
+/// As an account answers that does not have the instance: a wrong Secret for a while.
+#[tokio::test]
+async fn a_scheduled_order_is_still_ours_after_the_instance_was_gone_for_a_while() {
+    use crate::crowd::{QUICK, SHORT, crowd, declare, rest};
+    let machine =
+        "  - { id: a, type: c.4c8g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }\n";
+    let stage = crowd(&[("a", machine.to_owned())], QUICK).await;
+    let operator = stage.operator(SHORT);
+    operator.ready().await;
+    declare(&stage, "a", "c.2c4g", json!({})).await;
+    let before = stage.until_phase(&operator, "a", Phase::Scheduled).await;
+    let gone = json!({
+        "action": "DescribeInstances", "kind": "error", "code": "INVALID_INSTANCE_NOT_FOUND",
+        "times": "always",
+    });
+    stage.sim.fault(gone).await;
+    stage.until_phase(&operator, "a", Phase::Failed).await;
+    stage.sim.forget_faults().await;
+    let after = stage.until_phase(&operator, "a", Phase::Scheduled).await;
+    assert_eq!(after.status.unwrap().order_number, before.status.unwrap().order_number);
+    stage.patch("a", json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
+    stage.until_phase(&operator, "a", Phase::InSync).await;
+    let cost = rest(&stage, &operator, &["a"]).await.remove(0);
+    assert_eq!((cost.modify.len(), cost.cancel.len()), (1, 1), "{cost:?}");
+}

@@ -127,3 +127,58 @@ async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
     comes_to_rest(&stage, &operator, "a later plan to that type", LOOKED_AT, cost).await;
     assert_eq!(mutations(&stage, "vm-1").await, ["CancelInstanceDowngrade OK"]);
 }
+
+/// What a person asked for is done though the process is killed at any effect, or the request lost.
+#[tokio::test]
+async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
+    use crate::crowd::{Cost, QUICK, SHORT, crowd, declare};
+    let effects = ["before-slot", "after-slot", "after-intent", "before-call", "after-call"];
+    let later = ["after-answer", "before-publish-KIND-accepted", "after-publish-KIND-accepted"];
+    let last = ["before-close", "after-close"];
+    let points: Vec<String> = effects
+        .iter()
+        .chain(&later)
+        .chain(&last)
+        .map(|point| match point.contains("KIND") {
+            true => point.replace("KIND", "canceldowngrade"),
+            false => format!("{point}-canceldowngrade"),
+        })
+        .collect();
+    let names: Vec<&str> = points.iter().map(String::as_str).chain(["lost"]).collect();
+    let instances: Vec<_> =
+        names.iter().map(|name| (*name, prepaid(name, "c.4c8g", "20d"))).collect();
+    let stage = crowd(&instances, QUICK).await;
+    for name in &names {
+        ordered_in_the_console(&stage, name, "c.2c4g").await;
+    }
+    let lost =
+        json!({ "action": "CancelInstanceDowngrade", "kind": "dropBefore", "instance": "lost" });
+    stage.sim.fault(lost).await;
+    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    first.ready().await;
+    for name in &names {
+        declare(&stage, name, "c.4c8g", json!({})).await;
+    }
+    for name in &names {
+        stage.until_phase(&first, name, Phase::Waiting).await;
+        first.close_gate(&format!("{name}.{name}"));
+        let asked = json!({ CANCEL_PLAN_ANNOTATION: "c.2c4g" });
+        stage.patch(name, json!({ "metadata": { "annotations": asked } })).await;
+    }
+    for name in &points {
+        first.reaches_gate(&format!("{name}.{name}")).await;
+    }
+    eventually("a lost request", LIMIT, async || {
+        let calls = stage.sim.calls("CancelInstanceDowngrade", "lost").await;
+        if calls.is_empty() { Err(first.process.tail()) } else { Ok(()) }
+    })
+    .await;
+    first.process.kill();
+    let second = stage.operator(SHORT);
+    for name in &names {
+        stage.until_phase(&second, name, Phase::InSync).await;
+        let cost = Cost::of(&stage, name).await;
+        let done = cost.cancel.iter().filter(|code| *code == "OK").count();
+        assert_eq!((done, cost.modify.len()), (1, 0), "{name}: {cost:?}");
+    }
+}

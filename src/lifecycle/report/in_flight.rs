@@ -97,36 +97,7 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         Situation::LetGo { change } => {
             waiting(Reason::ForeignPlan, format!("{}: {want} is declared by now", purpose(change)))
         }
-        Situation::Undone { change } if change.adopted => failed(
-            Reason::Reverted,
-            format!(
-                "a change of {} to {} that this object did not order was seen and is gone again; to \
-                 order it set the annotation {}",
-                change.from,
-                change.to,
-                release(&change.id)
-            ),
-        ),
-        Situation::Undone { change } if change.to != *want => waiting(
-            Reason::ChangeInProgress,
-            format!(
-                "the change of {} to {} ({}) was seen and is gone again; {want} is declared by now",
-                change.from,
-                change.to,
-                order(change.order_number.as_ref())
-            ),
-        ),
-        Situation::Undone { change } => failed(
-            Reason::Reverted,
-            format!(
-                "the change of {} to {} ({}) was seen and is gone again; to order it again set the \
-                 annotation {}",
-                change.from,
-                change.to,
-                order(change.order_number.as_ref()),
-                release(&change.id)
-            ),
-        ),
+        Situation::Undone { change } => undone(want, change),
         Situation::GivenUp { change } => waiting(
             in_progress(change.kind),
             format!("{}: given up, the guest did not follow", since(change)),
@@ -139,6 +110,25 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         }
         _ => waiting(Reason::ReadsDisagree, "the call was not made; looking again".to_owned()),
     }
+}
+
+/// The effect of a change was seen, and is gone again.
+fn undone(want: &InstanceTypeId, change: &Change) -> Report {
+    let Change { from, to, .. } = change;
+    let (what, again) = if change.adopted {
+        (format!("a change of {from} to {to} that this object did not order"), "order it")
+    } else {
+        let order = order(change.order_number.as_ref());
+        (format!("the change of {from} to {to} ({order})"), "order it again")
+    };
+    if change.to != *want {
+        let message = format!("{what} was seen and is gone again; {want} is declared by now");
+        return waiting(Reason::ChangeInProgress, message);
+    }
+    let annotation = release(&change.id);
+    let message =
+        format!("{what} was seen and is gone again; to {again} set the annotation {annotation}");
+    failed(Reason::Reverted, message)
 }
 
 /// No answer to the call is known.

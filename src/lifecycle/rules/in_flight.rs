@@ -172,7 +172,7 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     Some(report(if facts.is_overdue(&change) && !power {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        let problem = format!("no change is pending, and it is still of type {}", status.current);
+        let problem = format!("no change is pending, and {}", still_of(instance, status));
         Situation::NotInEffect { change, problem }
     } else {
         Situation::Accepted { change }
@@ -233,8 +233,7 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
         // As in the documented sample: it is about to be in effect, or has failed without a word.
         None if shows_enable(status, &change) && change.to == facts.desired.type_id => {
             if overdue {
-                let problem =
-                    format!("it is shown as enabled, and still of type {}", status.current);
+                let problem = format!("it is shown as enabled, and {}", still_of(instance, status));
                 Situation::NotInEffect { change, problem }
             } else {
                 Situation::Progressing { change, stage: None }
@@ -245,6 +244,13 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
         Some(stage) => Situation::Progressing { change, stage },
         None => Situation::Progressing { change, stage: None },
     }))
+}
+
+fn still_of(instance: &Instance, status: &TypeStatus) -> String {
+    if instance.type_id == status.current {
+        return format!("it is still of type {}", status.current);
+    }
+    format!("one read shows the type {}, the other one {}", instance.type_id, status.current)
 }
 
 /// Enable, with the target of the change beside another current type.
