@@ -217,7 +217,7 @@ impl Shell {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let count = failures.entry(uid.to_owned()).or_default();
         *count = count.saturating_add(1);
-        backoff::pause(*count, uid)
+        backoff::pause(*count, &self.ctx.defaults.timing, uid)
     }
 
     fn succeeded(&self, uid: &str) {
@@ -312,7 +312,10 @@ mod tests {
             let error = pass(object.clone(), shell.clone()).await.unwrap_err();
             assert_eq!(error.to_string(), "the pass panicked: the index is out of bounds");
             let action = on_error(object.clone(), &error, shell.clone());
-            assert_eq!(action, Action::requeue(backoff::pause(failures, "uid")));
+            assert_eq!(
+                action,
+                Action::requeue(backoff::pause(failures, &lifecycle::Timing::default(), "uid"))
+            );
         }
         let text = metrics.encode().unwrap();
         assert!(text.contains("zenlayer_vm_reconciles_total{result=\"error\"} 2"), "{text}");

@@ -88,7 +88,7 @@ pub fn farewell(object: &VmInstance) -> Option<Event> {
     );
     let changing = status.change.as_ref().map(|change| match change.kind {
         ChangeKind::Modify => format!(
-            "the change from {} to {} ({}) is not touched",
+            "neither the machine nor the change from {} to {} ({}) is touched",
             change.from,
             change.to,
             match &status.order_number {

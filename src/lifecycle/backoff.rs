@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-/// First pause after a failure that passes by itself.
-pub const FIRST: Duration = Duration::from_secs(5);
-/// Longest such pause.
-pub const LONGEST: Duration = Duration::from_secs(300);
+use super::Timing;
 
-/// The pause after `failures` failures in a row: 5 s, doubled up to 5 min, spread by `spread`.
-pub fn pause(failures: u32, spread: &str) -> Duration {
-    let doubled = FIRST.saturating_mul(2u32.saturating_pow(failures.saturating_sub(1).min(10)));
-    spread_over(doubled.min(LONGEST), spread)
+/// The pause after `failures` failures in a row, or as many looks at what nobody knows the end of:
+/// 5 s, doubled up to the pace of any object, 5 min; spread by `spread`.
+pub fn pause(failures: u32, timing: &Timing, spread: &str) -> Duration {
+    let doubled = 2u32.saturating_pow(failures.saturating_sub(1).min(10));
+    spread_over(timing.poll.0.saturating_mul(doubled).min(timing.drift), spread)
 }
 
 /// Moves `pause` by up to a tenth either way, always by the same share for the same `spread`

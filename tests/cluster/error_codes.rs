@@ -406,7 +406,7 @@ impl Lab {
             NextLook::Backoff => {
                 let count = self.failures.entry(uid.clone()).or_default();
                 *count += 1;
-                Some(backoff::pause(*count, &uid))
+                Some(backoff::pause(*count, &self.ctx.defaults.timing, &uid))
             }
             NextLook::OnChange => None,
         }

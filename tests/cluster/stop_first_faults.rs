@@ -276,21 +276,7 @@ async fn a_person_is_asked(stage: &Stage, operator: &Operator, row: &Row) -> Str
         assert_eq!(power(stage, name).await, "RUNNING", "{name}");
     }
     annotate(stage, name, "retry-at", "2026-01-01T00:00:00Z").await;
-    // A machine that was stopped in vain is not stopped again without a person.
-    if name.starts_with("modify-") {
-        let object = until_stop_is_refused(stage, operator, name).await;
-        let stop = &object.status.unwrap().history[0].id;
-        annotate(stage, name, "release", stop).await;
-    }
     reason.to_owned()
-}
-
-async fn until_stop_is_refused(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
-    stage
-        .until(operator, name, "asks before it stops again", |object| {
-            shown(object, "Ready") == "False Reverted"
-        })
-        .await
 }
 
 /// How many of these calls were accepted.

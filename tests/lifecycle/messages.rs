@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
-    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, backoff, farewell, invalid},
+    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, Timing, backoff, farewell, invalid},
     zenlayer::Answer,
 };
 
@@ -162,7 +162,7 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
     let event = farewell(&flying(ChangeState::Accepted, 60).object).unwrap();
     assert!(event.warning);
     assert_eq!(event.reason, "ChangeLeftRunning");
-    for part in ["vm-1", SMALL, LARGE, "order 3471", "not touched"] {
+    for part in ["vm-1", SMALL, LARGE, "order 3471", "neither the machine nor"] {
         assert!(event.note.contains(part), "{part:?} is not in {:?}", event.note);
     }
     let mut stopping = given();
@@ -185,15 +185,16 @@ fn an_object_is_named_as_kubectl_does() {
 
 #[test]
 fn pauses_double_up_to_five_minutes_and_are_spread_by_a_tenth() {
-    let pause = |failures| backoff::pause(failures, "uid").as_secs_f64();
+    let pause = |failures| backoff::pause(failures, &Timing::default(), "uid").as_secs_f64();
     let expected = [5.0, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0];
     for (failures, middle) in (0..).zip(expected) {
         let share = pause(failures) / middle;
         assert!((0.9..=1.1).contains(&share), "{failures}: {}", pause(failures));
         assert!((share - pause(1) / 5.0).abs() < 1e-6, "{failures}: spread by another share");
     }
-    let all: BTreeSet<_> =
-        (0..1000).map(|uid| backoff::pause(9, &uid.to_string()).as_secs()).collect();
+    let all: BTreeSet<_> = (0..1000)
+        .map(|uid| backoff::pause(9, &Timing::default(), &uid.to_string()).as_secs())
+        .collect();
     assert!(all.first() < Some(&273) && all.last() > Some(&327), "{all:?}");
     assert!(all.first() >= Some(&270) && all.last() <= Some(&330), "{all:?}");
 }
