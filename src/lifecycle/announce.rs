@@ -33,12 +33,8 @@ pub fn events(
     situation: &Situation,
 ) -> Vec<Event> {
     let moved = before.phase != after.phase || ready_reason(before) != ready_reason(after);
-    let note = after
-        .conditions
-        .iter()
-        .find(|one| one.type_ == "Ready")
-        .map(|one| one.message.clone())
-        .unwrap_or_default();
+    // All conditions tell the same.
+    let note = after.conditions.first().map(|one| one.message.clone()).unwrap_or_default();
     let event = |warning, reason| vec![Event { warning, reason, note: note.clone() }];
     match situation {
         Situation::Accepted { change } if is_newly_accepted(before, change) => {

@@ -10,7 +10,10 @@ use zenlayer_vm_operator::{
 
 use crate::{
     coverage::all_rows,
-    given::{Given, HUGE, LARGE, SMALL, at, given, given_call, given_change, given_entry},
+    given::{
+        Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
+        read_error,
+    },
     table::{ready_message, shown},
 };
 
@@ -199,6 +202,20 @@ fn pauses_double_up_to_five_minutes_and_are_spread_by_a_tenth() {
     assert!(all.first() >= Some(&270) && all.last() <= Some(&330), "{all:?}");
 }
 
+/// Refused for good, then a read fails, then it works again.
+fn stood_before_a_read_failed() -> Given {
+    let refused = api_error(400, Some("MISSING_PARAMETER"));
+    let mut failed = given()
+        .answered(Answer::Refused(refused))
+        .then()
+        .later(10)
+        .instance_fails(read_error(500, None))
+        .then()
+        .later(20);
+    failed.observed.instance = given().observed.instance;
+    failed
+}
+
 fn stop_without_effect() -> Given {
     let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 301);
     given().stop_first().in_flight(&stop)
@@ -213,7 +230,7 @@ fn events_tell_each_thing_once() {
     let late = || flying(ChangeState::Submitting, 601);
     let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
     let rearmed = given().target(LARGE, 3).ended(entry.clone()).released(&entry.id);
-    let refused = crate::given::api_error(400, Some("MISSING_PARAMETER"));
+    let refused = api_error(400, Some("MISSING_PARAMETER"));
     let rows = [
         ("ordered", given(), vec![(false, "ChangeOrdered")]),
         ("adopted", late().of_type(LARGE), vec![(true, "ChangeAdopted")]),
@@ -241,6 +258,7 @@ fn events_tell_each_thing_once() {
             given().state("RECYCLE").then().gone(),
             vec![(true, "InstanceNotFound")],
         ),
+        ("a refusal that stood before a read failed", stood_before_a_read_failed(), vec![]),
         ("in sync", given().of_type(LARGE), vec![]),
         ("waiting", given().state("REBOOT"), vec![]),
         (
