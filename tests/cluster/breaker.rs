@@ -11,8 +11,8 @@ use serde_json::json;
 use zenlayer_vm_operator::api::{Phase, Strategy, VmInstance};
 
 use crate::{
-    error_codes::Lab,
     harness::{Operator, eventually, table},
+    lab::Lab,
     stage::{Rules, Stage, message, shown, simulation},
 };
 

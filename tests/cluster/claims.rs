@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{HistoryOutcome, Phase, VmInstance};
 
 use crate::{
-    error_codes::Lab,
     harness::{Operator, eventually},
+    lab::Lab,
     stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown, slow_simulation},
     tally::{Cost, LOOKED_AT, Tally, comes_to_rest},
 };

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{HistoryOutcome, Phase};
 
 use crate::{
-    error_codes::Lab,
     harness::{Operator, eventually, table},
+    lab::Lab,
     stage::{LIMIT, Stage, message, shown},
 };
 

@@ -1,0 +1,565 @@
+//! One process in memory: the production reconcile and HTTP client against the simulator's HTTP skin,
+//! under one virtual clock. In place of Kubernetes stands a table, and in place of kube's scheduler a
+//! queue that obeys the next look of each pass. Catalogue and prices are cached by the real clock, so
+//! of those calls only their absence says something here.
+//!
+//! A test can have something happen right before an effect or a read: see [`Point`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use zenlayer_vm_operator::{
+    api::{VmInstance, VmInstanceStatus},
+    controller::{Clock, Context, Counted, OrderLedger, Store, StoreError, reconcile},
+    lifecycle::{Defaults, Event, NextLook, SecretState, Slot, SlotRecord, backoff},
+    sim::{
+        config::Config,
+        http::{Shared, bind, serve},
+    },
+    telemetry::Metrics,
+    zenlayer::{
+        Answer, Batch, Call, CatalogueQuery, Client, ClientOptions, Cloud, Credentials, Endpoint,
+        Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError,
+        Reading, TypeStatus, Zone,
+    },
+};
+
+use crate::harness::simulator::{KEY_ID, KEY_PASSWORD};
+
+/// Right before this happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Point {
+    ReadCatalogue,
+    Ready,
+    WriteSlot,
+    WriteStatus,
+    Mutate,
+}
+
+/// What a test has happen, each once, in the order in which it was given.
+type Happening = Box<dyn FnOnce(&InMemory, &Virtual) + Send>;
+
+/// What happens before which effect, and the calls that were made.
+#[derive(Default)]
+pub struct Script {
+    happenings: Mutex<Vec<(Point, Happening)>>,
+    pub calls: Mutex<Vec<Call>>,
+}
+
+impl Script {
+    /// The next time that this is about to happen.
+    pub fn before(&self, point: Point, act: impl FnOnce(&InMemory, &Virtual) + Send + 'static) {
+        self.happenings.lock().unwrap().push((point, Box::new(act)));
+    }
+}
+
+/// Lets happen what the script says, then passes on.
+struct Scripted<T> {
+    inner: T,
+    script: Arc<Script>,
+    store: Arc<InMemory>,
+    clock: Arc<Virtual>,
+}
+
+impl<T> Scripted<T> {
+    fn at(&self, point: Point) {
+        let next = {
+            let mut happenings = self.script.happenings.lock().unwrap();
+            let index = happenings.iter().position(|(at, _)| *at == point);
+            index.map(|index| happenings.remove(index).1)
+        };
+        if let Some(act) = next {
+            act(&self.store, &self.clock);
+        }
+    }
+}
+
+#[async_trait]
+impl Cloud for Scripted<Client> {
+    async fn describe_instances(
+        &self,
+        credentials: &Credentials,
+        ids: &InstanceIds,
+    ) -> Result<Reading<Batch<Instance>>, ReadError> {
+        self.inner.describe_instances(credentials, ids).await
+    }
+
+    async fn describe_states(
+        &self,
+        credentials: &Credentials,
+        ids: &InstanceIds,
+    ) -> Result<Reading<Batch<InstanceState>>, ReadError> {
+        self.inner.describe_states(credentials, ids).await
+    }
+
+    async fn describe_type_status(
+        &self,
+        credentials: &Credentials,
+        id: &InstanceId,
+    ) -> Result<Reading<Option<TypeStatus>>, ReadError> {
+        self.inner.describe_type_status(credentials, id).await
+    }
+
+    async fn describe_catalogue(
+        &self,
+        credentials: &Credentials,
+        query: &CatalogueQuery,
+    ) -> Result<Reading<Vec<Offer>>, ReadError> {
+        self.at(Point::ReadCatalogue);
+        self.inner.describe_catalogue(credentials, query).await
+    }
+
+    async fn inquire_price(
+        &self,
+        credentials: &Credentials,
+        inquiry: &PriceInquiry,
+    ) -> Result<Reading<Price>, ReadError> {
+        self.inner.inquire_price(credentials, inquiry).await
+    }
+
+    async fn describe_zones(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<Reading<Vec<Zone>>, ReadError> {
+        self.inner.describe_zones(credentials).await
+    }
+
+    async fn ready(&self, credentials: &Credentials) {
+        self.at(Point::Ready);
+        self.inner.ready(credentials).await;
+    }
+
+    async fn mutate(&self, credentials: &Credentials, call: &Call) -> Answer {
+        self.at(Point::Mutate);
+        self.script.calls.lock().unwrap().push(call.clone());
+        self.inner.mutate(credentials, call).await
+    }
+}
+
+#[async_trait]
+impl Store for Scripted<Arc<InMemory>> {
+    async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>) {
+        self.inner.secret(namespace, name).await
+    }
+
+    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+        self.inner.slot(instance).await
+    }
+
+    async fn write_slot(
+        &self,
+        instance: &InstanceId,
+        read: &Slot,
+        record: SlotRecord,
+    ) -> Result<Slot, StoreError> {
+        self.at(Point::WriteSlot);
+        self.inner.write_slot(instance, read, record).await
+    }
+
+    async fn orders(&self) -> Result<OrderLedger, StoreError> {
+        self.inner.orders().await
+    }
+
+    async fn write_orders(
+        &self,
+        read: &OrderLedger,
+        record: Vec<Counted>,
+    ) -> Result<(), StoreError> {
+        self.inner.write_orders(read, record).await
+    }
+
+    async fn write_status(
+        &self,
+        object: &VmInstance,
+        status: &VmInstanceStatus,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        self.at(Point::WriteStatus);
+        self.inner.write_status(object, status).await
+    }
+
+    async fn object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<VmInstance>>, StoreError> {
+        self.inner.object(namespace, name).await
+    }
+
+    fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
+        self.inner.claims(instance)
+    }
+
+    async fn publish_event(&self, object: &VmInstance, event: &Event) {
+        self.inner.publish_event(object, event).await;
+    }
+}
+
+/// Time that moves by hand, in milliseconds since the start.
+pub struct Virtual {
+    start: Timestamp,
+    passed: AtomicU64,
+}
+
+impl Virtual {
+    pub fn advance(&self, seconds: u64) {
+        self.passed.fetch_add(seconds * 1000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        self.start + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.passed.load(Ordering::SeqCst))
+    }
+}
+
+/// Kubernetes, as far as one process sees it.
+#[derive(Default)]
+struct Table {
+    objects: BTreeMap<String, VmInstance>,
+    slots: HashMap<InstanceId, Slot>,
+    orders: OrderLedger,
+    secrets: HashMap<String, u32>,
+    writes: HashMap<String, usize>,
+    version: u64,
+}
+
+#[derive(Default)]
+pub struct InMemory(Mutex<Table>);
+
+impl InMemory {
+    fn with<T>(&self, act: impl FnOnce(&mut Table) -> T) -> T {
+        act(&mut self.0.lock().unwrap())
+    }
+
+    pub fn edit(&self, name: &str, edit: impl FnOnce(&mut VmInstance)) {
+        self.with(|table| {
+            table.version += 1;
+            let object = table.objects.get_mut(name).unwrap();
+            edit(object);
+            object.metadata.resource_version = Some(table.version.to_string());
+        });
+    }
+
+    pub fn slot_of(&self, instance: &str) -> SlotRecord {
+        let id = InstanceId::new(instance).unwrap();
+        self.with(|table| table.slots.get(&id).cloned().unwrap_or_default().record)
+    }
+
+    /// As another process writes it.
+    pub fn put_slot(&self, instance: &str, record: SlotRecord) {
+        self.with(|table| {
+            table.version += 1;
+            let slot = Slot { version: Some(table.version.to_string()), record };
+            table.slots.insert(InstanceId::new(instance).unwrap(), slot);
+        });
+    }
+
+    /// How many paid calls the limit counts.
+    pub fn counted(&self) -> usize {
+        self.with(|table| table.orders.record.len())
+    }
+
+    pub fn with_secret(&self, name: &str, version: u32) {
+        self.with(|table| table.secrets.insert(name.to_owned(), version));
+    }
+
+    pub fn get(&self, name: &str) -> VmInstance {
+        self.with(|table| table.objects[name].clone())
+    }
+}
+
+#[async_trait]
+impl Store for InMemory {
+    async fn secret(&self, _: &str, name: &str) -> (SecretState, Option<Credentials>) {
+        let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1).to_string());
+        let password = SecretString::from(KEY_PASSWORD.to_owned());
+        let credentials = Credentials::AccessKey { id: KEY_ID.to_owned(), password };
+        (SecretState::Usable { version, expires_requests: true }, Some(credentials))
+    }
+
+    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+        Ok(self.with(|table| table.slots.get(instance).cloned().unwrap_or_default()))
+    }
+
+    async fn write_slot(
+        &self,
+        instance: &InstanceId,
+        read: &Slot,
+        record: SlotRecord,
+    ) -> Result<Slot, StoreError> {
+        self.with(|table| {
+            let held = table.slots.get(instance).cloned().unwrap_or_default();
+            if held.version != read.version {
+                return Err(StoreError::Conflict);
+            }
+            table.version += 1;
+            let written = Slot { version: Some(table.version.to_string()), record };
+            table.slots.insert(instance.clone(), written.clone());
+            Ok(written)
+        })
+    }
+
+    async fn orders(&self) -> Result<OrderLedger, StoreError> {
+        Ok(self.with(|table| table.orders.clone()))
+    }
+
+    async fn write_orders(
+        &self,
+        read: &OrderLedger,
+        record: Vec<Counted>,
+    ) -> Result<(), StoreError> {
+        self.with(|table| {
+            if table.orders.version != read.version {
+                return Err(StoreError::Conflict);
+            }
+            table.version += 1;
+            table.orders = OrderLedger { version: Some(table.version.to_string()), record };
+            Ok(())
+        })
+    }
+
+    async fn write_status(
+        &self,
+        object: &VmInstance,
+        status: &VmInstanceStatus,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let name = object.metadata.name.clone().unwrap();
+        if self.get(&name).metadata.resource_version != object.metadata.resource_version {
+            return Err(StoreError::Conflict);
+        }
+        self.edit(&name, |held| held.status = Some(status.clone()));
+        self.with(|table| *table.writes.entry(name.clone()).or_default() += 1);
+        Ok(Arc::new(self.get(&name)))
+    }
+
+    async fn object(&self, _: &str, name: &str) -> Result<Option<Arc<VmInstance>>, StoreError> {
+        Ok(self.with(|table| table.objects.get(name).cloned().map(Arc::new)))
+    }
+
+    fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
+        self.with(|table| {
+            let all = table.objects.values();
+            let claims = all.filter(|one| one.spec.instance_id == instance.as_str());
+            claims.cloned().map(Arc::new).collect()
+        })
+    }
+
+    async fn publish_event(&self, _: &VmInstance, _: &Event) {}
+}
+
+/// Calls by instance and action.
+pub type Calls = BTreeMap<(String, String), usize>;
+
+/// One process with its own time: objects `vm-0`, `vm-1`, … of type c.1c2g that declare c.2c4g.
+pub struct Lab {
+    pub clock: Arc<Virtual>,
+    pub script: Arc<Script>,
+    pub shared: Arc<Shared>,
+    pub store: Arc<InMemory>,
+    ctx: Context,
+    /// When each object is looked at next.
+    queue: BTreeSet<(Duration, String)>,
+    failures: HashMap<String, u32>,
+    pub passes: HashMap<String, usize>,
+    pub calls: Calls,
+}
+
+impl Lab {
+    pub async fn given(objects: usize) -> Self {
+        // The order limit is not what is looked at here.
+        Self::limited(objects, 3000).await
+    }
+
+    pub async fn limited(objects: usize, max_orders_per_hour: u32) -> Self {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let names: Vec<String> = (0..objects).map(|index| format!("vm-{index}")).collect();
+        let mut yaml = format!(
+            "clock: {{ mode: stepped, start: {start} }}\nprocessingTime: 5s\ncredentials:\n  - {{ \
+             accessKeyId: {KEY_ID}, accessKeyPassword: {KEY_PASSWORD} }}\ninstances:\n"
+        );
+        for name in &names {
+            yaml += &format!("  - {{ id: {name}, type: c.1c2g, chargeType: POSTPAID }}\n");
+        }
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("simulator.yaml");
+        std::fs::write(&path, yaml).unwrap();
+        let config = Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+        let world = |now| config.world(now);
+        let shared = Arc::new(Shared::new(config.settings(), None, false, world));
+        let listener = bind("--listen", "127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(serve(listener, None, shared.clone()));
+
+        let clock = Arc::new(Virtual { start, passed: AtomicU64::new(0) });
+        let store = Arc::new(InMemory::default());
+        let plenty = NonZeroU32::new(1_000_000).unwrap();
+        let options =
+            ClientOptions { requests_per_second: plenty, burst: plenty, ..Default::default() };
+        let signing = clock.clone();
+        let cloud = Client::new(
+            Endpoint::parse(&endpoint, false).unwrap(),
+            options,
+            Arc::new(move || signing.now()),
+        );
+        let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
+        let script = Arc::new(Script::default());
+        let parts = || (script.clone(), store.clone(), clock.clone());
+        let (cloud, (of_cloud, table, time)) = (cloud.unwrap(), parts());
+        let cloud = Scripted { inner: cloud, script: of_cloud, store: table, clock: time };
+        let (of_store, table, time) = parts();
+        let kubernetes =
+            Scripted { inner: store.clone(), script: of_store, store: table, clock: time };
+        let ctx = Context::new(
+            Arc::new(cloud),
+            Arc::new(kubernetes),
+            clock.clone(),
+            defaults,
+            Metrics::default(),
+        );
+        let mut lab = Self {
+            clock,
+            script,
+            shared,
+            store,
+            ctx,
+            queue: BTreeSet::new(),
+            failures: HashMap::new(),
+            passes: HashMap::new(),
+            calls: Calls::new(),
+        };
+        for name in names {
+            lab.declare(&name);
+        }
+        lab
+    }
+
+    fn declare(&mut self, name: &str) {
+        self.declare_as(name, "default", name, "2026-03-02T10:00:00Z");
+    }
+
+    /// An object of this name and namespace, for this instance.
+    pub fn declare_as(&mut self, name: &str, namespace: &str, instance: &str, created: &str) {
+        let object = json!({
+            "apiVersion": "vm.zenlayer.com/v1alpha1", "kind": "VmInstance",
+            "metadata": {
+                "name": name, "namespace": namespace, "uid": format!("{name}-uid"),
+                "resourceVersion": "0",
+                "generation": 1, "creationTimestamp": created,
+            },
+            "spec": {
+                "instanceId": instance, "instanceTypeId": "c.2c4g",
+                "credentials": { "secretRef": { "name": name } },
+            },
+            "status": { "observedGeneration": -1, "phase": "Pending" },
+        });
+        let object = serde_json::from_value(object).unwrap();
+        self.store.with(|table| table.objects.insert(name.to_owned(), object));
+        self.wake(name);
+    }
+
+    pub fn fault(&self, rule: Value) {
+        self.shared.lock().faults.add(serde_json::from_value(rule).unwrap());
+    }
+
+    /// As the watch, or a rotated Secret, does.
+    pub fn wake(&mut self, name: &str) {
+        self.leave(name);
+        self.queue.insert((self.clock.monotonic(), name.to_owned()));
+    }
+
+    /// Moves both clocks, and counts the calls made so far.
+    fn step_to(&mut self, time: Duration) {
+        let mut service = self.shared.lock();
+        for call in service.log.calls.drain(..) {
+            let instance = call.instance.unwrap_or_default();
+            *self.calls.entry((instance, call.action)).or_default() += 1;
+        }
+        let by = time.saturating_sub(self.clock.monotonic());
+        service.clock.step(SignedDuration::try_from(by).unwrap()).unwrap();
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.clock.passed.fetch_max(millis, Ordering::SeqCst);
+    }
+
+    /// Lets time pass, with a pass over each object whenever it is due.
+    pub async fn pass_time(&mut self, time: Duration) {
+        let end = self.clock.monotonic() + time;
+        while let Some((due, name)) = self.queue.first().cloned()
+            && due <= end
+        {
+            self.queue.pop_first();
+            self.step_to(due.max(self.clock.monotonic()));
+            let next = self.look_at(&name).await;
+            if let Some(pause) = next {
+                // Whole milliseconds, as the clock counts them.
+                let pause = Duration::from_millis(pause.as_millis().try_into().unwrap());
+                self.queue.insert((self.clock.monotonic() + pause, name));
+            }
+        }
+        self.step_to(end);
+    }
+
+    /// One pass, and the pause after it, as the controller's shell has it.
+    async fn look_at(&mut self, name: &str) -> Option<Duration> {
+        *self.passes.entry(name.to_owned()).or_default() += 1;
+        let object = Arc::new(self.store.get(name));
+        let uid = object.metadata.uid.clone().unwrap();
+        match reconcile(object, &self.ctx).await.unwrap() {
+            NextLook::After(pause) => {
+                self.failures.remove(&uid);
+                Some(pause)
+            }
+            NextLook::Backoff => {
+                let count = self.failures.entry(uid.clone()).or_default();
+                *count += 1;
+                Some(backoff::pause(*count, &self.ctx.defaults.timing, &uid))
+            }
+            NextLook::OnChange => None,
+        }
+    }
+
+    /// Forgets what was counted.
+    pub fn count_anew(&mut self) {
+        self.step_to(self.clock.monotonic());
+        self.calls.clear();
+        self.passes.clear();
+        self.store.with(|table| table.writes.clear());
+    }
+
+    /// Looks at it no more.
+    pub fn leave(&mut self, name: &str) {
+        self.queue.retain(|(_, other)| other != name);
+    }
+
+    pub fn delete(&mut self, name: &str) {
+        self.leave(name);
+        self.store.with(|table| table.objects.remove(name));
+    }
+
+    pub fn writes_of(&self, name: &str) -> usize {
+        self.store.with(|table| table.writes.get(name).copied().unwrap_or_default())
+    }
+
+    pub fn calls_of(&self, name: &str, action: &str) -> usize {
+        self.calls.get(&(name.to_owned(), action.to_owned())).copied().unwrap_or_default()
+    }
+
+    pub fn all_calls_of(&self, name: &str) -> usize {
+        self.calls.iter().filter(|((of, _), _)| of == name).map(|(_, count)| count).sum()
+    }
+}
