@@ -284,6 +284,9 @@ pub struct HistoryEntry {
     pub kind: ChangeKind,
     pub from: String,
     pub to: String,
+    /// Somebody else ordered it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
     pub target_generation: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_number: Option<String>,

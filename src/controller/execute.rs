@@ -8,8 +8,8 @@ use super::{Context, authors, observe::Seen, store::StoreError};
 use crate::{
     api::{ChangeKind, VmInstance, VmInstanceStatus},
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Prices, Restore, Slot,
-        SlotRecord, SlotRestore, intent,
+        Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Prices, Restore, Situation,
+        Slot, SlotRecord, SlotRestore, intent,
     },
     zenlayer::{Answer, Call, Credentials},
 };
@@ -46,7 +46,26 @@ pub async fn execute(
             return carry_out(ctx, object, desired, seen, &order, decided).await;
         }
     };
+    if let Some(stop) = ended_stop(&decision.situation, &seen.observed) {
+        ctx.orders.give_up(ctx, &stop).await;
+    }
     Executed { outcome, object }
+}
+
+/// The stop that no order will follow any more, of its own accord: the guest did not follow, nobody
+/// knows whether it was made, or the machine runs again.
+fn ended_stop(situation: &Situation, observed: &Observed) -> Option<ChangeId> {
+    match situation {
+        Situation::GivenUp { change }
+        | Situation::Released { change }
+        | Situation::Unverified { change, asks: false }
+            if change.kind == ChangeKind::Stop =>
+        {
+            Some(change.id.clone())
+        }
+        Situation::Restored => observed.restore().map(|restore| restore.stopped_by),
+        _ => None,
+    }
 }
 
 fn slot_outcome(written: Result<Slot, StoreError>) -> Outcome {
@@ -132,7 +151,7 @@ async fn carry_out(
         ctx.orders.give_back(ctx, change, order.restore).await;
     }
     if let (ChangeKind::Start, Some(restore)) = (change.kind, order.restore) {
-        ctx.orders.give_up(ctx, restore).await;
+        ctx.orders.give_up(ctx, &restore.stopped_by).await;
     }
     if paid {
         ctx.metrics.paid_call(&answer);

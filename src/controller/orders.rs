@@ -98,9 +98,9 @@ impl Orders {
         self.uncount(ctx, &change.id, place).await;
     }
 
-    /// The machine is started again: nothing is ordered for its stop any more.
-    pub async fn give_up(&self, ctx: &Context, restore: &Restore) {
-        self.uncount(ctx, &restore.stopped_by, None).await;
+    /// Nothing is ordered for this stop any more.
+    pub async fn give_up(&self, ctx: &Context, stop: &ChangeId) {
+        self.uncount(ctx, stop, None).await;
     }
 
     async fn uncount(&self, ctx: &Context, change: &ChangeId, place: Option<&ChangeId>) {

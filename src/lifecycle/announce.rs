@@ -53,7 +53,7 @@ pub fn events(
         },
         Situation::OutcomeUnknown { .. } => event(true, Reason::OutcomeUnknown.as_str()),
         // It stood before, and was told; a read that failed in between is no news of it.
-        Situation::Refused { .. } if before.refusal == after.refusal => Vec::new(),
+        Situation::Refused { refusal } if before.refusal == Some(refusal.to_api()) => Vec::new(),
         _ => match after.phase {
             Some(crate::api::Phase::Failed) => event(true, failed_reason(after)),
             Some(crate::api::Phase::Waiting)

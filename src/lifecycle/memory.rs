@@ -58,6 +58,8 @@ pub struct Ended {
     pub kind: ChangeKind,
     pub from: InstanceTypeId,
     pub to: InstanceTypeId,
+    /// Somebody else ordered it.
+    pub adopted: bool,
     pub target_generation: i64,
     pub order_number: Option<OrderNumber>,
     pub request_id: Option<RequestId>,
@@ -141,18 +143,21 @@ impl Memory {
     /// would fill the list.
     pub fn end(&mut self, change: &Change, outcome: HistoryOutcome, now: Timestamp) {
         self.change = None;
-        // What somebody else ordered is no order of this object. But it is not ordered by itself once
-        // it was seen to be done, or to be gone again.
-        let seen = matches!(outcome, HistoryOutcome::Completed | HistoryOutcome::Reverted);
-        if change.adopted && !seen {
-            return;
-        }
+        // What somebody else ordered is not ordered on top, and never followed as an own one. Only
+        // what a person released leaves no trace.
+        let outcome = match outcome {
+            HistoryOutcome::Released if change.adopted => return,
+            HistoryOutcome::Completed => outcome,
+            _ if change.adopted => HistoryOutcome::Reverted,
+            _ => outcome,
+        };
         self.history.retain(|entry| entry.id != change.id);
         self.history.push(Ended {
             id: change.id.clone(),
             kind: change.kind,
             from: change.from.clone(),
             to: change.to.clone(),
+            adopted: change.adopted,
             target_generation: change.target_generation,
             order_number: change.order_number.clone(),
             request_id: change.request_id.clone(),
@@ -348,6 +353,7 @@ impl Ended {
             kind: entry.kind,
             from: type_id("history.from", &entry.from)?,
             to: type_id("history.to", &entry.to)?,
+            adopted: entry.adopted,
             target_generation: entry.target_generation,
             order_number: optional(
                 "history.orderNumber",
@@ -367,6 +373,7 @@ impl Ended {
             kind: self.kind,
             from: self.from.to_string(),
             to: self.to.to_string(),
+            adopted: self.adopted,
             target_generation: self.target_generation,
             order_number: self.order_number.as_ref().map(ToString::to_string),
             request_id: self.request_id.as_ref().map(ToString::to_string),

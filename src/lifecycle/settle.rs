@@ -260,14 +260,16 @@ fn refused(
     let handled = memory.handled.clone();
     leave(memory, untouched);
     let version = observed.secret.version().unwrap_or_default();
-    let stopped = memory.restore.clone().filter(|_| change.kind == ChangeKind::Modify);
+    let off = observed.instance().is_some_and(|one| one.state == InstanceState::Stopped);
+    let stopped = memory.restore.clone().filter(|_| off && change.kind == ChangeKind::Modify);
     let call = Refused { change, stopped: stopped.is_some() };
     match refusal::reaction(desired, error, Some(&call), version, now) {
         Reaction::Wait(reason, problem) => passing(reason, problem),
         Reaction::Stop(refusal) => {
             memory.handled = handled;
             let stop = |entry: &&mut Ended| {
-                stopped.as_ref().is_some_and(|restore| restore.stopped_by == entry.id)
+                entry.outcome == HistoryOutcome::Completed
+                    && stopped.as_ref().is_some_and(|restore| restore.stopped_by == entry.id)
             };
             if let Some(entry) = memory.history.iter_mut().find(stop) {
                 entry.outcome = HistoryOutcome::InVain;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kube::runtime::reflector;
 use serde_json::json;
 use zenlayer_vm_operator::{
-    api::{ChangeState, Phase, VmInstance},
+    api::{ChangeState, Phase, Strategy, VmInstance},
     controller::{Counted, KubeStore, Store, StoreError},
     lifecycle::{ChangeId, Holding, HoldingState, ObjectKey, SlotRecord},
     zenlayer::{InstanceId, InstanceTypeId},
@@ -183,6 +183,25 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
     lab.pass_time(Duration::from_secs(600)).await;
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
     assert_eq!(lab.store.counted(), 1);
+}
+
+/// Three stops whose answers are lost, and no order: no place in the count stays taken.
+#[tokio::test]
+async fn a_stop_that_came_to_nothing_is_not_counted() {
+    let mut lab = Lab::limited(1, 2).await;
+    lab.store.edit(VM, |object| object.spec.strategy = Strategy::StopFirst);
+    lab.fault(json!({
+        "kind": "error", "code": "INTERNAL_SERVER_ERROR", "status": 500,
+        "action": "StopInstances", "instance": VM, "times": "always",
+    }));
+    lab.pass_time(Duration::from_secs(300)).await;
+    assert_eq!(lab.store.counted(), 1);
+    lab.pass_time(Duration::from_secs(2700)).await;
+    assert_eq!(lab.calls_of(VM, "StopInstances"), 3);
+    let status = lab.store.get(VM).status.unwrap();
+    assert_eq!(status.phase, Some(Phase::Failed));
+    assert_eq!(lab.store.counted(), 0);
+    assert_eq!(calls(&lab), 3, "only stops");
 }
 
 /// The table above refuses what was written in between; so must the real store.

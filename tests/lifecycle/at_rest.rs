@@ -197,11 +197,38 @@ fn adopted() -> Vec<Row> {
             "rest",
         ),
         (
-            "an adopted change of a machine that is gone is forgotten",
-            followed().gone().then(),
-            "Nothing InstanceGone",
-            "Failed InstanceNotFound Ready=False InSync=Unknown Stalled",
+            "an adopted change of a machine that was gone for a moment is not ordered on top",
+            {
+                let mut back = followed().gone().then();
+                back.observed = given().observed;
+                back.plan(Some(LARGE), Some("Enable"))
+            },
+            "Nothing Reverted",
+            REVERTED,
             "rest",
+        ),
+        (
+            "nor is it ours to follow as an own one",
+            {
+                let mut back = followed().gone().then();
+                back.observed = given().observed;
+                back.prepaid().scheduled(LARGE)
+            },
+            "Nothing Adopted",
+            "Scheduled ChangeScheduled Ready=True InSync=False",
+            "rest",
+        ),
+        (
+            "an adopted change that a person released may be ordered",
+            {
+                let overdue =
+                    Change { started_at: at(-4000), deadline: Some(at(-1)), ..change.clone() };
+                let stuck = given().remembering(&overdue).plan(Some(LARGE), Some("Enable"));
+                stuck.released(&overdue.id.0).then()
+            },
+            "Modify Calling",
+            GOES,
+            "5s",
         ),
     ]
 }

@@ -1,7 +1,7 @@
 //! Changes of mind and other people's plans: a scheduled change that is taken back, or resumed.
 
 use zenlayer_vm_operator::{
-    api::{ChangeKind, ChangeState, HistoryOutcome},
+    api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
     lifecycle::{Action, Change, HoldingState, Outcome, intent},
     zenlayer::Answer,
 };
@@ -44,7 +44,7 @@ fn refused(status: u16, code: &str) -> Answer {
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), seen(), under_way(), foreign(), resumed()].concat()
+    [own(), limits(), seen(), under_way(), foreign(), resumed()].concat()
 }
 
 /// The plan is seen for the first time when it is not wanted any more, and the last day of a cycle.
@@ -167,6 +167,43 @@ fn own() -> Vec<Row> {
             unwanted().answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION")).then(),
             "Nothing Refused",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
+            "rest",
+        ),
+    ]
+}
+
+/// As many cancellations without a known answer.
+fn unanswered(given: Given, count: i64) -> Given {
+    (0..count).fold(given, |given, number| {
+        let generation = given.object.metadata.generation.unwrap();
+        let entry = given_entry(LARGE, SMALL, generation, HistoryOutcome::Unverified);
+        let kind = ChangeKind::CancelDowngrade;
+        given.ended(HistoryEntry { id: format!("cancel-{number}"), kind, ..entry })
+    })
+}
+
+fn limits() -> Vec<Row> {
+    let asks = "Failed OutcomeUnverified Ready=False InSync=False Stalled";
+    vec![
+        (
+            "after two cancellations without a known answer a third is made",
+            unanswered(unwanted(), 2),
+            "Cancel Calling",
+            CANCELS,
+            "5s",
+        ),
+        (
+            "after three cancellations a person is asked",
+            unanswered(unwanted(), 3),
+            "Nothing Reverted",
+            asks,
+            "rest",
+        ),
+        (
+            "also for a plan of somebody else",
+            unanswered(given().prepaid().scheduled(HUGE).cancel_plan(HUGE), 3),
+            "Nothing Reverted",
+            asks,
             "rest",
         ),
     ]

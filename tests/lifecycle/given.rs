@@ -102,6 +102,7 @@ pub fn given_entry(from: &str, to: &str, generation: i64, outcome: HistoryOutcom
         kind: ChangeKind::Modify,
         from: from.into(),
         to: to.into(),
+        adopted: false,
         target_generation: generation,
         order_number: Some("3400".into()),
         request_id: None,

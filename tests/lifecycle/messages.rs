@@ -182,6 +182,27 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
 }
 
 #[test]
+fn what_somebody_else_ordered_is_not_told_as_an_order_of_this_object() {
+    let mut before = given().ended(given_entry(HUGE, SMALL, 2, HistoryOutcome::Completed));
+    before.status().order_number = Some("3400".into());
+    before.status().request_id = Some("T-BEFORE".into());
+    let adopted = before.processing(LARGE).then();
+    let status = adopted.object.status.as_ref().unwrap();
+    assert_eq!((&status.order_number, &status.request_id), (&None, &None));
+    let done = adopted.clone().plan(None, None).of_type(LARGE).later(60).then();
+    let status = done.object.status.as_ref().unwrap();
+    assert!(ready_message(status).contains("did not order"), "{}", ready_message(status));
+    let last = status.history.last().unwrap();
+    assert!(last.adopted && last.order_number.is_none(), "{last:?}");
+    let gone = adopted.plan(None, None).later(60).then();
+    for looked in [gone.clone(), gone.later(400).then()] {
+        let status = looked.object.status.unwrap();
+        let message = ready_message(&status);
+        assert!(message.contains("did not order") && message.contains("release="), "{message}");
+    }
+}
+
+#[test]
 fn an_object_is_named_as_kubectl_does() {
     assert_eq!(given().desired().object.to_string(), "shop/web");
 }

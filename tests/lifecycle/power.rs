@@ -247,7 +247,7 @@ fn off() -> Vec<Row> {
             stopped_by_token(1801),
             "Nothing Unverified",
             "Failed OutcomeUnverified Ready=False InSync=False Stalled",
-            "30s",
+            "rest",
         ),
         starts("a refused change starts it", {
             stopped().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")).then()
@@ -486,6 +486,38 @@ fn a_machine_is_not_stopped_again_for_a_refusal_that_would_pass_by_itself() {
             assert_eq!(does_of(&runs.clone().later(later).pass()), "Nothing Refused", "{code}");
         }
     }
+}
+
+#[test]
+fn a_stop_that_may_still_come_is_not_forgotten_for_a_change_that_is_refused_in_between() {
+    let id = given_call(ChangeKind::Stop, ChangeState::Observed, 400).id.0;
+    let late = HistoryEntry { id, ..of_kind(ChangeKind::Stop, HistoryOutcome::Overdue) };
+    let runs = given().ended(late).stopped_for_a_change(400).state("RUNNING");
+    let given = runs.answered(refused(400, "SOME_NEW_REFUSAL"));
+    let action = given.decide().action;
+    assert_eq!(does_of(&given.pass()), "Modify Calling");
+    let after = with_slot_after(given.then(), &action).later(10);
+    let status = after.object.status.as_ref().unwrap();
+    assert_eq!(status.history[0].outcome, HistoryOutcome::Overdue);
+    assert!(!ready_message(status).contains("was stopped"), "{}", ready_message(status));
+    let pass = after.pass();
+    assert_eq!(does_of(&pass), "Nothing Refused");
+    assert!(pass.verdict.status.restore.is_some());
+}
+
+#[test]
+fn a_start_that_is_refused_is_told_beside_a_change_that_was_refused() {
+    let change = refused_after_the_stop(400, "STOCK_INSUFFICIENT");
+    let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
+    let told: Vec<_> = start.pass().verdict.events.iter().map(|event| event.reason).collect();
+    assert_eq!(told, ["PermissionDenied"]);
+}
+
+#[test]
+fn nothing_that_cannot_be_started_is_looked_at_sooner_than_usual() {
+    let recycled = stopped().state("RECYCLE");
+    assert_eq!(look_of(&recycled.pass()), "rest");
+    assert_eq!(look_of(&stopped_by_token(400).pass()), "rest");
 }
 
 #[test]

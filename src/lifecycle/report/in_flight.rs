@@ -185,15 +185,20 @@ pub fn changes_type(kind: ChangeKind) -> bool {
     }
 }
 
+/// Whose order it was, and which.
+fn ordered(adopted: bool, number: Option<&OrderNumber>) -> String {
+    if adopted { "which this object did not order".to_owned() } else { order(number) }
+}
+
 /// What a call has done, once it is complete.
 pub fn done(
     kind: ChangeKind,
-    from: &InstanceTypeId,
-    to: &InstanceTypeId,
+    (from, to): (&InstanceTypeId, &InstanceTypeId),
+    adopted: bool,
     number: Option<&OrderNumber>,
 ) -> String {
     match kind {
-        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(number)),
+        ChangeKind::Modify => format!("resized {from} to {to}, {}", ordered(adopted, number)),
         ChangeKind::CancelDowngrade => {
             format!("the scheduled change to {from} is cancelled, the instance stays of type {to}")
         }
@@ -204,7 +209,8 @@ pub fn done(
 
 fn completed(want: &InstanceTypeId, change: &Change) -> Report {
     let wanted = change.to == *want;
-    let done = done(change.kind, &change.from, &change.to, change.order_number.as_ref());
+    let number = change.order_number.as_ref();
+    let done = done(change.kind, (&change.from, &change.to), change.adopted, number);
     match change.kind {
         ChangeKind::Modify | ChangeKind::CancelDowngrade if wanted => {
             report(Phase::InSync, true, Reason::InSync, done)
@@ -304,6 +310,13 @@ pub fn reverted(entry: &Ended) -> Report {
             format!(
                 "the instance was stopped once to resize {from} to {to}, and runs again without \
                  the change; to stop it again {again}"
+            ),
+        ),
+        _ if entry.adopted => failed(
+            Reason::Reverted,
+            format!(
+                "a change of {from} to {to} that this object did not order was seen, and the \
+                 instance is of type {from}; to order it {again}"
             ),
         ),
         _ => failed(

@@ -130,8 +130,8 @@ pub fn of_the_last_change(want: &InstanceTypeId, history: &[Ended], report: Repo
     let mut changes = history.iter().rev().filter(|entry| in_flight::changes_type(entry.kind));
     match changes.next() {
         Some(last) if last.outcome == HistoryOutcome::Completed && last.to == *want => {
-            let message =
-                in_flight::done(last.kind, &last.from, &last.to, last.order_number.as_ref());
+            let number = last.order_number.as_ref();
+            let message = in_flight::done(last.kind, (&last.from, &last.to), last.adopted, number);
             Report { message, ..report }
         }
         _ => report,

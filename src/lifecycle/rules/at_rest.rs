@@ -1,7 +1,7 @@
 //! No call is in flight: who may act, whether anything is to be done, and what other people do.
 
 use crate::{
-    api::{ChangeKind, ChangeState, ManagementPolicy},
+    api::{ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy},
     lifecycle::{
         Claim, Decision, Ended, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
@@ -89,6 +89,7 @@ pub fn person_cancels_a_foreign_plan(facts: &Facts) -> Option<Decision> {
     Some(
         call_is_held_back(facts)
             .or_else(|| refusal::of_call_stands(facts, kind, &to, current))
+            .or_else(|| came_to_nothing(facts, kind))
             .unwrap_or_else(|| facts.call(kind, &to, current)),
     )
 }
@@ -143,6 +144,12 @@ pub fn change_was_ordered_before(facts: &Facts) -> Option<Decision> {
 pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
     let from = &facts.observed.instance()?.type_id;
     Some(once_more(facts, facts.memory.made_before(facts.desired, kind, from)?))
+}
+
+/// A call that was made as often as is done without a person, and no answer is known.
+pub fn came_to_nothing(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
+    let last = facts.memory.came_to_nothing(facts.desired, kind, HistoryOutcome::Unverified)?;
+    Some(once_more(facts, last))
 }
 
 /// A call that is not made again by itself; a person may allow it.

@@ -8,7 +8,7 @@ use crate::{
         decide::{Facts, report},
         decision::may_repeat_unverified,
         refusal,
-        rules::ordering::call_is_held_back,
+        rules::{at_rest::came_to_nothing, ordering::call_is_held_back},
         slot::{Aspect, leads_to},
         time::after,
     },
@@ -205,6 +205,7 @@ pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     Some(
         call_is_held_back(facts)
             .or_else(|| refusal::of_call_stands(facts, kind, &change.to, &instance.type_id))
+            .or_else(|| came_to_nothing(facts, kind))
             .unwrap_or_else(|| facts.call(kind, &change.to, &instance.type_id)),
     )
 }

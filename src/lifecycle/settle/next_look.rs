@@ -34,7 +34,10 @@ fn rests_with_the_machine(situation: &Situation) -> bool {
     match situation {
         Situation::Reverted { entry } => entry.kind == ChangeKind::Start,
         Situation::Refused { refusal } => refusal.is_of(ChangeKind::Start),
+        // A request with a token can land at any time; nothing is sent beside it.
+        Situation::Unverified { change, asks: true } => change.fence.is_none(),
         Situation::DuplicateClaim { .. }
+        | Situation::InstanceUnusable { .. }
         | Situation::HeldElsewhere { .. }
         | Situation::ClockSkewed { .. } => true,
         _ => false,

@@ -126,7 +126,11 @@ pub(super) fn remember(
         }
         Situation::Completed { change } => complete(memory, change, now),
         Situation::GivenUp { change } => memory.end(change, HistoryOutcome::Overdue, now),
-        Situation::Adopted { change, .. } => memory.change = Some(change.clone()),
+        Situation::Adopted { change, .. } => {
+            memory.change = Some(change.clone());
+            memory.order_number = None;
+            memory.request_id = None;
+        }
         Situation::LetGo { .. } => memory.change = None,
         Situation::Resumed { change } => {
             memory.history.retain(|entry| entry.id != change.id);
