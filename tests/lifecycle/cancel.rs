@@ -44,7 +44,7 @@ fn refused(status: u16, code: &str) -> Answer {
 }
 
 pub fn rows() -> Vec<Row> {
-    [own(), limits(), seen(), under_way(), foreign(), resumed()].concat()
+    [own(), beside(), limits(), seen(), under_way(), foreign(), resumed()].concat()
 }
 
 /// The plan is seen for the first time when it is not wanted any more, and the last day of a cycle.
@@ -180,6 +180,28 @@ fn unanswered(given: Given, count: i64) -> Given {
         let kind = ChangeKind::CancelDowngrade;
         given.ended(HistoryEntry { id: format!("cancel-{number}"), kind, ..entry })
     })
+}
+
+/// The process ended between slot and intent of a cancellation.
+fn beside() -> Vec<Row> {
+    let cancel = given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, 60);
+    let followed = || unwanted().wants(LARGE).generation(3);
+    vec![
+        (
+            "a slot of ours beside a change that was seen is settled first",
+            followed().holding(&cancel, HoldingState::Open),
+            "Nothing OutcomeUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
+            "12s",
+        ),
+        (
+            "one of another object is his",
+            followed().held_by("other", &cancel, HoldingState::Open),
+            "Nothing Progressing",
+            SCHEDULED,
+            "rest",
+        ),
+    ]
 }
 
 fn limits() -> Vec<Row> {

@@ -506,6 +506,16 @@ fn a_stop_that_may_still_come_is_not_forgotten_for_a_change_that_is_refused_in_b
 }
 
 #[test]
+fn a_start_that_is_refused_is_not_made_again_at_once() {
+    let start = stopped().of_type(LARGE).answered(refused(400, "SOME_NEW_REFUSAL"));
+    assert_eq!(does_of(&start.pass()), "Start Calling");
+    let action = start.decide().action;
+    let after = with_slot_after(start.then(), &action);
+    assert_eq!(does_of(&after.clone().later(299).pass()), "Nothing Refused");
+    assert_eq!(does_of(&after.later(301).pass()), "Start Calling");
+}
+
+#[test]
 fn a_start_that_is_refused_is_told_beside_a_change_that_was_refused() {
     let change = refused_after_the_stop(400, "STOCK_INSUFFICIENT");
     let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
