@@ -32,7 +32,7 @@ export CARGO_PROFILE_DEV_DEBUG=0 RUST_TEST_THREADS=2 RUST_BACKTRACE=0 INSTA_UPDA
 mutate() {
     # 2 and 3: a mutant was missed, or timed out. Both are what is to be seen.
     cargo mutants --dir "$tree" --output target/mutants --jobs "${JOBS:-2}" --baseline skip --timeout 120 \
-        --copy-target=true --gitignore=false "$@" || [[ $? == [23] ]]
+        --copy-target=true "$@" || [[ $? == [23] ]]
 }
 echo "mutants: building and running the tests once, unchanged" >&2
 (cd "$tree" && SIMULATION_RUNS=3000 cargo test --quiet --test lifecycle)

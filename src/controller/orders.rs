@@ -129,8 +129,12 @@ impl Orders {
             if record == read.record {
                 return Ok(());
             }
+            let count = OrderCount::of(&record, None, ctx.clock.now()).within_the_hour;
             match ctx.store.write_orders(&read, record).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    ctx.metrics.orders_within_the_hour(count);
+                    return Ok(());
+                }
                 Err(StoreError::Conflict) => {}
                 Err(error) => return Err(error),
             }

@@ -656,6 +656,15 @@ fn both_records() -> Vec<Row> {
 }
 
 #[test]
+fn what_a_person_released_is_remembered_as_that() {
+    let change = given_change(ChangeState::Unverified, 900);
+    let released = given().prepaid().in_flight(&change).released(&change.id.0).then();
+    let status = released.object.status.unwrap();
+    assert_eq!(status.history[0].id, change.id.0);
+    assert_eq!(status.history[0].outcome, HistoryOutcome::Released);
+}
+
+#[test]
 fn in_flight_every_row_holds() {
     check(rows());
 }

@@ -194,6 +194,7 @@ fn what_somebody_else_ordered_is_not_told_as_an_order_of_this_object() {
     assert!(ready_message(status).contains("did not order"), "{}", ready_message(status));
     let last = status.history.last().unwrap();
     assert!(last.adopted && last.order_number.is_none(), "{last:?}");
+    assert_eq!(last.outcome, HistoryOutcome::Completed);
     let gone = adopted.plan(None, None).later(60).then();
     for looked in [gone.clone(), gone.later(400).then()] {
         let status = looked.object.status.unwrap();
