@@ -510,6 +510,16 @@ fn a_persons_word_is_used_up_with_the_intent_and_not_by_a_lost_race() {
 }
 
 #[test]
+fn a_word_about_another_plan_is_not_used_up_by_an_own_cancellation_nor_by_an_order() {
+    let own = unwanted().cancel_plan(HUGE);
+    assert_eq!(does_of(&own.pass()), "Cancel Calling");
+    assert_eq!(own.then().object.status.unwrap().handled.cancel_plan, None);
+    let order = given().cancel_plan(SMALL);
+    assert_eq!(does_of(&order.pass()), "Modify Calling");
+    assert_eq!(order.then().object.status.unwrap().handled.cancel_plan, None);
+}
+
+#[test]
 fn a_downgrade_goes_back_in_as_many_passes_as_effects() {
     // Ordered, scheduled, taken back, and nothing more.
     let mut given = back();

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
     lifecycle::{Defaults, Desired, InvalidSpec, NextLook, Timing, backoff, farewell, invalid},
-    zenlayer::Answer,
+    zenlayer::{Answer, ReadError},
 };
 
 use crate::{
     coverage::all_rows,
     given::{
         Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
-        read_error,
+        read_error, request,
     },
     table::{ready_message, shown},
 };
@@ -44,6 +44,16 @@ fn messages_say_what_is_and_what_to_do() {
             "complete",
             flying(ChangeState::Observed, 60).of_type(LARGE),
             vec!["resized c.1c2g to c.2c4g", "3471"],
+        ),
+        (
+            "in sync by somebody else, after another change",
+            given().of_type(LARGE).ended(given_entry(SMALL, HUGE, 3, HistoryOutcome::Completed)),
+            vec!["instance vm-1 is of type c.2c4g"],
+        ),
+        (
+            "in sync by somebody else, after a change that was undone",
+            given().of_type(LARGE).ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Reverted)),
+            vec!["instance vm-1 is of type c.2c4g"],
         ),
         (
             "complete, and looked at again",
@@ -201,6 +211,33 @@ fn what_somebody_else_ordered_is_not_told_as_an_order_of_this_object() {
         let message = ready_message(&status);
         assert!(message.contains("did not order") && message.contains("release="), "{message}");
     }
+}
+
+#[test]
+fn a_failure_that_comes_again_with_another_request_id_is_no_news() {
+    let failed = |given: Given, id: &str| {
+        let mut error = read_error(500, None);
+        let ReadError::Api { error: api, .. } = &mut error else { panic!("no answer") };
+        api.request_id = request(id);
+        given.instance_fails(error).then()
+    };
+    let first = failed(given(), "T-FIRST");
+    let told = first.object.status.clone();
+    assert!(ready_message(told.as_ref().unwrap()).contains("T-FIRST"));
+    assert_eq!(failed(first.clone(), "T-SECOND").object.status, told);
+    let other = first.instance_fails(read_error(503, Some("REQUEST_TIMED_OUT"))).then();
+    assert!(ready_message(other.object.status.as_ref().unwrap()).contains("REQUEST_TIMED_OUT"));
+}
+
+#[test]
+fn a_change_in_flight_that_cannot_be_looked_at_for_a_moment_is_shown_as_it_was() {
+    let before = flying(ChangeState::Observed, 60).processing(LARGE).then();
+    let status = before.object.status.clone().unwrap();
+    assert_eq!(before.clone().later(5).plan_is_missing().pass().verdict.status, status);
+    // Nothing in flight: it is told.
+    let idle = given().of_type(LARGE).then().later(5).of_type(SMALL).plan_is_missing();
+    let shows = shown(&idle.pass().verdict.status);
+    assert_eq!(shows, "Waiting ReadsDisagree Ready=False InSync=False Reconciling");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
 use crate::{
     given::{
         Given, HUGE, LARGE, SMALL, UID, api_error, at, given, given_call, given_change,
-        given_entry, given_key, holding, with_slot_after, without_fence,
+        given_entry, given_key, holding, read_error, with_slot_after, without_fence,
     },
     table::{Row, check, does_of, look_of, ready_message, shows_of},
 };
@@ -513,6 +513,19 @@ fn a_start_that_is_refused_is_not_made_again_at_once() {
     let after = with_slot_after(start.then(), &action);
     assert_eq!(does_of(&after.clone().later(299).pass()), "Nothing Refused");
     assert_eq!(does_of(&after.later(301).pass()), "Start Calling");
+}
+
+#[test]
+fn a_read_that_is_refused_while_the_machine_is_off_is_made_again_and_else_is_not() {
+    let refused = |given: Given| {
+        let error = read_error(401, Some("AUTHFAILURE_UNAUTHORIZED_OPERATION"));
+        given.instance_fails(error).then().nothing_read()
+    };
+    let off = refused(stopped());
+    assert_eq!(does_of(&off.clone().later(299).pass()), "Nothing Refused");
+    // It stands no more: the next pass reads.
+    assert_eq!(does_of(&off.later(300).pass()), "Nothing ReadsStale");
+    assert_eq!(does_of(&refused(given()).later(100_000).pass()), "Nothing Refused");
 }
 
 #[test]
