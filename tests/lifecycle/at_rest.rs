@@ -161,6 +161,20 @@ fn adopted() -> Vec<Row> {
             "rest",
         ),
         (
+            "an adopted change of a machine that is off is complete, too",
+            sized(followed(), 2).state("STOPPED"),
+            "Nothing Completed",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "beside a plan that says nothing it goes on",
+            sized(followed(), 2).plan(None, Some("Processing")),
+            "Nothing Progressing",
+            "Changing ChangeInProgress Ready=False InSync=True Reconciling",
+            "30s",
+        ),
+        (
             "not while it shows the old size",
             sized(followed(), 1),
             "Nothing Progressing",
