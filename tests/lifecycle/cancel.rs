@@ -53,6 +53,11 @@ fn seen() -> Vec<Row> {
     let ends = |seconds: i64| {
         unwanted().wants(LARGE).generation(3).instance(|one| one.expires_at = Some(at(seconds)))
     };
+    let cycle_began = |ago: i64| {
+        let change = given_change(ChangeState::Observed, 1_000_000);
+        let change = Change { effective_at: Some(at(-ago)), ..change };
+        given().prepaid().in_flight(&change).scheduled(LARGE)
+    };
     let accepted = given_change(ChangeState::Accepted, 60);
     vec![
         (
@@ -74,6 +79,20 @@ fn seen() -> Vec<Row> {
             ends(86_400),
             "Nothing Progressing",
             scheduled,
+            "rest",
+        ),
+        (
+            "a cycle that should have begun by now is waited for",
+            cycle_began(1800),
+            "Nothing Progressing",
+            scheduled,
+            "rest",
+        ),
+        (
+            "not for longer than it is given",
+            cycle_began(1801),
+            "Nothing Overdue",
+            "Failed ChangeOverdue Ready=False InSync=False Stalled",
             "rest",
         ),
         (

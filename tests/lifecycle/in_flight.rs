@@ -1,14 +1,14 @@
 //! A change in flight: unknown, accepted, observed, unverified, and what ends it.
 
 use zenlayer_vm_operator::{
-    api::{ChangeState, HistoryOutcome},
+    api::{ChangeKind, ChangeState, HistoryOutcome},
     lifecycle::{Change, HoldingState},
 };
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_change, given_entry, to, type_id,
-        without_fence,
+        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
+        to, type_id, without_fence,
     },
     table::{Row, check, ready_message},
 };
@@ -155,6 +155,38 @@ fn after_the_fence() -> Vec<Row> {
             "CloseSlot EffectSeen",
             GOES,
             "30s",
+        ),
+        (
+            "Enable beside no target says nothing",
+            open().plan(None, Some("Enable")),
+            "ReturnSlot Unverified",
+            AGAIN,
+            "1s",
+        ),
+        (
+            "nor does it beside another one",
+            open().plan(Some(HUGE), Some("Enable")),
+            "ReturnSlot Unverified",
+            AGAIN,
+            "1s",
+        ),
+        (
+            "Disable beside the target is no acceptance",
+            open().plan(Some(LARGE), Some("Disable")),
+            "ReturnSlot Unverified",
+            AGAIN,
+            "1s",
+        ),
+        (
+            "a cancellation is not taken for accepted because the kept type is shown as enabled",
+            given()
+                .prepaid()
+                .of_type(LARGE)
+                .in_flight(&given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, 601))
+                .plan(Some(SMALL), Some("Enable")),
+            "ReturnSlot Unverified",
+            "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
+            "1s",
         ),
         (
             "also where a person was asked already",
