@@ -10,6 +10,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/hack/progress.sh"
 module=$root/hack/tools/control-plane
 tools=${ZENLAYER_TOOLS_DIR:-$root/.tools}
 
@@ -78,6 +79,11 @@ package_of() {
     esac
 }
 
+build() {
+    cd "$module" && GOFLAGS=-mod=readonly go build -trimpath -ldflags "$flags" \
+        -o "$assets/$1.partial" "$(package_of "$1")"
+}
+
 say "building ${wanted[*]} of Kubernetes $version with Go $have; about 7 minutes on two cores the first time"
 started=$SECONDS
 step=0
@@ -85,20 +91,8 @@ for name in "${wanted[@]}"; do
     step=$((step + 1))
     if [ -x "$assets/$name" ]; then continue; fi
     say "$(printf '%d/%d %-15s building' "$step" "${#wanted[@]}" "$name")"
-    (cd "$module" && GOFLAGS=-mod=readonly go build -trimpath -ldflags "$flags" \
-        -o "$assets/$name.partial" "$(package_of "$name")") &
-    build=$!
-    trap 'kill "$build" 2>/dev/null || true' EXIT
-    ticks=0
-    while kill -0 "$build" 2>/dev/null; do
-        sleep 1
-        ticks=$((ticks + 1))
-        if [ $((ticks % 15)) -eq 0 ]; then
-            say "$(printf '%d/%d %-15s %4d s' "$step" "${#wanted[@]}" "$name" $((SECONDS - started)))"
-        fi
-    done
-    wait "$build" || fail "go build of $name failed; its messages stand above"
-    trap - EXIT
+    label=$(printf 'control plane: %d/%d %-15s' "$step" "${#wanted[@]}" "$name")
+    with_progress "$label" build "$name" || fail "go build of $name failed; its messages stand above"
     mv "$assets/$name.partial" "$assets/$name"
     size=$(du -m "$assets/$name" | cut -f 1)
     say "$(printf '%d/%d %-15s done, %s MB, %d s' "$step" "${#wanted[@]}" "$name" "$size" $((SECONDS - started)))"

@@ -5,6 +5,7 @@
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/hack/progress.sh"
 module=$root/hack/tools/status-checks
 folder=${ZENLAYER_TOOLS_DIR:-$root/.tools}/status-checks
 stamp=$(cat "$module"/* "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
@@ -27,22 +28,13 @@ if command -v flock >/dev/null; then flock 9; fi
 
 echo 'status checks: building; about 3 minutes on two cores the first time' >&2
 started=$SECONDS
-(cd "$module" && GOFLAGS=-mod=readonly go build -trimpath -ldflags '-s -w' -o "$binary.partial" .) &
-build=$!
-trap 'kill "$build" 2>/dev/null || true' EXIT
-ticks=0
-while kill -0 "$build" 2>/dev/null; do
-    sleep 1
-    ticks=$((ticks + 1))
-    if [ $((ticks % 15)) -eq 0 ]; then
-        printf 'status checks: %4d s\n' $((SECONDS - started)) >&2
-    fi
-done
-wait "$build" || {
+build() {
+    cd "$module" && GOFLAGS=-mod=readonly go build -trimpath -ldflags '-s -w' -o "$binary.partial" .
+}
+with_progress 'status checks:' build || {
     echo 'error: go build of hack/tools/status-checks failed; its messages stand above' >&2
     exit 1
 }
-trap - EXIT
 mv "$binary.partial" "$binary"
 printf 'status checks: done, %d s\n' $((SECONDS - started)) >&2
 finish

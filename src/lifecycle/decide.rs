@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{ChangeKind, Reason},
     causes::with_causes,
-    zenlayer::{Instance, InstanceState, TypeStatus},
+    zenlayer::{Instance, TypeStatus},
 };
 
 /// What the world allows now. Pure: the same arguments give the same decision.
@@ -216,11 +216,6 @@ impl Facts<'_> {
     pub fn releases(&self, id: &super::ChangeId) -> bool {
         self.desired.release.as_ref() == Some(&id.0)
             && self.memory.handled.release.as_ref() != Some(&id.0)
-    }
-
-    /// Whether the machine is off.
-    pub fn is_stopped(&self) -> bool {
-        self.observed.instance().is_some_and(|one| one.state == InstanceState::Stopped)
     }
 
     /// The call as it would be made now, if nothing forbids it.

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, ChangeState, Reason},
-    zenlayer::{Instance, Offer, ReadError, Reading, TypeStatus},
+    zenlayer::{Instance, InstanceState, Offer, ReadError, Reading, TypeStatus},
 };
 
 /// Everything that a decision rests on.
@@ -180,6 +180,11 @@ impl Observed {
                 since: kept.since,
             })
         })
+    }
+
+    /// Whether the machine is seen to be off.
+    pub fn is_stopped(&self) -> bool {
+        self.instance().is_some_and(|one| one.state == InstanceState::Stopped)
     }
 
     /// The slot, where it was read.

@@ -260,8 +260,8 @@ fn refused(
     let handled = memory.handled.clone();
     leave(memory, untouched);
     let version = observed.secret.version().unwrap_or_default();
-    let off = observed.instance().is_some_and(|one| one.state == InstanceState::Stopped);
-    let stopped = memory.restore.clone().filter(|_| off && change.kind == ChangeKind::Modify);
+    let off = observed.is_stopped() && change.kind == ChangeKind::Modify;
+    let stopped = memory.restore.clone().filter(|_| off);
     let call = Refused { change, stopped: stopped.is_some() };
     match refusal::reaction(desired, error, Some(&call), version, now) {
         Reaction::Wait(reason, problem) => passing(reason, problem),

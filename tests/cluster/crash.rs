@@ -163,19 +163,8 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
 /// A slot that was taken, and no intent, is no reason to wait for oneself.
 #[tokio::test]
 async fn killed_at_every_effect_of_a_cancellation_the_scheduled_change_is_taken_back_once() {
-    use crate::crowd::{QUICK, crowd, declare, rest};
-    let effects = ["before-slot", "after-slot", "after-intent", "before-call", "after-call"];
-    let later = ["after-answer", "before-publish-KIND-accepted", "after-publish-KIND-accepted"];
-    let last = ["before-close", "after-close"];
-    let points: Vec<String> = effects
-        .iter()
-        .chain(&later)
-        .chain(&last)
-        .map(|point| match point.contains("KIND") {
-            true => point.replace("KIND", "canceldowngrade"),
-            false => format!("{point}-canceldowngrade"),
-        })
-        .collect();
+    use crate::crowd::{QUICK, crowd, declare, effects, rest};
+    let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).collect();
     let prepaid = |name: &str| {
         format!(

@@ -131,19 +131,8 @@ async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
 /// What a person asked for is done though the process is killed at any effect, or the request lost.
 #[tokio::test]
 async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
-    use crate::crowd::{Cost, QUICK, SHORT, crowd, declare};
-    let effects = ["before-slot", "after-slot", "after-intent", "before-call", "after-call"];
-    let later = ["after-answer", "before-publish-KIND-accepted", "after-publish-KIND-accepted"];
-    let last = ["before-close", "after-close"];
-    let points: Vec<String> = effects
-        .iter()
-        .chain(&later)
-        .chain(&last)
-        .map(|point| match point.contains("KIND") {
-            true => point.replace("KIND", "canceldowngrade"),
-            false => format!("{point}-canceldowngrade"),
-        })
-        .collect();
+    use crate::crowd::{Cost, QUICK, SHORT, crowd, declare, effects};
+    let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).chain(["lost"]).collect();
     let instances: Vec<_> =
         names.iter().map(|name| (*name, prepaid(name, "c.4c8g", "20d"))).collect();

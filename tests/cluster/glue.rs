@@ -30,7 +30,7 @@ async fn after_one_pass(lab: &mut Lab) -> VmInstance {
 }
 
 fn calls(lab: &Lab) -> usize {
-    lab.script.calls.lock().unwrap().len()
+    lab.store.script.calls.lock().unwrap().len()
 }
 
 /// The change of another object, in flight.
@@ -57,11 +57,11 @@ fn of_another() -> SlotRecord {
 #[tokio::test]
 async fn a_call_is_signed_with_the_moment_of_its_decision_and_has_what_is_left_of_its_window() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::WriteStatus, |_, clock| clock.advance(3));
+    lab.store.script.before(Point::WriteStatus, |_, clock| clock.advance(3));
     let object = after_one_pass(&mut lab).await;
     let change = object.status.unwrap().change.unwrap();
     assert_eq!(change.state, ChangeState::Accepted);
-    let calls = lab.script.calls.lock().unwrap();
+    let calls = lab.store.script.calls.lock().unwrap();
     assert_eq!(calls[0].signed_at, change.started_at.0);
     assert!(calls[0].send_within <= Duration::from_secs(2), "{:?}", calls[0].send_within);
     assert_eq!(calls.len(), 1);
@@ -71,7 +71,7 @@ async fn a_call_is_signed_with_the_moment_of_its_decision_and_has_what_is_left_o
 async fn a_call_whose_window_has_passed_is_not_made_and_its_slot_is_free_again() {
     for point in [Point::Ready, Point::WriteStatus] {
         let mut lab = Lab::given(1).await;
-        lab.script.before(point, |_, clock| clock.advance(6));
+        lab.store.script.before(point, |_, clock| clock.advance(6));
         let object = after_one_pass(&mut lab).await;
         assert_eq!(calls(&lab), 0, "{point:?}");
         assert_eq!(lab.store.slot_of(VM).holding, None, "{point:?}");
@@ -87,7 +87,7 @@ async fn a_call_whose_window_has_passed_is_not_made_and_its_slot_is_free_again()
 #[tokio::test]
 async fn an_order_is_made_from_reads_that_are_fresh_after_whatever_came_before() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::ReadCatalogue, |_, clock| clock.advance(20));
+    lab.store.script.before(Point::ReadCatalogue, |_, clock| clock.advance(20));
     after_one_pass(&mut lab).await;
     assert_eq!(calls(&lab), 1);
 }
@@ -95,7 +95,7 @@ async fn an_order_is_made_from_reads_that_are_fresh_after_whatever_came_before()
 #[tokio::test]
 async fn an_object_that_changes_before_its_intent_gives_the_slot_back_and_orders_anew() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::WriteStatus, |store, _| store.edit(VM, label));
+    lab.store.script.before(Point::WriteStatus, |store, _| store.edit(VM, label));
     after_one_pass(&mut lab).await;
     assert_eq!(calls(&lab), 0);
     assert_eq!(lab.store.slot_of(VM).holding, None);
@@ -107,7 +107,7 @@ async fn an_object_that_changes_before_its_intent_gives_the_slot_back_and_orders
 #[tokio::test]
 async fn a_slot_that_somebody_else_takes_first_stays_his() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::WriteSlot, |store, _| store.put_slot(VM, of_another()));
+    lab.store.script.before(Point::WriteSlot, |store, _| store.put_slot(VM, of_another()));
     after_one_pass(&mut lab).await;
     assert_eq!(calls(&lab), 0);
     assert_eq!(lab.store.slot_of(VM), of_another());
@@ -116,7 +116,7 @@ async fn a_slot_that_somebody_else_takes_first_stays_his() {
 #[tokio::test]
 async fn an_answer_is_not_put_into_a_slot_that_is_somebody_elses_by_then() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::Mutate, |store, _| store.put_slot(VM, of_another()));
+    lab.store.script.before(Point::Mutate, |store, _| store.put_slot(VM, of_another()));
     after_one_pass(&mut lab).await;
     assert_eq!(calls(&lab), 1);
     assert_eq!(lab.store.slot_of(VM), of_another());
@@ -125,7 +125,7 @@ async fn an_answer_is_not_put_into_a_slot_that_is_somebody_elses_by_then() {
 #[tokio::test]
 async fn an_answer_is_written_beside_an_edit_that_came_in_between() {
     let mut lab = Lab::given(1).await;
-    lab.script.before(Point::Mutate, |store, _| store.edit(VM, label));
+    lab.store.script.before(Point::Mutate, |store, _| store.edit(VM, label));
     let object = after_one_pass(&mut lab).await;
     assert_eq!(object.metadata.labels.unwrap()["team"], "blue");
     let status = object.status.unwrap();
@@ -149,7 +149,7 @@ async fn an_answer_is_written_to_its_own_change_only() {
     ];
     for (what, edit) in others {
         let mut lab = Lab::given(1).await;
-        lab.script.before(Point::Mutate, move |store, _| edit(store));
+        lab.store.script.before(Point::Mutate, move |store, _| edit(store));
         let object = after_one_pass(&mut lab).await;
         assert_eq!(calls(&lab), 1, "{what}");
         let status = object.status.unwrap();

@@ -64,29 +64,14 @@ impl Script {
     }
 }
 
-/// Lets happen what the script says, then passes on.
-struct Scripted<T> {
-    inner: T,
-    script: Arc<Script>,
+/// The client, and what the script has happen before its calls.
+struct Scripted {
+    inner: Client,
     store: Arc<InMemory>,
-    clock: Arc<Virtual>,
-}
-
-impl<T> Scripted<T> {
-    fn at(&self, point: Point) {
-        let next = {
-            let mut happenings = self.script.happenings.lock().unwrap();
-            let index = happenings.iter().position(|(at, _)| *at == point);
-            index.map(|index| happenings.remove(index).1)
-        };
-        if let Some(act) = next {
-            act(&self.store, &self.clock);
-        }
-    }
 }
 
 #[async_trait]
-impl Cloud for Scripted<Client> {
+impl Cloud for Scripted {
     async fn describe_instances(
         &self,
         credentials: &Credentials,
@@ -116,7 +101,7 @@ impl Cloud for Scripted<Client> {
         credentials: &Credentials,
         query: &CatalogueQuery,
     ) -> Result<Reading<Vec<Offer>>, ReadError> {
-        self.at(Point::ReadCatalogue);
+        self.store.reach(Point::ReadCatalogue);
         self.inner.describe_catalogue(credentials, query).await
     }
 
@@ -136,72 +121,14 @@ impl Cloud for Scripted<Client> {
     }
 
     async fn ready(&self, credentials: &Credentials) {
-        self.at(Point::Ready);
+        self.store.reach(Point::Ready);
         self.inner.ready(credentials).await;
     }
 
     async fn mutate(&self, credentials: &Credentials, call: &Call) -> Answer {
-        self.at(Point::Mutate);
-        self.script.calls.lock().unwrap().push(call.clone());
+        self.store.reach(Point::Mutate);
+        self.store.script.calls.lock().unwrap().push(call.clone());
         self.inner.mutate(credentials, call).await
-    }
-}
-
-#[async_trait]
-impl Store for Scripted<Arc<InMemory>> {
-    async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>) {
-        self.inner.secret(namespace, name).await
-    }
-
-    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
-        self.inner.slot(instance).await
-    }
-
-    async fn write_slot(
-        &self,
-        instance: &InstanceId,
-        read: &Slot,
-        record: SlotRecord,
-    ) -> Result<Slot, StoreError> {
-        self.at(Point::WriteSlot);
-        self.inner.write_slot(instance, read, record).await
-    }
-
-    async fn orders(&self) -> Result<OrderLedger, StoreError> {
-        self.inner.orders().await
-    }
-
-    async fn write_orders(
-        &self,
-        read: &OrderLedger,
-        record: Vec<Counted>,
-    ) -> Result<(), StoreError> {
-        self.inner.write_orders(read, record).await
-    }
-
-    async fn write_status(
-        &self,
-        object: &VmInstance,
-        status: &VmInstanceStatus,
-    ) -> Result<Arc<VmInstance>, StoreError> {
-        self.at(Point::WriteStatus);
-        self.inner.write_status(object, status).await
-    }
-
-    async fn object(
-        &self,
-        namespace: &str,
-        name: &str,
-    ) -> Result<Option<Arc<VmInstance>>, StoreError> {
-        self.inner.object(namespace, name).await
-    }
-
-    fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
-        self.inner.claims(instance)
-    }
-
-    async fn publish_event(&self, object: &VmInstance, event: &Event) {
-        self.inner.publish_event(object, event).await;
     }
 }
 
@@ -238,12 +165,32 @@ struct Table {
     version: u64,
 }
 
-#[derive(Default)]
-pub struct InMemory(Mutex<Table>);
+/// The table, the clock, and what the script has happen before an effect.
+pub struct InMemory {
+    table: Mutex<Table>,
+    clock: Arc<Virtual>,
+    pub script: Script,
+}
 
 impl InMemory {
+    fn new(clock: Arc<Virtual>) -> Self {
+        Self { table: Mutex::default(), clock, script: Script::default() }
+    }
+
     fn with<T>(&self, act: impl FnOnce(&mut Table) -> T) -> T {
-        act(&mut self.0.lock().unwrap())
+        act(&mut self.table.lock().unwrap())
+    }
+
+    /// This is about to happen.
+    fn reach(&self, point: Point) {
+        let next = {
+            let mut happenings = self.script.happenings.lock().unwrap();
+            let index = happenings.iter().position(|(at, _)| *at == point);
+            index.map(|index| happenings.remove(index).1)
+        };
+        if let Some(act) = next {
+            act(self, &self.clock);
+        }
     }
 
     pub fn edit(&self, name: &str, edit: impl FnOnce(&mut VmInstance)) {
@@ -302,6 +249,7 @@ impl Store for InMemory {
         read: &Slot,
         record: SlotRecord,
     ) -> Result<Slot, StoreError> {
+        self.reach(Point::WriteSlot);
         self.with(|table| {
             let held = table.slots.get(instance).cloned().unwrap_or_default();
             if held.version != read.version {
@@ -338,6 +286,7 @@ impl Store for InMemory {
         object: &VmInstance,
         status: &VmInstanceStatus,
     ) -> Result<Arc<VmInstance>, StoreError> {
+        self.reach(Point::WriteStatus);
         let name = object.metadata.name.clone().unwrap();
         if self.get(&name).metadata.resource_version != object.metadata.resource_version {
             return Err(StoreError::Conflict);
@@ -367,8 +316,7 @@ pub type Calls = BTreeMap<(String, String), usize>;
 
 /// One process with its own time: objects `vm-0`, `vm-1`, … of type c.1c2g that declare c.2c4g.
 pub struct Lab {
-    pub clock: Arc<Virtual>,
-    pub script: Arc<Script>,
+    clock: Arc<Virtual>,
     pub shared: Arc<Shared>,
     pub store: Arc<InMemory>,
     ctx: Context,
@@ -407,7 +355,7 @@ impl Lab {
         tokio::spawn(serve(listener, None, shared.clone()));
 
         let clock = Arc::new(Virtual { start, passed: AtomicU64::new(0) });
-        let store = Arc::new(InMemory::default());
+        let store = Arc::new(InMemory::new(clock.clone()));
         let plenty = NonZeroU32::new(1_000_000).unwrap();
         let options =
             ClientOptions { requests_per_second: plenty, burst: plenty, ..Default::default() };
@@ -418,23 +366,16 @@ impl Lab {
             Arc::new(move || signing.now()),
         );
         let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
-        let script = Arc::new(Script::default());
-        let parts = || (script.clone(), store.clone(), clock.clone());
-        let (cloud, (of_cloud, table, time)) = (cloud.unwrap(), parts());
-        let cloud = Scripted { inner: cloud, script: of_cloud, store: table, clock: time };
-        let (of_store, table, time) = parts();
-        let kubernetes =
-            Scripted { inner: store.clone(), script: of_store, store: table, clock: time };
+        let cloud = Scripted { inner: cloud.unwrap(), store: store.clone() };
         let ctx = Context::new(
             Arc::new(cloud),
-            Arc::new(kubernetes),
+            store.clone(),
             clock.clone(),
             defaults,
             Metrics::default(),
         );
         let mut lab = Self {
             clock,
-            script,
             shared,
             store,
             ctx,

@@ -170,20 +170,25 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
     assert_eq!(power(&stage, "vm-1").await, "STOPPED");
 }
 
+/// Each is stopped for its change, and stands at the gate `after-publish-stop-ended`.
+async fn until_stopped(stage: &Stage, operator: &Operator, names: &[&str]) {
+    for name in names {
+        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
+        declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+    }
+    for name in names {
+        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
+        assert_eq!(power(stage, name).await, "STOPPED", "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
     let names = ["no-strategy", "back", "third", "suspended", "observed"];
     let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
     let operator = stage.operator(SHORT);
     operator.ready().await;
-    for name in names {
-        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
-        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    }
-    for name in names {
-        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
-        assert_eq!(power(&stage, name).await, "STOPPED", "{name}");
-    }
+    until_stopped(&stage, &operator, &names).await;
     let edits = [
         json!({ "strategy": null }),
         json!({ "instanceTypeId": "c.1c2g" }),
@@ -241,12 +246,8 @@ async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
     let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
     let operator = stage.operator(SHORT);
     operator.ready().await;
+    until_stopped(&stage, &operator, &names).await;
     for name in names {
-        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
-        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    }
-    for name in names {
-        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
         stage.objects().delete(name, &Default::default()).await.unwrap();
         operator.open_gate(&format!("after-publish-stop-ended.{name}"));
         assert_eq!(power(&stage, name).await, "STOPPED", "{name}");

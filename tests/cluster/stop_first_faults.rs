@@ -33,12 +33,7 @@ fn effects() -> Vec<Point> {
     let mut points = Vec::new();
     let mut at = |gate: String| points.push(Point { name: gate.clone(), gate, fault: None });
     for (kind, ..) in CALLS {
-        for effect in ["before-slot", "after-slot", "before-call", "after-call", "after-answer"] {
-            at(format!("{effect}-{kind}"));
-        }
-        at(format!("after-publish-{kind}-accepted"));
-        at(format!("before-close-{kind}"));
-        at(format!("after-close-{kind}"));
+        crate::crowd::effects(kind).into_iter().for_each(&mut at);
         at(format!("after-publish-{kind}-ended"));
     }
     at("before-forget".to_owned());

@@ -529,6 +529,18 @@ fn a_persons_word_is_used_up_with_the_intent_and_not_by_a_lost_race() {
 }
 
 #[test]
+fn a_cancellation_ends_the_change_that_it_took_back_and_no_other() {
+    let stop = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
+    let stop = HistoryEntry { id: "stop".into(), kind: ChangeKind::Stop, ..stop };
+    let other = given_entry(SMALL, HUGE, 3, HistoryOutcome::Completed);
+    let cancelled = cancelling(ChangeState::Accepted, 60).ended(stop).ended(other);
+    let status = cancelled.plan(None, None).then().object.status.unwrap();
+    let outcomes: Vec<_> = status.history.iter().map(|one| one.outcome).collect();
+    let done = HistoryOutcome::Completed;
+    assert_eq!(outcomes, [HistoryOutcome::Cancelled, done, done, done]);
+}
+
+#[test]
 fn a_word_about_another_plan_is_not_used_up_by_an_own_cancellation_nor_by_an_order() {
     let own = unwanted().cancel_plan(HUGE);
     assert_eq!(does_of(&own.pass()), "Cancel Calling");

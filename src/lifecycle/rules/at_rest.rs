@@ -8,6 +8,7 @@ use crate::{
         refusal, report,
         rules::ordering::{adopted, call_is_held_back, instance_state_forbids_changes},
     },
+    zenlayer::InstanceTypeId,
 };
 
 pub fn older_object_owns_the_instance(facts: &Facts) -> Option<Decision> {
@@ -84,13 +85,23 @@ pub fn person_cancels_a_foreign_plan(facts: &Facts) -> Option<Decision> {
     if !asked || !facts.desired.may_mutate() {
         return None;
     }
+    cancel(facts, &to)
+}
+
+/// Takes the scheduled change to this type back, unless something stands in the way of that.
+pub fn cancel(facts: &Facts, planned: &InstanceTypeId) -> Option<Decision> {
     let current = &facts.observed.instance()?.type_id;
     let kind = ChangeKind::CancelDowngrade;
+    let unanswered = || {
+        let outcome = HistoryOutcome::Unverified;
+        let last = facts.memory.came_to_nothing(facts.desired, kind, outcome)?;
+        Some(once_more(facts, last))
+    };
     Some(
         call_is_held_back(facts)
-            .or_else(|| refusal::of_call_stands(facts, kind, &to, current))
-            .or_else(|| came_to_nothing(facts, kind))
-            .unwrap_or_else(|| facts.call(kind, &to, current)),
+            .or_else(|| refusal::of_call_stands(facts, kind, planned, current))
+            .or_else(unanswered)
+            .unwrap_or_else(|| facts.call(kind, planned, current)),
     )
 }
 
@@ -144,12 +155,6 @@ pub fn change_was_ordered_before(facts: &Facts) -> Option<Decision> {
 pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
     let from = &facts.observed.instance()?.type_id;
     Some(once_more(facts, facts.memory.made_before(facts.desired, kind, from)?))
-}
-
-/// A call that was made as often as is done without a person, and no answer is known.
-pub fn came_to_nothing(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
-    let last = facts.memory.came_to_nothing(facts.desired, kind, HistoryOutcome::Unverified)?;
-    Some(once_more(facts, last))
 }
 
 /// A call that is not made again by itself; a person may allow it.

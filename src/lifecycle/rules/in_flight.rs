@@ -7,8 +7,7 @@ use crate::{
         Change, Decision, PlanStage, PlanView, Situation, Standing,
         decide::{Facts, report},
         decision::may_repeat_unverified,
-        refusal,
-        rules::{at_rest::came_to_nothing, ordering::call_is_held_back},
+        rules::at_rest::cancel,
         slot::{Aspect, leads_to},
         time::after,
     },
@@ -189,7 +188,7 @@ pub fn adopted_change_is_unwanted(facts: &Facts) -> Option<Decision> {
 /// A change that waits for the next billing cycle is taken back before another one is ordered.
 pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     let change = facts.change().filter(|change| change.state == ChangeState::Observed)?;
-    let (instance, status) = facts.seen()?;
+    let (_, status) = facts.seen()?;
     let waits = matches!(
         PlanView::of(status),
         PlanView::Open { to: Some(to), stage: PlanStage::Scheduled } if to == change.to
@@ -201,13 +200,7 @@ pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     if !facts.desired.may_mutate() {
         return Some(report(Situation::UnwantedPlan { change: change.clone() }));
     }
-    let kind = ChangeKind::CancelDowngrade;
-    Some(
-        call_is_held_back(facts)
-            .or_else(|| refusal::of_call_stands(facts, kind, &change.to, &instance.type_id))
-            .or_else(|| came_to_nothing(facts, kind))
-            .unwrap_or_else(|| facts.call(kind, &change.to, &instance.type_id)),
-    )
+    cancel(facts, &change.to)
 }
 
 /// The effect was seen before: it goes on, is complete, or is gone again. Within one margin, and

@@ -47,7 +47,7 @@ fn has_waited_long(facts: &Facts, restore: &Restore) -> bool {
 /// Behind the list: whatever was decided, a machine that was stopped for a change is started once
 /// the change can go no further. It waits as long as the change may still be ordered or finish.
 pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Decision> {
-    let restore = facts.restore.as_ref().filter(|_| facts.is_stopped())?;
+    let restore = facts.restore.as_ref().filter(|_| facts.observed.is_stopped())?;
     if restore.power_state != InstanceState::Running.as_str() {
         return None;
     }
