@@ -6,17 +6,17 @@ help: ## Show this help.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: tools ## Resize three simulated machines on a real Kubernetes API; KEEP=1 stays up.
-	cargo build --locked --bins --example demo
+	cargo build --locked --workspace --bins --example demo
 	@target/debug/examples/demo
 
 test: tools ## Run every test.
 	@hack/python-sdk.sh > /dev/null
 	@hack/build-status-checks.sh > /dev/null
-	cargo test --locked
+	cargo test --locked --workspace
 
 lint: ## Check formatting and lints.
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 generate: ## Write what is generated: the CRD and deploy/install.yaml.
 	cargo run --locked --quiet --bin vm-operator -- crds > crds/.partial

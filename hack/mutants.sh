@@ -18,11 +18,12 @@ fi
 
 tree=$PWD/target/mutants/tree
 mkdir -p "$tree/src" "$tree/tests"
+ln -sfn "$PWD/crates" "$tree/crates"
 rm -rf "$tree"/{src,tests}/* target/mutants/mutants.out
 cp Cargo.lock rust-toolchain.toml clippy.toml "$tree"
-cp -r src/api src/lifecycle src/zenlayer src/causes.rs "$tree/src"
+cp -r src/api src/lifecycle "$tree/src"
 cp -r tests/lifecycle "$tree/tests"
-sed '/^pub mod \(config\|controller\|sim\|telemetry\);$/d' src/lib.rs > "$tree/src/lib.rs"
+sed '/^pub mod \(config\|controller\|telemetry\);$/d' src/lib.rs > "$tree/src/lib.rs"
 # Without the tables of what is not copied.
 awk '/^\[/ { keep = !/^\[\[(bin|example|bench)\]\]/ } keep && !/^default-run/
      END { print "\n[workspace]" }' Cargo.toml > "$tree/Cargo.toml"

@@ -8,9 +8,9 @@ use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
     lifecycle::{Defaults, Timing},
     telemetry::LogFormat,
-    zenlayer::{
-        ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
-    },
+};
+use zenlayer::{
+    ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.

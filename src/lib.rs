@@ -9,16 +9,16 @@
 //!
 //! | module | what it is | may use |
 //! | --- | --- | --- |
-//! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | the error table of `zenlayer` |
-//! | [`zenlayer`] | the provider's API: client, wire types, signature, error table | nothing of this crate |
-//! | [`lifecycle`] | the pure core: what to do, and what it meant; no I/O, no clock, no randomness | `api`, plain types of `zenlayer` |
-//! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all but `sim` |
-//! | [`telemetry`] | logs, metrics, probes | plain types of `zenlayer` |
-//! | [`config`] | command line and environment | all but `sim` |
-//! | [`causes`] | the text of an error with its causes | nothing; all may use it |
-//! | [`sim`] | the provider, simulated; the second binary, never in a production image | `telemetry`; of the rest nothing, or it would share our misunderstandings |
+//! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | nothing of this crate |
+//! | [`lifecycle`] | the pure core: what to do, and what it meant; no I/O, no clock, no randomness | `api`, plain types of the client |
+//! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all |
+//! | [`telemetry`] | logs, metrics, probes | nothing of this crate |
+//! | [`config`] | command line and environment | all |
 //!
-//! `tests/tidy.rs` enforces the last column.
+//! Two crates stand beside it: `zenlayer`, the client of the provider's API, which knows nothing of
+//! Kubernetes, and `zenlayer-sim`, the provider simulated, which knows nothing of either.
+//!
+//! `tests/tidy.rs` enforces the last column, and that no modules use each other in a circle.
 //!
 //! # One pass
 //!
@@ -53,10 +53,7 @@
 //! [`zenlayer::Answer`]. Then `tests/lifecycle`, where every rule has its cases.
 
 pub mod api;
-pub mod causes;
 pub mod config;
 pub mod controller;
 pub mod lifecycle;
-pub mod sim;
 pub mod telemetry;
-pub mod zenlayer;

@@ -8,16 +8,16 @@ use std::{
 
 use clap::Parser;
 use kube::runtime::reflector;
+use zenlayer::with_causes;
+use zenlayer::{Client, Cloud};
 use zenlayer_vm_operator::{
     api,
-    causes::with_causes,
     config::{Cli, Command, RunArgs},
     controller::{
         Clock, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings, Store,
         SystemClock, run,
     },
     telemetry::{self, Metrics},
-    zenlayer::{Client, Cloud},
 };
 
 /// Time limit of a single Kubernetes call.

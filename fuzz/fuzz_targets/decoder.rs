@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use zenlayer_vm_operator::zenlayer::{
+use zenlayer::{
     CatalogueQuery, ChargeType, InstanceId, InstanceIds,
     decode::{Failure, Success},
 };

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use zenlayer_vm_operator::sim::{
+use zenlayer_sim::{
     config::Config,
     http::{Arrival, Service},
 };

@@ -3,9 +3,6 @@
 //!
 //! It ends by itself: status 0 if all three came to their right end. With `KEEP=1` it stays up.
 
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
-
 use std::{
     process::ExitCode,
     time::{Duration, Instant},

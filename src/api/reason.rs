@@ -1,6 +1,6 @@
 //! Condition reasons: a closed set, each with a sentence that a person can rely on.
 
-use crate::zenlayer::error::Problem;
+use zenlayer::error::Problem;
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident),+ $(,)?) => {

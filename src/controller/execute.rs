@@ -11,8 +11,8 @@ use crate::{
         Action, Change, ChangeId, Decision, Desired, Observed, Outcome, Prices, Restore, Situation,
         Slot, SlotRecord, SlotRestore, intent,
     },
-    zenlayer::{Answer, Call, Credentials},
 };
+use zenlayer::{Answer, Call, Credentials};
 
 /// The moment of a decision, by both clocks.
 #[derive(Clone, Copy)]

@@ -26,10 +26,10 @@ use super::{Counted, OrderLedger, Store, StoreError};
 use crate::{
     api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     lifecycle::{Event, HoldingState, SecretState, Slot, SlotRecord},
-    zenlayer::{
-        Answer, Batch, Call, CatalogueQuery, Cloud, Credentials, Instance, InstanceId, InstanceIds,
-        InstanceState, Mutation, Offer, Price, PriceInquiry, ReadError, Reading, TypeStatus, Zone,
-    },
+};
+use zenlayer::{
+    Answer, Batch, Call, CatalogueQuery, Cloud, Credentials, Instance, InstanceId, InstanceIds,
+    InstanceState, Mutation, Offer, Price, PriceInquiry, ReadError, Reading, TypeStatus, Zone,
 };
 
 /// A folder of gates. Where it holds a file `before-GATE` or `after-GATE`, alone or followed by

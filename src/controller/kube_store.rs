@@ -25,10 +25,10 @@ use super::{
 };
 use crate::{
     api::{VmInstance, VmInstanceStatus},
-    causes::with_causes,
     lifecycle::{Event, SecretState, Slot, SlotRecord},
-    zenlayer::{Credentials, InstanceId},
 };
+use zenlayer::with_causes;
+use zenlayer::{Credentials, InstanceId};
 
 /// Holds the slot's record, as JSON.
 const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";

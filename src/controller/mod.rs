@@ -1,6 +1,6 @@
 //! Kubernetes I/O around the pure core: watch, reconcile, observe, execute, publish.
 //!
-//! The traits [`Store`], [`Cloud`](crate::zenlayer::Cloud) and [`Clock`] are its only way to the
+//! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
 mod authors;
@@ -21,7 +21,8 @@ mod store;
 
 use std::sync::Arc;
 
-use crate::{lifecycle::Defaults, telemetry::Metrics, zenlayer::Cloud};
+use crate::{lifecycle::Defaults, telemetry::Metrics};
+use zenlayer::Cloud;
 
 pub use clock::{Clock, SystemClock};
 pub use gate::{GatedCloud, GatedStore, Gates};

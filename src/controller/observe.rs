@@ -6,8 +6,8 @@ use super::{Context, lanes::Turn};
 use crate::{
     api::{ChangeKind, Phase, VmInstance},
     lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
-    zenlayer::{ChargeType, Credentials, InstanceIds, InstanceState},
 };
+use zenlayer::{ChargeType, Credentials, InstanceIds, InstanceState};
 
 /// What was observed, and the credential that a call would use.
 pub struct Seen {

@@ -7,7 +7,7 @@ use moka::future::Cache;
 use rust_decimal::Decimal;
 
 use super::Context;
-use crate::zenlayer::{CatalogueQuery, Credentials, Instance, InstanceTypeId, Offer, PriceInquiry};
+use zenlayer::{CatalogueQuery, Credentials, Instance, InstanceTypeId, Offer, PriceInquiry};
 
 /// How long an answer is good for.
 const LIFE: Duration = Duration::from_secs(300);
@@ -44,7 +44,7 @@ impl OfferCache {
         };
         let read = async {
             let reading = ctx.cloud.describe_catalogue(credentials, &query).await?;
-            Ok::<_, crate::zenlayer::ReadError>(reading.value)
+            Ok::<_, zenlayer::ReadError>(reading.value)
         };
         let key = format!("{scope} {query:?}");
         match self.catalogues.try_get_with(key, read).await {
@@ -68,7 +68,7 @@ impl OfferCache {
         let inquiry = PriceInquiry::of(instance, type_id.clone())?;
         let read = async {
             let reading = ctx.cloud.inquire_price(credentials, &inquiry).await?;
-            Ok::<_, crate::zenlayer::ReadError>(reading.value.original)
+            Ok::<_, zenlayer::ReadError>(reading.value.original)
         };
         let key = format!("{scope} {inquiry:?}");
         match self.prices.try_get_with(key, read).await {

@@ -242,8 +242,8 @@ mod tests {
         controller::{Counted, OrderLedger, Store, SystemClock},
         lifecycle::{Defaults, Event, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
-        zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId},
     };
+    use zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId};
 
     /// Panics at the first question.
     struct Broken;

@@ -8,8 +8,8 @@ use super::orders::{Counted, OrderLedger};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
     lifecycle::{Event, SecretState, Slot, SlotRecord},
-    zenlayer::{Credentials, InstanceId},
 };
+use zenlayer::{Credentials, InstanceId};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

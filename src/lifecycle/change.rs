@@ -10,10 +10,8 @@ use super::{
     slot::{Holding, HoldingState},
     time::after,
 };
-use crate::{
-    api::{self, ChangeKind, ChangeState, Direction},
-    zenlayer::{InstanceState, InstanceTypeId, Mutation, OrderNumber, RequestId},
-};
+use crate::api::{self, ChangeKind, ChangeState, Direction};
+use zenlayer::{InstanceState, InstanceTypeId, Mutation, OrderNumber, RequestId};
 
 /// Names one change for ever. Made of the object's uid and the moment of the decision.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

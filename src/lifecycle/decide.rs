@@ -12,11 +12,9 @@ use super::{
     rules::{at_rest::*, in_flight::*, looking::*, ordering::*, power::*},
     time::after,
 };
-use crate::{
-    api::{ChangeKind, Reason},
-    causes::with_causes,
-    zenlayer::{Instance, TypeStatus},
-};
+use crate::api::{ChangeKind, Reason};
+use zenlayer::with_causes;
+use zenlayer::{Instance, TypeStatus};
 
 /// What the world allows now. Pure: the same arguments give the same decision.
 pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decision {
@@ -222,8 +220,8 @@ impl Facts<'_> {
     pub fn call(
         &self,
         kind: ChangeKind,
-        from: &crate::zenlayer::InstanceTypeId,
-        to: &crate::zenlayer::InstanceTypeId,
+        from: &zenlayer::InstanceTypeId,
+        to: &zenlayer::InstanceTypeId,
     ) -> Decision {
         call(self, kind, from, to)
     }

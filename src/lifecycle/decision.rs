@@ -7,10 +7,8 @@ use jiff::Timestamp;
 use super::{
     Change, ChangeId, Ended, ObjectKey, PlanStage, Refusal, Restore, SlotRecord, slot::Slot,
 };
-use crate::{
-    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
-    zenlayer::{Answer, ChargeType, InstanceState, InstanceTypeId},
-};
+use crate::api::{ChangeKind, Phase, Reason, VmInstanceStatus};
+use zenlayer::{Answer, ChargeType, InstanceState, InstanceTypeId};
 
 /// What to do, and what it means.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{
-    api::{
-        CANCEL_PLAN_ANNOTATION, ChangeKind, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
-        RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Strategy, VmInstance,
-    },
-    zenlayer::{InstanceId, InstanceTypeId, InvalidId},
+use crate::api::{
+    CANCEL_PLAN_ANNOTATION, ChangeKind, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
+    RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Strategy, VmInstance,
 };
+use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
 
 /// The time limits of the protocol (design section 4).
 #[derive(Debug, Clone, PartialEq, Eq)]

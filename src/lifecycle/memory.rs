@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{Change, ChangeId, Desired, Size, Timing, time::after};
-use crate::{
-    api::{self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus},
-    zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId},
+use crate::api::{
+    self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus,
 };
+use zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId};
 
 /// How many ended changes are kept; orders of the current target are kept beyond it.
 pub const HISTORY_LIMIT: usize = 10;

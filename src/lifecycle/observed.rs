@@ -6,10 +6,8 @@ use super::{
     Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus,
     prices::Prices,
 };
-use crate::{
-    api::{ChangeKind, ChangeState, Reason},
-    zenlayer::{Instance, InstanceState, Offer, ReadError, Reading, TypeStatus},
-};
+use crate::api::{ChangeKind, ChangeState, Reason};
+use zenlayer::{Instance, InstanceState, Offer, ReadError, Reading, TypeStatus};
 
 /// Everything that a decision rests on.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! The types on offer: which of them an instance could take, and which are near.
 
-use crate::zenlayer::{Instance, InstanceTypeId, Offer};
+use zenlayer::{Instance, InstanceTypeId, Offer};
 
 /// How many types a message names.
 const SHOWN: usize = 10;

@@ -1,6 +1,6 @@
 //! How the provider's plan is read: open unless it is certainly none.
 
-use crate::zenlayer::{InstanceTypeId, PlanState, TypeStatus};
+use zenlayer::{InstanceTypeId, PlanState, TypeStatus};
 
 /// A pending or running change as the provider shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]

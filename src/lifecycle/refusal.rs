@@ -8,12 +8,10 @@ use super::{
     memory::Memory,
     time::{after, whole_seconds},
 };
-use crate::{
-    api::{ChangeKind, Reason},
-    zenlayer::{
-        ApiError, InstanceTypeId, ReadError,
-        error::{ErrorClass, Problem},
-    },
+use crate::api::{ChangeKind, Reason};
+use zenlayer::{
+    ApiError, InstanceTypeId, ReadError,
+    error::{ErrorClass, Problem},
 };
 
 /// What happens next after a code that has no row in the table.

@@ -23,11 +23,9 @@ use super::{
     report,
     time::whole_seconds,
 };
-use crate::{
-    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus},
-    causes::with_causes,
-    zenlayer::{Answer, ApiError, InstanceState},
-};
+use crate::api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus};
+use zenlayer::with_causes;
+use zenlayer::{Answer, ApiError, InstanceState};
 
 /// Pause before a pass that only goes on where this one ended.
 const AT_ONCE: Duration = Duration::from_secs(1);

@@ -7,10 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{ChangeId, ObjectKey};
-use crate::{
-    api::ChangeKind,
-    zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber, RequestId},
-};
+use crate::api::ChangeKind;
+use zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber, RequestId};
 
 /// A slot as it was read, with the version that a write must name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

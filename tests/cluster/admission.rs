@@ -4,10 +4,8 @@ use std::{fmt::Write, sync::LazyLock};
 
 use serde_json::{Value, json};
 
-use crate::{
-    harness::{ControlPlane, control_plane::random_hex},
-    stage::apply_crd,
-};
+use crate::stage::apply_crd;
+use harness::{ControlPlane, control_plane::random_hex};
 
 /// A namespace with one object `settled`, whose status an operator seems to have written.
 struct Registry {

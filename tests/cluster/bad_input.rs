@@ -4,12 +4,10 @@
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
-use crate::{
-    harness::{
-        Operator, eventually,
-        simulator::{KEY_ID, KEY_PASSWORD},
-    },
-    stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown, slow_simulation},
+use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown, slow_simulation};
+use harness::{
+    Operator, eventually,
+    simulator::{KEY_ID, KEY_PASSWORD},
 };
 
 /// All calls that the simulator has seen.

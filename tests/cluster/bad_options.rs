@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::harness::{ControlPlane, binary};
+use harness::{ControlPlane, binary};
 
 /// Runs a binary that is meant to end at once, in an empty environment, and gives its one line.
 fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> String {

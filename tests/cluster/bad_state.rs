@@ -4,18 +4,16 @@
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use zenlayer::InstanceId;
 use zenlayer_vm_operator::{
     api::{HistoryOutcome, Phase},
     controller::slot_name,
-    zenlayer::InstanceId,
 };
 
-use crate::{
-    harness::{ControlPlane, Operator, eventually, root},
-    stage::{
-        LIMIT, ONE_POSTPAID, Rules, Stage, grant_in_new_namespace, message, shown, simulation,
-    },
+use crate::stage::{
+    LIMIT, ONE_POSTPAID, Rules, Stage, grant_in_new_namespace, message, shown, simulation,
 };
+use harness::{ControlPlane, Operator, eventually, root};
 
 fn no_panic(operator: &Operator) {
     let log = operator.process.log();

@@ -11,10 +11,10 @@ use serde_json::json;
 use zenlayer_vm_operator::api::{Phase, Strategy, VmInstance};
 
 use crate::{
-    harness::{Operator, eventually, table},
     lab::Lab,
     stage::{Rules, Stage, message, shown, simulation},
 };
+use harness::{Operator, eventually, table};
 
 const OBJECTS: usize = 500;
 const LIMIT: usize = 100;

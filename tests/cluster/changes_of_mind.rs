@@ -4,13 +4,13 @@ use serde_json::json;
 use zenlayer_vm_operator::api::{ChangeKind, ChangeState, HistoryOutcome, Phase};
 
 use crate::{
-    harness::eventually,
     stage::{LIMIT, ONE_POSTPAID, Rules, Stage, shown, slow_simulation},
     tally::{
         CHANGE, Cost, FOLLOWED, LOOKED_AT, change_runs_and_ends, comes_to_rest, declare_instead,
         history, mutations, phase, slow_stage, until_in_sync, until_it_runs,
     },
 };
+use harness::eventually;
 
 fn prepaid(type_id: &str) -> String {
     format!(

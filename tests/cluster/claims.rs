@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{HistoryOutcome, Phase, VmInstance};
 
 use crate::{
-    harness::{Operator, eventually},
     lab::Lab,
     stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown, slow_simulation},
     tally::{Cost, LOOKED_AT, Tally, comes_to_rest},
 };
+use harness::{Operator, eventually};
 
 const MODIFY: &str = "ModifyInstanceType";
 /// A fence of 8 s.

@@ -2,7 +2,7 @@
 
 use std::{process::Command, time::Duration};
 
-use crate::harness::{ControlPlane, eventually};
+use harness::{ControlPlane, eventually};
 
 #[test]
 fn a_failed_start_shows_the_end_of_the_log() {
@@ -21,10 +21,10 @@ fn child_that_waits_to_be_killed() {
     let mut sleep = Command::new("sleep");
     sleep.arg("600");
     let log = std::path::Path::new(&file).with_extension("log");
-    let process = crate::harness::Process::start("sleep", sleep, &log).expect("it starts");
+    let process = harness::Process::start("sleep", sleep, &log).expect("it starts");
     let swept = std::path::Path::new(&file).with_extension("swept");
     std::fs::create_dir(&swept).expect("it can be made");
-    crate::harness::processes::swept_after_us(&swept).expect("sh is there");
+    harness::processes::swept_after_us(&swept).expect("sh is there");
     std::fs::write(&file, process.id().to_string()).expect("it can be written");
     loop {
         std::thread::park();

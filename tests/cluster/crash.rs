@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 use zenlayer_vm_operator::api::{ChangeState, HistoryOutcome, Phase};
 
-use crate::{
-    harness::eventually,
-    stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, message, shown, slow_simulation},
+use crate::stage::{
+    LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, message, shown, slow_simulation,
 };
+use harness::eventually;
 
 /// The operator's side of short times: a fence of 8 s.
 const SHORT: &[&str] = &["--testing-signature-life", "6s", "--testing-settle-margin", "2s"];

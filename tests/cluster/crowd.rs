@@ -6,10 +6,8 @@
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::VmInstance;
 
-use crate::{
-    harness::{Operator, eventually, simulator::KEY_PASSWORD},
-    stage::{LIMIT, Rules, Stage},
-};
+use crate::stage::{LIMIT, Rules, Stage};
+use harness::{Operator, eventually, simulator::KEY_PASSWORD};
 
 /// The operator's side of short times: a fence of 8 s.
 pub const SHORT: &[&str] = &[

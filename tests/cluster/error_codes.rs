@@ -9,17 +9,17 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::{Value, json};
+use zenlayer::error::TABLE;
 use zenlayer_vm_operator::{
     api::{Phase, VmInstance},
     controller::Clock,
-    zenlayer::error::TABLE,
 };
 
 use crate::{
-    harness::table,
     lab::Lab,
     stage::{Rules, Stage, message, shown},
 };
+use harness::table;
 
 /// How often the paid call is made in the day after it was refused.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -225,10 +225,7 @@ impl Lab {
                     .world
                     .console(
                         now,
-                        zenlayer_vm_operator::sim::world::ConsoleChange::Change {
-                            id: name.to_owned(),
-                            change,
-                        },
+                        zenlayer_sim::world::ConsoleChange::Change { id: name.to_owned(), change },
                     )
                     .unwrap();
             }

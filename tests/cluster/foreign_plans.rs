@@ -4,13 +4,13 @@ use serde_json::json;
 use zenlayer_vm_operator::api::{CANCEL_PLAN_ANNOTATION, ChangeKind, Phase};
 
 use crate::{
-    harness::eventually,
     stage::{LIMIT, Stage, message, shown},
     tally::{
         CHANGE, Cost, FOLLOWED, HELD_BACK, LOOKED_AT, annotate, comes_to_rest, history, mutations,
         slow_stage, until_in_sync,
     },
 };
+use harness::eventually;
 
 async fn ordered_in_the_console(stage: &Stage, id: &str, type_id: &str) {
     stage.sim.post("console", json!({ "order": { "id": id, "type": type_id } })).await;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kube::runtime::reflector;
 use serde_json::json;
+use zenlayer::{InstanceId, InstanceTypeId};
 use zenlayer_vm_operator::{
     api::{ChangeState, Phase, Strategy, VmInstance},
     controller::{Counted, KubeStore, Store, StoreError},
     lifecycle::{ChangeId, Holding, HoldingState, ObjectKey, SlotRecord},
-    zenlayer::{InstanceId, InstanceTypeId},
 };
 
 use crate::{

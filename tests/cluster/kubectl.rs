@@ -5,10 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::json;
 use zenlayer_vm_operator::api::Phase;
 
-use crate::{
-    harness::{Operator, eventually},
-    stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, shown, slow_simulation},
-};
+use crate::stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, shown, slow_simulation};
+use harness::{Operator, eventually};
 
 /// A machine for each thing that a table can show.
 const FOUR: &str = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }

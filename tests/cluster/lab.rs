@@ -19,23 +19,23 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use zenlayer::{
+    Answer, Batch, Call, CatalogueQuery, Client, ClientOptions, Cloud, Credentials, Endpoint,
+    Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError,
+    Reading, TypeStatus, Zone,
+};
+use zenlayer_sim::{
+    config::Config,
+    http::{Shared, bind, serve},
+};
 use zenlayer_vm_operator::{
     api::{VmInstance, VmInstanceStatus},
     controller::{Clock, Context, Counted, OrderLedger, Store, StoreError, reconcile},
     lifecycle::{Defaults, Event, NextLook, SecretState, Slot, SlotRecord, backoff},
-    sim::{
-        config::Config,
-        http::{Shared, bind, serve},
-    },
     telemetry::Metrics,
-    zenlayer::{
-        Answer, Batch, Call, CatalogueQuery, Client, ClientOptions, Cloud, Credentials, Endpoint,
-        Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError,
-        Reading, TypeStatus, Zone,
-    },
 };
 
-use crate::harness::simulator::{KEY_ID, KEY_PASSWORD};
+use harness::simulator::{KEY_ID, KEY_PASSWORD};
 
 /// Right before this happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,7 +316,7 @@ pub type Calls = BTreeMap<(String, String), usize>;
 
 /// One process with its own time: objects `vm-0`, `vm-1`, … of type c.1c2g that declare c.2c4g.
 pub struct Lab {
-    clock: Arc<Virtual>,
+    pub clock: Arc<Virtual>,
     pub shared: Arc<Shared>,
     pub store: Arc<InMemory>,
     ctx: Context,

@@ -2,9 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod admission;
 mod bad_input;
 mod bad_options;
@@ -17,6 +14,7 @@ mod control_plane;
 mod crash;
 mod crowd;
 mod drift;
+mod endpoint_ca;
 mod error_codes;
 mod foreign_plans;
 mod glue;

@@ -5,10 +5,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
-use crate::{
-    harness::{ControlPlane, Operator, operator::OperatorOptions, root},
-    stage::{LIMIT, ONE_POSTPAID, Stage, simulation},
-};
+use crate::stage::{LIMIT, ONE_POSTPAID, Stage, simulation};
+use harness::{ControlPlane, Operator, operator::OperatorOptions, root};
 
 const NAMESPACE: &str = "zenlayer-vm-operator";
 /// Prints each object with its version.

@@ -33,7 +33,7 @@ async fn with(instances: Vec<(String, String)>, fields: &str) -> Stage {
 type Row = (&'static str, &'static str, &'static [&'static str]);
 
 /// Waits for each row's reason, and proves that nothing was paid, or is done at rest.
-async fn refused(stage: &Stage, operator: &crate::harness::Operator, rows: &[Row]) {
+async fn refused(stage: &Stage, operator: &harness::Operator, rows: &[Row]) {
     for (name, ready, words) in rows {
         let reached = |object: &VmInstance| shown(object, "Ready") == *ready;
         let object = stage.until(operator, name, ready, reached).await;

@@ -5,10 +5,8 @@ use std::{net::TcpListener, time::Duration};
 use serde_json::json;
 use zenlayer_vm_operator::api::Phase;
 
-use crate::{
-    harness::{Operator, eventually, operator::OperatorOptions},
-    stage::{LIMIT, ONE_POSTPAID, Rules, Stage},
-};
+use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage};
+use harness::{Operator, eventually, operator::OperatorOptions};
 
 #[tokio::test]
 async fn alive_at_once_and_ready_only_after_the_first_list() {

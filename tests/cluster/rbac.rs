@@ -8,10 +8,8 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
-use crate::{
-    harness::{Operator, eventually},
-    stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown},
-};
+use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown};
+use harness::{Operator, eventually};
 
 /// Takes one verb out of every rule for a resource.
 fn without(rules: &[PolicyRule], resource: &str, verb: &str) -> Vec<PolicyRule> {

@@ -5,10 +5,8 @@ use kube::{Api, api::ListParams};
 use serde_json::json;
 use zenlayer_vm_operator::api::Phase;
 
-use crate::{
-    harness::eventually,
-    stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Stage, message, shown},
-};
+use crate::stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Stage, message, shown};
+use harness::eventually;
 
 #[tokio::test]
 async fn a_postpaid_change_reaches_in_sync_with_the_order_of_the_ledger() {

@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
-use crate::harness::{
+use harness::{
     ControlPlane, Operator, Simulator,
     control_plane::random_hex,
     eventually,

@@ -10,10 +10,8 @@ use std::{
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
-use crate::{
-    harness::{ControlPlane, root, table},
-    stage::{Rules, Stage, shown, slow_simulation},
-};
+use crate::stage::{Rules, Stage, shown, slow_simulation};
+use harness::{ControlPlane, root, table};
 
 /// Design section 2: phase, Ready, InSync, kstatus, Argo CD.
 const CONTRACT: &[(&str, &str, &str, &str, &str)] = &[

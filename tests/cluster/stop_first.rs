@@ -6,9 +6,9 @@ use zenlayer_vm_operator::api::{ChangeKind, HistoryOutcome, Phase, VmInstance};
 
 use crate::{
     crowd::{QUICK, SHORT, SIM_SHORT, crowd, declare, postpaid, power, rest},
-    harness::Operator,
     stage::{ONE_POSTPAID, Rules, Stage, message, shown, simulation},
 };
+use harness::Operator;
 
 /// A stage with these instances, and further fields of the simulation.
 async fn stage(instances: &str, fields: &str) -> Stage {

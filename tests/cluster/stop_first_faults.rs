@@ -7,10 +7,10 @@ use zenlayer_vm_operator::api::{Phase, VmInstance};
 
 use crate::{
     crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid, power, rest},
-    harness::{Operator, table},
     stage::{Stage, shown},
     stop_first::{annotate, until_restored},
 };
+use harness::{Operator, table};
 
 /// Where a process is killed.
 struct Point {

@@ -8,10 +8,8 @@ use zenlayer_vm_operator::api::{
     Change, ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, Phase, VmInstance,
 };
 
-use crate::{
-    harness::{Operator, table},
-    stage::{Rules, Stage, slow_simulation},
-};
+use crate::stage::{Rules, Stage, slow_simulation};
+use harness::{Operator, table};
 
 /// Calls that change an instance, in the order in which they are counted.
 const MUTATIONS: [&str; 4] =

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{HistoryOutcome, Phase};
 
 use crate::{
-    harness::{Operator, eventually, table},
     lab::Lab,
     stage::{LIMIT, Stage, message, shown},
 };
+use harness::{Operator, eventually, table};
 
 const INSTANCES: &str =
     "  - { id: vm-1, type: c.1c2g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }

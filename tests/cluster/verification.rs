@@ -6,9 +6,9 @@ use zenlayer_vm_operator::api::{HistoryOutcome, Phase, VmInstance};
 
 use crate::{
     crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid, power, rest},
-    harness::{Operator, eventually},
     stage::{LIMIT, Stage, message, shown},
 };
+use harness::{Operator, eventually};
 
 async fn until_ready(stage: &Stage, operator: &Operator, name: &str, ready: &str) -> VmInstance {
     stage.until(operator, name, ready, |object| shown(object, "Ready") == ready).await

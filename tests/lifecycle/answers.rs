@@ -1,9 +1,9 @@
 //! What becomes of the action: the four classes of an answer, lost races, failing writes.
 
+use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, VmInstanceStatus},
     lifecycle::{Action, ChangeId, NextLook, Outcome, intent},
-    zenlayer::Answer,
 };
 
 use crate::{

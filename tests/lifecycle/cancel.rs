@@ -1,9 +1,9 @@
 //! Changes of mind and other people's plans: a scheduled change that is taken back, or resumed.
 
+use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
     lifecycle::{Action, Change, HoldingState, Outcome, intent},
-    zenlayer::Answer,
 };
 
 use crate::{

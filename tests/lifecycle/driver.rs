@@ -5,15 +5,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
+use zenlayer::{
+    Answer, ChargeType, Instance, InstanceId, InstanceState, PlanState, ReadError, Reading,
+    TypeStatus,
+};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     lifecycle::{
         Action, Change, Claim, Decision, Defaults, Desired, Memory, Observed, Outcome, Prices,
         Restore, SecretState, Slot, SlotRecord, Verdict, decide, intent, settle,
-    },
-    zenlayer::{
-        Answer, ChargeType, Instance, InstanceId, InstanceState, PlanState, ReadError, Reading,
-        TypeStatus,
     },
 };
 

@@ -4,6 +4,10 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::ObjectMeta;
+use zenlayer::{
+    Answer, ApiError, ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, Offer,
+    OrderNumber, PlanState, ReadError, Reading, RequestId, TypeStatus,
+};
 use zenlayer_vm_operator::{
     api::{
         CANCEL_PLAN_ANNOTATION, ChangeKind, ChangeState, CredentialsRef, HistoryEntry,
@@ -15,10 +19,6 @@ use zenlayer_vm_operator::{
         Action, Change, ChangeId, Claim, Decision, Defaults, Desired, Expectation, Holding,
         HoldingState, Memory, ObjectKey, Observed, OrderCount, Outcome, Prices, SecretState, Size,
         Slot, SlotRecord, SlotRestore, Verdict, decide, settle,
-    },
-    zenlayer::{
-        Answer, ApiError, ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, Offer,
-        OrderNumber, PlanState, ReadError, Reading, RequestId, TypeStatus,
     },
 };
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use zenlayer::{Answer, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
     lifecycle::{Defaults, Desired, InvalidSpec, NextLook, Timing, backoff, farewell, invalid},
-    zenlayer::{Answer, ReadError},
 };
 
 use crate::{

@@ -1,9 +1,9 @@
 //! Strategy StopFirst: stop, change, start; and a machine that we stopped is never left stopped.
 
+use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
     lifecycle::{Action, HoldingState, SlotRecord},
-    zenlayer::Answer,
 };
 
 use crate::{

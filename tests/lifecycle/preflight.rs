@@ -1,10 +1,10 @@
 //! Before an order: the types on offer, bandwidth, prices and policies, the hour's limit; and what
 //! an order is compared with afterwards.
 
+use zenlayer::{InstanceState, Offer};
 use zenlayer_vm_operator::{
     api::{ChangeState, Direction},
     lifecycle::{Action, Change, Size},
-    zenlayer::{InstanceState, Offer},
 };
 
 use crate::{

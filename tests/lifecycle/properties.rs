@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
+use zenlayer::{InstanceState, PlanState};
 use zenlayer_vm_operator::{
     api::{
         self, ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy, Reason, VmInstanceStatus,
@@ -13,7 +14,6 @@ use zenlayer_vm_operator::{
         Action, Change, ChangeId, Claim, HoldingState, Memory, Observed, PlanView, SecretState,
         Situation, SlotRecord, Standing, standing_refusal,
     },
-    zenlayer::{InstanceState, PlanState},
 };
 
 use crate::{

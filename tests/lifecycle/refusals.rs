@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use zenlayer::{Answer, error::TABLE};
 use zenlayer_vm_operator::{
     api::{ChangeState, Reason},
     lifecycle::{HoldingState, SecretState},
-    zenlayer::{Answer, error::TABLE},
 };
 
 use crate::{

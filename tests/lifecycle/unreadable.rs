@@ -1,9 +1,9 @@
 //! What cannot be looked at: the Secret, the cloud, the slot, the status, the instance.
 
+use zenlayer::ReadError;
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryOutcome},
     lifecycle::SecretState,
-    zenlayer::ReadError,
 };
 
 use crate::{
@@ -239,7 +239,7 @@ fn a_status_that_cannot_be_read_loses_nothing_that_it_holds() {
 #[test]
 fn a_passing_failure_does_not_show_the_text_of_an_older_refusal() {
     use crate::{given::api_error, table::shows_of};
-    use zenlayer_vm_operator::zenlayer::Answer;
+    use zenlayer::Answer;
     let code = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
     let refused = given().answered(Answer::Refused(api_error(400, Some(code)))).then();
     let pass = refused.instance_fails(transport()).pass();

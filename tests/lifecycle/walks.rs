@@ -4,10 +4,10 @@
 use std::fmt::Write;
 
 use serde_json::Value;
+use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryOutcome},
     lifecycle::Outcome,
-    zenlayer::Answer,
 };
 
 use crate::{

@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use zenlayer::{Answer, ApiError, OrderNumber};
 use zenlayer_vm_operator::{
     api::{ChangeKind, HistoryOutcome, Strategy, VmInstance, VmInstanceStatus},
     lifecycle::{Change, HoldingState, Slot, SlotRecord},
-    zenlayer::{Answer, ApiError, OrderNumber},
 };
 
 use crate::given::{HUGE, LARGE, SMALL, at};

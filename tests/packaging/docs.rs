@@ -7,10 +7,8 @@ use std::{
 };
 
 use serde_json::Value;
-use zenlayer_vm_operator::{
-    api::{self, Reason},
-    zenlayer::error::{ErrorClass, Problem, TABLE},
-};
+use zenlayer::error::{ErrorClass, Problem, TABLE};
+use zenlayer_vm_operator::api::{self, Reason};
 
 use crate::read;
 

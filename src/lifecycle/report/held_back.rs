@@ -4,8 +4,8 @@ use super::{clock, differs, failed, in_flight, order, report, waiting};
 use crate::{
     api::{ManagementPolicy, Phase, Reason},
     lifecycle::{Change, Desired, Report, Situation},
-    zenlayer::{Instance, InstanceState},
 };
+use zenlayer::{Instance, InstanceState};
 
 pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation) -> Report {
     let id = &desired.instance_id;

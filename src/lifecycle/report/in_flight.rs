@@ -4,8 +4,8 @@ use super::{clock, failed, order, report, waiting};
 use crate::{
     api::{ChangeKind, HistoryOutcome, Phase, Reason},
     lifecycle::{Change, Ended, PlanStage, Report, Situation},
-    zenlayer::{ChargeType, Instance, InstanceTypeId, OrderNumber},
 };
+use zenlayer::{ChargeType, Instance, InstanceTypeId, OrderNumber};
 
 /// What a call is for, as the start of a sentence.
 fn purpose(change: &Change) -> String {

@@ -9,10 +9,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{Desired, Ended, PlanStage, Severity, Situation, decision::Report, time::after};
-use crate::{
-    api::{HistoryOutcome, ManagementPolicy, Phase, Reason},
-    zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber},
-};
+use crate::api::{HistoryOutcome, ManagementPolicy, Phase, Reason};
+use zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber};
 
 /// Times of a day, as messages show them.
 fn clock(time: Timestamp) -> String {

@@ -4,8 +4,8 @@ use super::{failed, stage_words, waiting};
 use crate::{
     api::Reason,
     lifecycle::{Desired, PlanStage, Report, Situation},
-    zenlayer::InstanceTypeId,
 };
+use zenlayer::InstanceTypeId;
 
 pub fn of(desired: &Desired, situation: &Situation) -> Report {
     let id = &desired.instance_id;

@@ -8,8 +8,8 @@ use crate::{
         refusal, report,
         rules::ordering::{adopted, call_is_held_back, instance_state_forbids_changes},
     },
-    zenlayer::InstanceTypeId,
 };
+use zenlayer::InstanceTypeId;
 
 pub fn older_object_owns_the_instance(facts: &Facts) -> Option<Decision> {
     match &facts.observed.claim {

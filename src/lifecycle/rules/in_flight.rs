@@ -11,8 +11,8 @@ use crate::{
         slot::{Aspect, leads_to},
         time::after,
     },
-    zenlayer::{Instance, InstanceState, PlanState, TypeStatus},
 };
+use zenlayer::{Instance, InstanceState, PlanState, TypeStatus};
 
 pub fn slot_was_given_back(facts: &Facts) -> Option<Decision> {
     matches!(facts.standing, Standing::GivenBack(_)).then(|| report(Situation::GivenBack))

@@ -8,8 +8,8 @@ use crate::{
         refusal,
         slot::Aspect,
     },
-    zenlayer::ReadError,
 };
+use zenlayer::ReadError;
 
 pub fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
     let reason = facts.observed.secret.reason()?;

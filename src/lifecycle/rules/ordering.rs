@@ -11,8 +11,8 @@ use crate::{
         },
         time::{after, whole_seconds},
     },
-    zenlayer::{ChargeType, InstanceState, InstanceTypeId},
 };
+use zenlayer::{ChargeType, InstanceState, InstanceTypeId};
 
 pub fn instance_state_forbids_changes(facts: &Facts) -> Option<Decision> {
     let state = facts.observed.instance()?.state.clone();

@@ -9,8 +9,8 @@ use crate::{
         rules::{at_rest::once_more, ordering::call_is_held_back},
         time::after,
     },
-    zenlayer::InstanceState,
 };
+use zenlayer::InstanceState;
 
 /// The machine runs: there is nothing left to bring it back to.
 pub fn restored_power_state_is_forgotten(facts: &Facts) -> Option<Decision> {

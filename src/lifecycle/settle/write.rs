@@ -9,8 +9,8 @@ use crate::{
         Change, Desired, Ended, Memory, Observed, Refusal, Restore, decision::Report,
         time::whole_seconds,
     },
-    zenlayer::Instance,
 };
+use zenlayer::Instance;
 
 /// All of the status that the operator owns, written on every pass.
 pub(super) fn write(

@@ -1,0 +1,90 @@
+//! `docs/simulator.md` says what is played and which test shows it: no row may point to nothing.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use harness::root;
+
+fn page() -> String {
+    std::fs::read_to_string(root().join("docs/simulator.md")).unwrap()
+}
+
+/// The text of each module of this test crate, by its path, such as `simulation::world::plans`.
+fn modules() -> BTreeMap<String, String> {
+    fn visit(folder: &Path, module: &str, found: &mut BTreeMap<String, String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                visit(&path, &format!("{module}::{name}"), found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let own = ["main", "mod"].contains(&name.as_str());
+                let module = if own { module.to_owned() } else { format!("{module}::{name}") };
+                found.insert(module, std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    visit(&root().join("crates/zenlayer-sim/tests/simulation"), "simulation", &mut found);
+    found
+}
+
+/// The names in backticks that are paths of tests.
+fn named(text: &str) -> Vec<String> {
+    let quoted = text.split('`').skip(1).step_by(2);
+    quoted.filter(|name| name.starts_with("simulation::")).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_that_the_page_names_exists() {
+    let (page, modules) = (page(), modules());
+    let names = named(&page);
+    assert!(names.len() > 30, "{} tests are named", names.len());
+    for name in &names {
+        let (module, test) = name.rsplit_once("::").unwrap();
+        let text = modules.get(module).unwrap_or_else(|| panic!("{name}: no module {module}"));
+        let test = format!("fn {test}(");
+        let lines: Vec<&str> = text.lines().collect();
+        let at = lines.iter().position(|line| line.contains(&test));
+        let at = at.unwrap_or_else(|| panic!("{name}: there is no such test"));
+        let marked = lines[at.saturating_sub(3)..at].iter().any(|line| line.contains("test]"));
+        assert!(marked, "{name} is no test");
+    }
+}
+
+#[test]
+fn every_row_with_a_column_for_a_test_names_one() {
+    let page = page();
+    let (mut column, mut rows) = (None, 0);
+    for line in page.lines() {
+        if !line.starts_with('|') {
+            column = None;
+            continue;
+        }
+        let cells: Vec<&str> = line.split(" | ").collect();
+        match column {
+            None => {
+                column = Some(cells.iter().position(|cell| cell.trim_matches(['|', ' ']) == "test"))
+            }
+            Some(Some(index)) if !line.starts_with("| ---") => {
+                rows += 1;
+                let cell =
+                    cells.get(index).unwrap_or_else(|| panic!("a cell is missing in {line}"));
+                assert!(!named(cell).is_empty(), "no test in {line}");
+            }
+            Some(_) => {}
+        }
+    }
+    assert!(rows > 30, "{rows} rows name a test");
+}
+
+#[test]
+fn all_twenty_open_questions_are_answered() {
+    let page = page();
+    for question in 1..=20 {
+        let row = format!("| {question} | ");
+        assert!(page.contains(&row), "open question {question} has no row");
+    }
+}

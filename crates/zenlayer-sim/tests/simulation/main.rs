@@ -1,0 +1,14 @@
+//! The simulator: its world, and its skin over HTTP.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod caller;
+mod cli;
+mod conformance;
+mod control;
+mod docs;
+mod faults;
+mod golden;
+mod stage;
+mod transport;
+mod world;

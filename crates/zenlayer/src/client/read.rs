@@ -1,0 +1,147 @@
+//! Reads: idempotent, so a passing failure is tried again, with jitter and within a budget.
+
+use std::time::{Duration, Instant};
+
+use backon::{ExponentialBuilder, Retryable};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::{
+    Client,
+    transport::{Arrived, BodyError, chain},
+};
+use crate::{
+    Credentials, ReadError, Reading,
+    decode::{DecodeError, Success},
+    error::ErrorClass,
+};
+
+/// Tries of one read, the first included.
+const MOST_TRIES: usize = 3;
+
+/// A try that gave nothing.
+struct Failed {
+    error: ReadError,
+    retry: Retry,
+}
+
+/// Whether another try may help.
+enum Retry {
+    Never,
+    /// Not before this long.
+    After(Duration),
+}
+
+impl Failed {
+    fn for_good(error: ReadError) -> Self {
+        Self { error, retry: Retry::Never }
+    }
+
+    fn in_transport(cause: String) -> Self {
+        let retry = Retry::After(Duration::ZERO);
+        Self { error: ReadError::Transport { cause }, retry }
+    }
+
+    /// The provider's refusal: only 429 and 5xx pass by themselves.
+    fn refused(arrived: &Arrived) -> Self {
+        let error = arrived.api_error();
+        let retry = match error.class() {
+            ErrorClass::Throttled => Retry::After(arrived.retry_after.unwrap_or_default()),
+            ErrorClass::Transient if arrived.status.is_server_error() => {
+                Retry::After(arrived.retry_after.unwrap_or_default())
+            }
+            ErrorClass::Transient
+            | ErrorClass::Terminal(_)
+            | ErrorClass::Scarce(_)
+            | ErrorClass::Busy(_)
+            | ErrorClass::Credentials(_)
+            | ErrorClass::Unknown => Retry::Never,
+        };
+        Self { error: ReadError::Api { error, date: arrived.date }, retry }
+    }
+}
+
+impl Client {
+    pub(super) async fn read<T: Send>(
+        &self,
+        credentials: &Credentials,
+        action: &'static str,
+        body: Value,
+        decode: impl Fn(&Success<'_>) -> Result<T, DecodeError> + Send + Sync,
+    ) -> Result<Reading<T>, ReadError> {
+        let body = body.to_string().into_bytes();
+        let deadline = Instant::now() + self.options.total_timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let pauses = ExponentialBuilder::default()
+            .with_min_delay(self.options.retry_pause)
+            .with_max_times(MOST_TRIES - 1)
+            .with_jitter();
+        let attempt = || self.attempt(credentials, action, &body, &decode, left());
+        let read = attempt
+            .retry(pauses)
+            .when(|failed: &Failed| matches!(failed.retry, Retry::After(_)))
+            .adjust(|failed, pause| {
+                let Retry::After(least) = failed.retry else { return None };
+                pause.map(|pause| pause.max(least)).filter(|pause| *pause < left())
+            })
+            .notify(|failed, pause| {
+                let (error, pause_ms) = (&failed.error, pause.as_millis());
+                tracing::debug!(action, %error, pause_ms, "a read is tried again");
+            });
+        read.await.map_err(|failed| failed.error)
+    }
+
+    /// One try, signed anew.
+    async fn attempt<T>(
+        &self,
+        credentials: &Credentials,
+        action: &'static str,
+        body: &[u8],
+        decode: &(impl Fn(&Success<'_>) -> Result<T, DecodeError> + Sync),
+        left: Duration,
+    ) -> Result<Reading<T>, Failed> {
+        let started = Instant::now();
+        if tokio::time::timeout(left, self.limiter.turn(credentials)).await.is_err() {
+            let cause = "the rate limit of this credential left no turn in time".to_owned();
+            return Err(Failed::for_good(ReadError::Transport { cause }));
+        }
+        let (headers, authorization) = self
+            .headers(credentials, action, body, (self.now)())
+            .map_err(|cause| Failed::for_good(ReadError::Transport { cause }))?;
+        let limit = left.saturating_sub(started.elapsed()).min(self.options.try_timeout);
+        let request = self.reads.post(self.endpoint.url().clone()).headers(headers);
+        let sent = request.timeout(limit).body(body.to_vec()).send().await;
+        let response = sent.map_err(|error| Failed::in_transport(chain(error)))?;
+        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
+        if arrived.status == StatusCode::TOO_MANY_REQUESTS {
+            self.limiter.throttled(credentials, arrived.retry_after);
+        }
+        if arrived.status != StatusCode::OK {
+            return Err(Failed::refused(&arrived));
+        }
+        let body = arrived.body.map_err(|error| match error {
+            BodyError::Broken(cause) => Failed::in_transport(cause),
+            BodyError::TooLong(_) => {
+                let cause = format!("HTTP 200, but {error}");
+                Failed::for_good(ReadError::Malformed { cause })
+            }
+        })?;
+        decoded(&body, decode).map(|value| Reading { value, date: arrived.date })
+    }
+}
+
+/// What a 200 says. The provider's request id stays with what cannot be understood.
+fn decoded<T>(
+    body: &[u8],
+    decode: &impl Fn(&Success<'_>) -> Result<T, DecodeError>,
+) -> Result<T, Failed> {
+    let malformed = |cause| Failed::for_good(ReadError::Malformed { cause });
+    let success =
+        Success::parse(body).map_err(|error| malformed(format!("HTTP 200, but {error}")))?;
+    decode(&success).map_err(|error| {
+        malformed(match &success.request_id {
+            Some(id) => format!("HTTP 200, but {error}, request {id}"),
+            None => format!("HTTP 200, but {error}"),
+        })
+    })
+}

@@ -1,0 +1,32 @@
+//! The provider's API: identifiers, wire types, signature, error table, client. Knows nothing of
+//! Kubernetes.
+
+mod answer;
+mod batch;
+mod causes;
+mod client;
+mod cloud;
+mod credentials;
+pub mod decode;
+mod endpoint;
+pub mod error;
+mod ids;
+mod pace;
+mod request;
+mod signature;
+mod types;
+
+pub use answer::{Answer, ApiError, ReadError, Reading};
+pub use batch::{Batch, Found, InstanceIds, MOST_IDS};
+pub use causes::with_causes;
+pub use client::{Client, ClientError, ClientOptions, ExtraRoots, InvalidRoots, Now};
+pub use cloud::{Call, Cloud, Mutation};
+pub use credentials::Credentials;
+pub use endpoint::{DEFAULT_ENDPOINT, Endpoint, InvalidEndpoint};
+pub use ids::{InstanceId, InstanceTypeId, InvalidId, OrderNumber, RequestId};
+pub use pace::Pace;
+pub use request::{CatalogueQuery, PriceInquiry};
+pub use signature::Signed;
+pub use types::{
+    ChargeType, Instance, InstanceState, Offer, PlanState, Price, SystemDisk, TypeStatus, Zone,
+};

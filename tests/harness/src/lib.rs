@@ -1,0 +1,44 @@
+//! What the tests of real processes, and the demo, stand on: a real etcd and kube-apiserver, the
+//! operator and the simulator as processes, and waits with a deadline.
+
+#![allow(clippy::panic, reason = "a test fails by panicking")]
+
+#[cfg(feature = "cluster")]
+pub mod control_plane;
+#[cfg(feature = "cluster")]
+pub mod operator;
+pub mod processes;
+pub mod simulator;
+pub mod table;
+pub mod wait;
+
+use std::path::PathBuf;
+
+#[cfg(feature = "cluster")]
+pub use control_plane::ControlPlane;
+#[cfg(feature = "cluster")]
+pub use operator::Operator;
+pub use processes::Process;
+pub use simulator::Simulator;
+pub use wait::eventually;
+
+/// The root of the repository.
+pub fn root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    // tests/harness
+    root.pop();
+    root.pop();
+    root
+}
+
+/// A binary of the workspace, built beside the running test or example.
+pub fn binary(name: &str) -> PathBuf {
+    let mut folder = std::env::current_exe().expect("a running program has a path");
+    folder.pop();
+    if folder.ends_with("deps") || folder.ends_with("examples") {
+        folder.pop();
+    }
+    let binary = folder.join(name);
+    assert!(binary.exists(), "{} is missing: cargo build --workspace --bins", binary.display());
+    binary
+}

@@ -1,0 +1,122 @@
+//! The operator as a process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+use crate::{binary, control_plane::free_port, eventually, processes::Process};
+
+/// How an operator is started.
+pub struct OperatorOptions<'a> {
+    pub kubeconfig: &'a Path,
+    pub endpoint: &'a str,
+    pub operator_namespace: &'a str,
+    pub watch_namespace: Option<&'a str>,
+    pub arguments: Vec<String>,
+    /// With gates around the paid call; they are open at first.
+    pub gated: bool,
+}
+
+pub struct Operator {
+    pub process: Process,
+    port: u16,
+    gates: PathBuf,
+    _folder: TempDir,
+}
+
+impl Operator {
+    /// Starts one; it may not be ready yet.
+    pub fn start(options: &OperatorOptions<'_>) -> Self {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        let gates = folder.path().join("gates");
+        std::fs::create_dir(&gates).expect("a temporary folder can be written");
+        let port = free_port();
+        let mut command = Command::new(binary("vm-operator"));
+        command
+            .env("KUBECONFIG", options.kubeconfig)
+            .args(["run", "--log-format", "text", "--endpoint", options.endpoint])
+            .args(["--operator-namespace", options.operator_namespace])
+            .args(["--http-listen", &format!("127.0.0.1:{port}")])
+            .args(&options.arguments);
+        if let Some(namespace) = options.watch_namespace {
+            command.args(["--watch-namespace", namespace]);
+        }
+        if options.gated {
+            command.arg("--testing-gates").arg(&gates);
+        }
+        let log = folder.path().join("vm-operator.log");
+        let process = Process::start("vm-operator", command, &log).expect("it can be started");
+        Self { process, port, gates, _folder: folder }
+    }
+
+    /// Waits until /readyz answers 200.
+    pub async fn ready(&self) {
+        eventually("the operator's /readyz", Duration::from_secs(30), async || {
+            match self.get("readyz").await {
+                Ok((200, _)) => Ok(()),
+                other => Err(format!("{other:?}; {}", self.process.tail())),
+            }
+        })
+        .await;
+    }
+
+    /// Where its probes and metrics are.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Status and body of a path.
+    pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
+        let url = format!("{}/{path}", self.url());
+        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(|error| error.to_string())?))
+    }
+
+    /// The sum of a metric over its labels; 0 where it does not exist yet.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let Ok((200, text)) = self.get("metrics").await else { return 0.0 };
+        let values = text.lines().filter_map(|line| {
+            let rest = line.strip_prefix(name)?;
+            if rest.starts_with(['{', ' ']) {
+                rest.rsplit(' ').next()?.parse::<f64>().ok()
+            } else {
+                None
+            }
+        });
+        values.sum()
+    }
+
+    /// Waits until so many further passes have ended.
+    pub async fn further_passes(&self, count: f64) {
+        let passes = "zenlayer_vm_reconciles_total";
+        let wanted = self.metric(passes).await + count;
+        eventually("further passes", Duration::from_secs(30), async || {
+            let now = self.metric(passes).await;
+            if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
+        })
+        .await;
+    }
+
+    /// Closes a gate (`before-call`, `after-call`).
+    pub fn close_gate(&self, gate: &str) {
+        std::fs::write(self.gates.join(gate), "").expect("a temporary folder can be written");
+    }
+
+    pub fn open_gate(&self, gate: &str) {
+        std::fs::remove_file(self.gates.join(gate)).expect("the gate was closed");
+    }
+
+    /// Waits until a paid call stands at the gate.
+    pub async fn reaches_gate(&self, gate: &str) {
+        let reached = self.gates.join(format!("{gate}-reached"));
+        eventually(&format!("the gate {gate}"), Duration::from_secs(30), async || {
+            reached.exists().then_some(()).ok_or_else(|| self.process.tail())
+        })
+        .await;
+    }
+}
