@@ -16,5 +16,5 @@ pub use status::{
 };
 pub use vm_instance::{
     CANCEL_PLAN_ANNOTATION, CredentialsRef, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
-    RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, SecretRef, Strategy, VmInstance, VmInstanceSpec,
+    RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, SecretRef, Strategy, VmInstance, VmInstanceSpec,
 };

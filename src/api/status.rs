@@ -239,7 +239,7 @@ pub struct Refusal {
 #[serde(rename_all = "camelCase")]
 pub struct Handled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_at: Option<String>,
+    pub requested_at: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

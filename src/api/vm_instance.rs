@@ -13,7 +13,7 @@ use super::VmInstanceStatus;
 /// person allows again after the world undid it.
 pub const RELEASE_ANNOTATION: &str = "vm.zenlayer.com/release";
 /// One-shot: a new value lets a terminally refused call be made again.
-pub const RETRY_AT_ANNOTATION: &str = "vm.zenlayer.com/retry-at";
+pub const REQUESTED_AT_ANNOTATION: &str = "vm.zenlayer.com/requested-at";
 
 /// One-shot: its value is the instance type of a plan that this object did not order and that is
 /// cancelled now.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Context, authors, store::StoreError};
 use crate::{
     api::{
-        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Reason,
+        CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason,
         VmInstance, VmInstanceStatus,
     },
     lifecycle::{ChangeId, Event, Verdict},
@@ -63,7 +63,7 @@ fn annotations_handled(before: &VmInstanceStatus, after: &VmInstance) -> Vec<Eve
     let now = after.status.as_ref().map(|status| status.handled.clone()).unwrap_or_default();
     let before = before.handled.clone();
     let told = [
-        (RETRY_AT_ANNOTATION, before.retry_at, now.retry_at),
+        (REQUESTED_AT_ANNOTATION, before.requested_at, now.requested_at),
         (RELEASE_ANNOTATION, before.release, now.release),
         (CANCEL_PLAN_ANNOTATION, before.cancel_plan, now.cancel_plan),
     ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::api::{
     CANCEL_PLAN_ANNOTATION, ChangeKind, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
-    RELEASE_ANNOTATION, RETRY_AT_ANNOTATION, Strategy, VmInstance,
+    RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Strategy, VmInstance,
 };
 use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
 
@@ -119,8 +119,8 @@ pub struct Desired {
     pub strategy: Strategy,
     /// Value of the release annotation.
     pub release: Option<String>,
-    /// Value of the retry-at annotation.
-    pub retry_at: Option<String>,
+    /// Value of the requested-at annotation.
+    pub requested_at: Option<String>,
     /// Value of the cancel-plan annotation.
     pub cancel_plan: Option<String>,
     pub max_orders_per_hour: u32,
@@ -164,7 +164,7 @@ impl Desired {
             policy: spec.management_policy,
             suspend: spec.suspend,
             release: annotation(RELEASE_ANNOTATION),
-            retry_at: annotation(RETRY_AT_ANNOTATION),
+            requested_at: annotation(REQUESTED_AT_ANNOTATION),
             cancel_plan: annotation(CANCEL_PLAN_ANNOTATION),
             prepaid_upgrade: spec.prepaid_upgrade.unwrap_or(defaults.prepaid_upgrade),
             prepaid_downgrade: spec.prepaid_downgrade.unwrap_or(defaults.prepaid_downgrade),

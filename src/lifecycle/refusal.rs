@@ -16,11 +16,11 @@ use zenlayer::{
 
 /// What happens next after a code that has no row in the table.
 const SLOWLY: &str = "this version does not know the code, and tries again every half an hour; \
-                      change the spec, or set the annotation vm.zenlayer.com/retry-at to try now";
+                      change the spec, or set the annotation vm.zenlayer.com/requested-at to try now";
 
 /// The remedy where waiting for a refusal to pass would cost the machine its power state again.
 const STOPPED: &str = "the machine was stopped for it and is not stopped again by itself; change the \
-                       spec, or set the annotation vm.zenlayer.com/retry-at to try again";
+                       spec, or set the annotation vm.zenlayer.com/requested-at to try again";
 
 /// A call that was refused, and whether the machine was stopped for it.
 pub struct Refused<'a> {
@@ -47,7 +47,8 @@ pub fn standing<'a>(
     let refusal = memory.refusal.as_ref()?;
     // One that lies further ahead was reckoned by a clock that was wrong.
     let furthest = after(now, desired.timing.slow_retry.max(desired.timing.drift));
-    let asked_again = desired.retry_at.is_some() && desired.retry_at != memory.handled.retry_at;
+    let asked_again =
+        desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
     let stands = refusal.generation == desired.generation
         && secret.version() == Some(refusal.secret_version.as_str())
         && refusal.retry_after.is_none_or(|time| now < time && time <= furthest)

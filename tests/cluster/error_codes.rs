@@ -209,7 +209,7 @@ impl Lab {
         match by {
             "annotation" => self.store.edit(name, |object| {
                 let annotations = object.metadata.annotations.get_or_insert_default();
-                annotations.insert("vm.zenlayer.com/retry-at".to_owned(), value.to_owned());
+                annotations.insert("vm.zenlayer.com/requested-at".to_owned(), value.to_owned());
             }),
             "spec" => self.store.edit(name, |object| {
                 object.spec.instance_type_id = "c.4c8g".to_owned();

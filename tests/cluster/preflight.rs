@@ -113,7 +113,7 @@ async fn what_the_zone_does_not_offer_is_refused_here_with_the_nearest_types() {
     stage.patch("charge", json!({ "spec": { "instanceTypeId": "g.2c8g" } })).await;
     stage.patch("no-such-type", json!({ "spec": { "instanceTypeId": "c.2c4g" } })).await;
     stage.sim.change_instance("bandwidth", json!({ "bandwidth": 50 })).await;
-    let retry = json!({ "metadata": { "annotations": { "vm.zenlayer.com/retry-at": "now" } } });
+    let retry = json!({ "metadata": { "annotations": { "vm.zenlayer.com/requested-at": "now" } } });
     stage.patch("bandwidth", retry).await;
     let names = ["zone", "charge", "no-such-type", "bandwidth", "prepaid"];
     for name in names {

@@ -270,7 +270,7 @@ async fn a_person_is_asked(stage: &Stage, operator: &Operator, row: &Row) -> Str
     if !of_a_read {
         assert_eq!(power(stage, name).await, "RUNNING", "{name}");
     }
-    annotate(stage, name, "retry-at", "2026-01-01T00:00:00Z").await;
+    annotate(stage, name, "requested-at", "2026-01-01T00:00:00Z").await;
     reason.to_owned()
 }
 

@@ -197,7 +197,7 @@ async fn each_thing_that_happens_is_told_once_and_annotations_name_their_manager
 
     // Refused once more by a person's word, then it works.
     stage.sim.fault(fault).await;
-    let again = |value: &str| json!({ "metadata": { "annotations": { "vm.zenlayer.com/retry-at": value } } });
+    let again = |value: &str| json!({ "metadata": { "annotations": { "vm.zenlayer.com/requested-at": value } } });
     patch_as(&stage, "grace", "vm-3", again("first")).await;
     until_told(&stage, "vm-3", &[("InstanceTypeUnsupported", 1), ("AnnotationHandled", 1)]).await;
     assert_eq!(shown(&stage.get("vm-3").await, "Ready"), "False InstanceTypeUnsupported");
@@ -212,7 +212,7 @@ async fn each_thing_that_happens_is_told_once_and_annotations_name_their_manager
     until_told(&stage, "vm-3", &all).await;
     let events = stage.events().await;
     for (value, manager) in [("first", "grace"), ("second", "heidi")] {
-        let note = format!("vm.zenlayer.com/retry-at={value}, set by {manager}, was acted on");
+        let note = format!("vm.zenlayer.com/requested-at={value}, set by {manager}, was acted on");
         assert!(events.iter().any(|(_, told)| *told == note), "{events:#?}");
     }
     assert_eq!(stage.sim.calls("ModifyInstanceType", "vm-3").await, [refused, refused, "OK"]);

@@ -215,20 +215,20 @@ fn an_intent_holds_the_change_the_target_and_no_older_order() {
 
 #[test]
 fn an_intent_uses_up_the_retry_annotation_in_the_same_write() {
-    let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().retry_at("now");
+    let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().requested_at("now");
     let Action::Call { change, .. } = refused.decide().action else { panic!("no call") };
     let before = refused.object.status.clone().unwrap();
     let written =
         intent(&refused.desired(), &before, &refused.seen(), (&change, None), refused.now);
-    assert_eq!(written.handled.retry_at.as_deref(), Some("now"));
+    assert_eq!(written.handled.requested_at.as_deref(), Some("now"));
     assert_eq!(written.refusal, None);
 }
 
 #[test]
 fn a_lost_race_does_not_use_up_an_annotation() {
-    let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().retry_at("now");
+    let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().requested_at("now");
     let lost = refused.outcome(Outcome::LostRace).then();
-    assert_eq!(lost.object.status.as_ref().unwrap().handled.retry_at, None);
+    assert_eq!(lost.object.status.as_ref().unwrap().handled.requested_at, None);
     assert!(is_call(&lost.decide().action));
 }
 

@@ -12,7 +12,7 @@ use zenlayer_vm_operator::{
     api::{
         CANCEL_PLAN_ANNOTATION, ChangeKind, ChangeState, CredentialsRef, HistoryEntry,
         HistoryOutcome, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade, RELEASE_ANNOTATION,
-        RETRY_AT_ANNOTATION, Restore, Strategy, Target, VmInstance, VmInstanceSpec,
+        REQUESTED_AT_ANNOTATION, Restore, Strategy, Target, VmInstance, VmInstanceSpec,
         VmInstanceStatus,
     },
     lifecycle::{
@@ -221,8 +221,8 @@ impl Given {
         self.annotated(RELEASE_ANNOTATION, id)
     }
 
-    pub fn retry_at(self, value: &str) -> Self {
-        self.annotated(RETRY_AT_ANNOTATION, value)
+    pub fn requested_at(self, value: &str) -> Self {
+        self.annotated(REQUESTED_AT_ANNOTATION, value)
     }
 }
 
@@ -258,7 +258,7 @@ impl Given {
     }
 
     pub fn handled_retry(mut self, value: &str) -> Self {
-        self.status().handled.retry_at = Some(value.into());
+        self.status().handled.requested_at = Some(value.into());
         self
     }
 

@@ -477,7 +477,7 @@ fn a_machine_is_not_stopped_again_for_a_refusal_that_would_pass_by_itself() {
     for (status, code) in [(400, "STOCK_INSUFFICIENT"), (400, "SOME_NEW_REFUSAL")] {
         let given = refused_after_the_stop(status, code);
         let message = ready_message(given.object.status.as_ref().unwrap()).to_owned();
-        assert!(message.contains("retry-at"), "{message}");
+        assert!(message.contains("requested-at"), "{message}");
         assert!(!message.contains("half an hour"), "{message}");
         let runs = given.clone().state("RUNNING");
         let action = runs.decide().action;
@@ -552,7 +552,7 @@ fn whatever_ends_a_refusal_lets_the_machine_be_stopped_again() {
         with_slot_after(runs.then(), &action).later(100)
     };
     assert_eq!(does_of(&refused().pass()), "Nothing Refused");
-    assert_eq!(does_of(&refused().retry_at("1").pass()), "Stop Calling");
+    assert_eq!(does_of(&refused().requested_at("1").pass()), "Stop Calling");
     assert_eq!(does_of(&refused().secret_version("78").pass()), "Stop Calling");
 }
 

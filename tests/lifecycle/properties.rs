@@ -112,7 +112,7 @@ fn some_spec(given: Given, change: &Change, bias: u64, rng: &mut Rng) -> Given {
         given = if rng.chance(500) { given.denies_upgrades() } else { given.denies_downgrades() };
     }
     if rng.chance(200) {
-        given = given.retry_at(rng.of(&["a", "b"])).handled_retry("a");
+        given = given.requested_at(rng.of(&["a", "b"])).handled_retry("a");
     }
     given
 }

@@ -131,13 +131,16 @@ fn memory() -> Vec<Row> {
         ),
         again("another generation of the spec ends it", refused().generation(4)),
         again("another version of the Secret ends it", refused().secret_version("78")),
-        again("a retry-at annotation ends it", refused().retry_at("2026-03-02")),
+        again("a requested-at annotation ends it", refused().requested_at("2026-03-02")),
         again("another type of the instance ends it", refused().of_type(HUGE)),
         again("another state of the instance ends it", refused().state("STOPPED").then()),
         again("another way of charging ends it", refused().prepaid().then()),
-        stands("a retry-at annotation counts once", refused().retry_at("a").handled_retry("a")),
-        stands("an empty retry-at annotation is none", refused().retry_at("")),
-        again("another value counts again", refused().retry_at("b").handled_retry("a")),
+        stands(
+            "a requested-at annotation counts once",
+            refused().requested_at("a").handled_retry("a"),
+        ),
+        stands("an empty requested-at annotation is none", refused().requested_at("")),
+        again("another value counts again", refused().requested_at("b").handled_retry("a")),
         (
             "an unknown code is tried again slowly: not after 29 minutes",
             unknown().later(1799),
@@ -168,7 +171,10 @@ fn memory() -> Vec<Row> {
             "rest",
         ),
         again("another Secret lets it be read again", fresh(read_refused()).secret_version("78")),
-        again("a retry-at annotation lets it be read again", fresh(read_refused()).retry_at("x")),
+        again(
+            "a requested-at annotation lets it be read again",
+            fresh(read_refused()).requested_at("x"),
+        ),
         again("a read that works ends the refusal of a read", fresh(read_refused())),
     ]
 }
@@ -220,9 +226,10 @@ fn a_refusal_whose_spec_changed_during_the_call_does_not_stand() {
 #[test]
 fn a_retry_that_is_refused_again_stands_again() {
     let code = Some("OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED");
-    let again = refused().retry_at("now").answered(Answer::Refused(api_error(400, code))).then();
+    let again =
+        refused().requested_at("now").answered(Answer::Refused(api_error(400, code))).then();
     assert_eq!(does_of(&again.pass()), "Nothing Refused");
-    assert_eq!(again.object.status.unwrap().handled.retry_at.as_deref(), Some("now"));
+    assert_eq!(again.object.status.unwrap().handled.requested_at.as_deref(), Some("now"));
 }
 
 #[test]

@@ -159,7 +159,7 @@ fn calls_that_are_refused_or_not_made_leave_what_was_remembered() {
         .then("out of stock", 5, refused("STOCK_INSUFFICIENT"))
         .then("looked at again", 300, |given| given)
         .then("refused for good", 1800, refused("OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"))
-        .then("asked once more", 300, |given| given.retry_at("1"));
+        .then("asked once more", 300, |given| given.requested_at("1"));
     insta::assert_snapshot!(walk.text);
 }
 

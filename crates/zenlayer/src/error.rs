@@ -53,7 +53,7 @@ problems! {
     InstanceBusy => "it is tried again once the instance is at rest",
     ZoneNotSupported =>
         "ask the provider whether the zone offers changes, then set the annotation \
-         vm.zenlayer.com/retry-at; or declare the type in effect",
+         vm.zenlayer.com/requested-at; or declare the type in effect",
     PlanExists =>
         "it is tried again once that plan is gone; cancel it in the provider's console, or declare \
          its type",
@@ -61,21 +61,21 @@ problems! {
     NoPlanToCancel => "the provider shows a plan that it says is not there; it is read again",
     OutOfStock =>
         "it is tried again every half an hour; declare another type, or set the annotation \
-         vm.zenlayer.com/retry-at to try now",
+         vm.zenlayer.com/requested-at to try now",
     RequestInvalid =>
-        "change the spec, or set the annotation vm.zenlayer.com/retry-at to try again; if the spec \
+        "change the spec, or set the annotation vm.zenlayer.com/requested-at to try again; if the spec \
          is right, report a fault of the operator",
     CredentialsRejected => "correct the key or token in the Secret",
     PermissionDenied =>
         "allow the credential DescribeInstances, DescribeInstanceTypeStatus, \
          DescribeZoneInstanceConfigInfos, InquiryPriceCreateInstance, ModifyInstanceType, \
          CancelInstanceDowngrade, StopInstances and StartInstances, then set the annotation \
-         vm.zenlayer.com/retry-at",
+         vm.zenlayer.com/requested-at",
     ClockSkewed => "synchronise the clock of the operator's node",
     BlockedByEdge => "ask the provider to let the operator's address through",
     ResourceGroupNotFound =>
         "correct the instance's resource group in the provider's console, then set the annotation \
-         vm.zenlayer.com/retry-at",
+         vm.zenlayer.com/requested-at",
 }
 
 /// Code, class. One row a code; the order is that of the fact sheet.

@@ -57,8 +57,8 @@ pub(super) fn remembered(
     if desired.cancel_plan.is_none() {
         memory.handled.cancel_plan = None;
     }
-    if desired.retry_at.is_some() {
-        memory.handled.retry_at.clone_from(&desired.retry_at);
+    if desired.requested_at.is_some() {
+        memory.handled.requested_at.clone_from(&desired.requested_at);
     }
     memory
 }
