@@ -5,6 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Reason;
 
+/// The API server refuses a longer message.
+const MESSAGE_LIMIT: usize = 32_768;
+
 /// The conditions of a VmInstance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ConditionType {
@@ -19,6 +22,14 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
+    /// Every condition that the operator writes.
+    pub const ALL: &[Self] = &[Self::Ready, Self::InSync, Self::Reconciling, Self::Stalled];
+
+    /// The condition of that name, if it is one of the operator's.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|known| known.as_str() == name)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
@@ -47,7 +58,7 @@ pub fn condition(
         type_: type_.as_str().to_owned(),
         status: status.to_owned(),
         reason: reason.as_str().to_owned(),
-        message: message.to_owned(),
+        message: message[..message.floor_char_boundary(MESSAGE_LIMIT)].to_owned(),
         observed_generation: Some(generation),
         last_transition_time: since,
     }

@@ -1,6 +1,7 @@
 //! The Kubernetes types: `VmInstance`, its status, conditions and reasons, and the CRD made of them.
 //! They carry no behaviour but their own schema.
 
+mod choices;
 mod condition;
 mod crd;
 mod reason;
@@ -11,8 +12,9 @@ pub use condition::{ConditionType, condition};
 pub use crd::{crd, crd_yaml};
 pub use reason::Reason;
 pub use status::{
-    Change, ChangeKind, ChangeState, Direction, Handled, HistoryEntry, HistoryOutcome,
-    ObservedInstance, Phase, Refusal, Restore, Target, VmInstanceStatus,
+    Change, ChangeKind, ChangeState, DecisionKind, Direction, Handled, HistoryEntry,
+    HistoryOutcome, ObservedInstance, PendingDecision, Phase, Refusal, Restore, Target,
+    VmInstanceStatus,
 };
 pub use vm_instance::{
     CANCEL_PLAN_ANNOTATION, CredentialsRef, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,

@@ -4,6 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choices::choices;
+
 /// Observed state of a VmInstance. Written by the operator alone.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -11,7 +13,7 @@ pub struct VmInstanceStatus {
     /// Generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// One word for where the object stands.
+    /// One word for the state of this object; the conditions say more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Order number of the current or most recent change.
@@ -35,40 +37,45 @@ pub struct VmInstanceStatus {
     /// The last terminal refusal of the provider: no call is made while it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
-    /// One-shot annotations that were acted on.
+    /// What a person is asked to decide; absent while nothing waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_decision: Option<PendingDecision>,
+    /// Annotations that were acted on; each is acted on once for each value.
     #[serde(default, skip_serializing_if = "Handled::is_empty")]
     pub handled: Handled,
     /// The last changes, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<HistoryEntry>,
-    /// Ready and InSync always; Reconciling and Stalled only while True.
+    /// Ready and InSync always; Reconciling and Stalled only while they are True. Ready: the operator
+    /// has done all that this spec lets it do. InSync: the machine is of the declared type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
 
-/// Where a VmInstance stands.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
-pub enum Phase {
-    /// Not looked at yet.
-    Pending,
-    /// The machine is of the declared type.
-    InSync,
-    /// The type differs, and the policy is to observe only.
-    Drifted,
-    /// The operator cannot act now and will look again by itself.
-    Waiting,
-    /// A paid call is being made, or its outcome is unknown.
-    Submitting,
-    /// The provider accepted the change and is carrying it out.
-    Changing,
-    /// The change takes effect at the next billing cycle.
-    Scheduled,
-    /// The type differs, and the object is suspended.
-    Suspended,
-    /// Nothing happens until the spec, the Secret, the machine or a person changes something.
-    Failed,
+choices! {
+    /// Where a VmInstance stands.
+    pub enum Phase {
+        /// Not looked at yet.
+        Pending,
+        /// The machine is of the declared type.
+        InSync,
+        /// The type differs, and the policy is to observe only.
+        Drifted,
+        /// The operator cannot act now and will look again by itself.
+        Waiting,
+        /// A paid call is being made, or its outcome is unknown.
+        Submitting,
+        /// The provider accepted the change and is carrying it out.
+        Changing,
+        /// The change takes effect at the next billing cycle.
+        Scheduled,
+        /// The type differs, and the object is suspended.
+        Suspended,
+        /// Nothing happens until the spec, the Secret, the machine or a person changes something.
+        Failed,
+    }
 }
 
 /// The machine as the provider's DescribeInstances showed it.
@@ -77,15 +84,17 @@ pub enum Phase {
 pub struct ObservedInstance {
     /// Instance type in effect.
     pub type_id: String,
-    /// Power and life-cycle state, verbatim.
+    /// Power and life-cycle state as the provider writes it, such as RUNNING or STOPPED.
     pub state: String,
-    /// PREPAID or POSTPAID, verbatim.
+    /// How the machine is billed, as the provider writes it: PREPAID or POSTPAID.
     pub charge_type: String,
+    /// Zone of the machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone_id: Option<String>,
+    /// Name of the machine at the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Cores.
+    /// Number of cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_count: Option<i64>,
     /// Memory in GiB.
@@ -105,33 +114,36 @@ pub struct ObservedInstance {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Target {
+    /// The declared type.
     pub type_id: String,
     /// Generation of the spec in which the declared type became this one.
     pub since_generation: i64,
 }
 
-/// Which call is made.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
-pub enum ChangeKind {
-    /// ModifyInstanceType: the paid one.
-    Modify,
-    /// CancelInstanceDowngrade: takes back a change that waits for the next billing cycle.
-    CancelDowngrade,
-    /// StopInstances, never forced: the first step of strategy StopFirst.
-    Stop,
-    /// StartInstances: brings back a machine that was stopped for a change.
-    Start,
+choices! {
+    /// Which call is made.
+    pub enum ChangeKind {
+        /// ModifyInstanceType: the paid one.
+        Modify,
+        /// CancelInstanceDowngrade: takes back a change that waits for the next billing cycle.
+        CancelDowngrade,
+        /// StopInstances, never forced: the first step of strategy StopFirst.
+        Stop,
+        /// StartInstances: brings back a machine that was stopped for a change.
+        Start,
+    }
 }
 
-/// Which way a PREPAID change goes, by list price.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
-pub enum Direction {
-    /// To a higher list price: charged and in effect at once.
-    Upgrade,
-    /// To a lower list price: in effect at the next billing cycle.
-    Downgrade,
-    /// The prices are equal or could not be read: either ending is accepted.
-    Unknown,
+choices! {
+    /// Which way a PREPAID change goes, by list price.
+    pub enum Direction {
+        /// To a higher list price: charged and in effect at once.
+        Upgrade,
+        /// To a lower list price: in effect at the next billing cycle.
+        Downgrade,
+        /// The prices are equal or could not be read: either ending is accepted.
+        Unknown,
+    }
 }
 
 /// What a machine is brought back to.
@@ -146,32 +158,35 @@ pub struct Restore {
     pub since: Time,
 }
 
-/// How far the change in flight has come.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
-pub enum ChangeState {
-    /// The intent is written; the call may be in flight, or its outcome is unknown.
-    Submitting,
-    /// The provider accepted the call; its effect has not been seen yet.
-    Accepted,
-    /// The effect has been seen; it goes on, or waits for the next billing cycle.
-    Observed,
-    /// No answer came, and nothing shows that the call took effect.
-    Unverified,
+choices! {
+    /// How far the change in flight has come.
+    pub enum ChangeState {
+        /// The intent is written; the call may be in flight, or its outcome is unknown.
+        Submitting,
+        /// The provider accepted the call; its effect has not been seen yet.
+        Accepted,
+        /// The effect has been seen; it goes on, or waits for the next billing cycle.
+        Observed,
+        /// No answer came, and nothing shows that the call took effect.
+        Unverified,
+    }
 }
 
 /// The change in flight.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Change {
-    /// Names this change; the release annotation takes it.
+    /// Name of this change; it is the value of the annotation vm.zenlayer.com/release.
     pub id: String,
+    /// Which call it is.
     pub kind: ChangeKind,
     /// Instance type before. Of a cancellation: the planned type that is taken back.
     pub from: String,
     /// Instance type after. Of a cancellation: the type that stays.
     pub to: String,
-    /// The target generation that it was ordered for.
+    /// Generation of the spec in which its target was declared.
     pub target_generation: i64,
+    /// How far it has come.
     pub state: ChangeState,
     /// Somebody else ordered it: it is followed, and never cancelled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -224,24 +239,56 @@ pub struct Refusal {
     /// Type that was asked for; absent when a read was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Generation of the spec in which it was refused.
     pub generation: i64,
     /// resourceVersion of the Secret in use.
     pub secret_version: String,
+    /// The provider's request id of the refused call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// When the call may be made again without anybody's doing; absent: never.
+    /// When the call is made again without a change by anybody; absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Time>,
 }
 
-/// One-shot annotations that were acted on, by value.
+/// What a person is asked to decide.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingDecision {
+    /// What is to be decided.
+    pub kind: DecisionKind,
+    /// The change that it is about; absent if this object did not order it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_id: Option<String>,
+    /// The annotation that gives the answer, as `kubectl annotate` takes it: NAME=VALUE.
+    pub annotation: String,
+    /// What setting the annotation does, in one sentence.
+    pub message: String,
+}
+
+choices! {
+    /// What a person is asked to decide.
+    pub enum DecisionKind {
+        /// Whether to stop waiting for a change: its outcome is unknown, or it does not come to its end.
+        ReleaseChange,
+        /// Whether to order a change once more that was changed back outside this object.
+        OrderAgain,
+        /// Whether to cancel a scheduled change that this object did not order.
+        CancelPlan,
+    }
+}
+
+/// Annotations that were acted on, by their value.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Handled {
+    /// Last value of vm.zenlayer.com/requested-at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_at: Option<String>,
+    /// Last value of vm.zenlayer.com/release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// Last value of vm.zenlayer.com/cancel-plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_plan: Option<String>,
 }
@@ -252,52 +299,57 @@ impl Handled {
     }
 }
 
-/// How a change ended.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash, JsonSchema)]
-pub enum HistoryOutcome {
-    /// Done: the machine is as the call was to make it.
-    Completed,
-    /// Accepted for the next billing cycle, and about to be taken back.
-    Scheduled,
-    /// Taken back before it took effect.
-    Cancelled,
-    /// The machine did not get there in time.
-    Overdue,
-    /// The target type was seen, or announced, and is gone again.
-    Reverted,
-    /// No answer came and nothing showed afterwards that the call took effect.
-    Unverified,
-    /// The machine is gone.
-    InstanceGone,
-    /// A person gave it free.
-    Released,
-    /// The machine was stopped, and the change that it was stopped for was refused.
-    InVain,
+choices! {
+    /// How a change ended.
+    pub enum HistoryOutcome {
+        /// Done: the machine is as the call was to make it.
+        Completed,
+        /// Accepted for the next billing cycle, and about to be taken back.
+        Scheduled,
+        /// Taken back before it took effect.
+        Cancelled,
+        /// The machine did not get there in time.
+        Overdue,
+        /// The target type was seen, or announced, and it was changed back outside this object.
+        Reverted,
+        /// No answer came and nothing showed afterwards that the call took effect.
+        Unverified,
+        /// The machine is gone.
+        InstanceGone,
+        /// It was released by a user.
+        Released,
+        /// The machine was stopped for a change that was then refused.
+        Unused,
+    }
 }
 
 /// A change that ended.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryEntry {
+    /// Name of the change.
     pub id: String,
-    #[serde(default = "modify")]
+    /// Which call it was.
     pub kind: ChangeKind,
+    /// Instance type before. Of a cancellation: the planned type that was taken back.
     pub from: String,
+    /// Instance type after. Of a cancellation: the type that stays.
     pub to: String,
     /// Somebody else ordered it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Generation of the spec in which its target was declared.
     pub target_generation: i64,
+    /// The provider's order number, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_number: Option<String>,
+    /// The provider's request id, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// When the call was decided.
     pub started_at: Time,
+    /// When it ended.
     pub ended_at: Time,
+    /// How it ended.
     pub outcome: HistoryOutcome,
-}
-
-/// Entries of the first version carry no kind: there was one.
-fn modify() -> ChangeKind {
-    ChangeKind::Modify
 }

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::VmInstanceStatus;
+use super::{VmInstanceStatus, choices::choices};
 
 /// One-shot: its value is the id of a change whose slot a person gives free, or whose order a
 /// person allows again after the world undid it.
@@ -32,17 +32,24 @@ pub const CANCEL_PLAN_ANNOTATION: &str = "vm.zenlayer.com/cancel-plan";
     namespaced,
     status = "VmInstanceStatus",
     doc = "VmInstance resizes one existing Zenlayer Cloud virtual machine in place. Deleting it never touches the machine.",
-    printcolumn(name = "Instance", type_ = "string", json_path = ".spec.instanceId"),
+    selectable = ".spec.instanceId",
+    selectable = ".status.phase",
     printcolumn(name = "Current", type_ = "string", json_path = ".status.instance.typeId"),
     printcolumn(name = "Desired", type_ = "string", json_path = ".spec.instanceTypeId"),
     printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Order", type_ = "string", json_path = ".status.orderNumber"),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Order", type_ = "string", json_path = ".status.orderNumber"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Instance", type_ = "string", json_path = ".spec.instanceId", priority = 1),
     printcolumn(
         name = "State",
         type_ = "string",
@@ -66,31 +73,26 @@ pub const CANCEL_PLAN_ANNOTATION: &str = "vm.zenlayer.com/cancel-plan";
         type_ = "string",
         json_path = ".status.change.effectiveAt",
         priority = 1
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        priority = 1
     )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct VmInstanceSpec {
-    /// Id of the virtual machine, as the provider's DescribeInstances shows it. Immutable.
-    #[schemars(length(max = 64))]
+    /// Id of the virtual machine, as the provider's DescribeInstances shows it: 1 to 64 letters, digits,
+    /// '-' or '_'. Immutable.
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_-]+$"))]
     #[x_kube(
         validation = Rule::new("self.matches('^[A-Za-z0-9_-]+$')").message(
             "instanceId must be 1 to 64 letters, digits, '-' or '_': copy it from the provider's console or DescribeInstances"
         ),
         validation = Rule::new("self == oldSelf").message(
-            "instanceId is immutable: delete this VmInstance (the machine is not touched) and create one for the other machine"
+            "instanceId cannot be changed: delete this VmInstance (the machine is not touched) and create one with the right id"
         )
     )]
     pub instance_id: String,
 
     /// Instance type that the machine should have, such as c.2c4g: a value of instanceType in the
-    /// provider's DescribeZoneInstanceConfigInfos.
-    #[schemars(length(max = 64))]
+    /// provider's DescribeZoneInstanceConfigInfos; 1 to 64 letters, digits, '.', '-' or '_'.
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9][A-Za-z0-9._-]*$')").message(
         "instanceTypeId must be 1 to 64 letters, digits, '.', '-' or '_' and start with a letter or a digit: name a type of the provider, such as c.2c4g"
     ))]
@@ -100,28 +102,27 @@ pub struct VmInstanceSpec {
     #[serde(default)]
     pub credentials: CredentialsRef,
 
-    /// Enforce changes the machine until it is of the declared type; Observe never changes it and
-    /// reports drift.
+    /// What the operator may do to the machine. Default: Enforce.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
 
-    /// While true, the machine is observed and never changed.
+    /// While true, the machine is observed and never changed. Default: false.
     #[serde(default)]
     pub suspend: bool,
 
-    /// Whether a machine that is billed in advance may be changed to a type of a higher list price,
-    /// which is charged at once for the rest of the cycle. Default: the operator's
-    /// --prepaid-upgrade.
+    /// Whether a machine that is billed in advance (PREPAID) may be changed to a type of a higher list
+    /// price, which is charged at once for the rest of the cycle. Default: the operator's option
+    /// --prepaid-upgrade, which is Allow unless it is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepaid_upgrade: Option<PrepaidUpgrade>,
 
-    /// Whether a machine that is billed in advance may be changed to a type of a lower list price,
-    /// which takes effect at the next billing cycle. Default: the operator's --prepaid-downgrade.
+    /// Whether a machine that is billed in advance (PREPAID) may be changed to a type of a lower list
+    /// price, which takes effect at the next billing cycle. Default: the operator's option
+    /// --prepaid-downgrade, which is Schedule unless it is set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prepaid_downgrade: Option<PrepaidDowngrade>,
 
-    /// How the change is made: InPlace leaves the power state alone; StopFirst shuts a running
-    /// machine down gracefully, changes it, and starts it again.
+    /// How the change is made. Default: InPlace.
     #[serde(default)]
     pub strategy: Strategy,
 }
@@ -140,9 +141,10 @@ pub struct CredentialsRef {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
-    /// Name of the Secret.
+    /// Name of the Secret: 1 to 253 lower-case letters, digits, '-' or '.'. Default:
+    /// zenlayer-credentials.
     #[serde(default = "default_secret_name")]
-    #[schemars(length(max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')").message(
         "name must be that of a Secret in this namespace: 1 to 253 lower-case letters, digits, '-' or '.', with a letter or a digit at both ends"
     ))]
@@ -159,45 +161,57 @@ fn default_secret_name() -> String {
     "zenlayer-credentials".to_owned()
 }
 
-/// What the operator may do to the machine.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Default)]
-pub enum ManagementPolicy {
-    /// Change the machine until it is of the declared type.
-    #[default]
-    Enforce,
-    /// Never change it; report drift.
-    Observe,
+choices! {
+    /// What the operator may do to the machine.
+    pub enum ManagementPolicy {
+        /// The machine is changed until it is of the declared type.
+        Enforce,
+        /// The machine is never changed; a difference is reported.
+        Observe,
+    }
 }
 
-/// What to do about a PREPAID change to a type of a higher list price.
-#[derive(
-    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, clap::ValueEnum,
-)]
-pub enum PrepaidUpgrade {
-    /// Order it; the difference is charged at once.
-    Allow,
-    /// Do not order it.
-    Deny,
+impl Default for ManagementPolicy {
+    fn default() -> Self {
+        Self::Enforce
+    }
 }
 
-/// What to do about a PREPAID change to a type of a lower list price.
-#[derive(
-    Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, clap::ValueEnum,
-)]
-pub enum PrepaidDowngrade {
-    /// Order it; it takes effect at the next billing cycle.
-    Schedule,
-    /// Do not order it.
-    Deny,
+choices! {
+    /// What to do about a PREPAID change to a type of a higher list price.
+    #[derive(clap::ValueEnum)]
+    pub enum PrepaidUpgrade {
+        /// It is ordered, and the difference is charged at once.
+        Allow,
+        /// It is not ordered.
+        Deny,
+    }
 }
 
-/// How a change is made.
-#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Default)]
-pub enum Strategy {
-    /// Change the type and leave the power state alone. Whether a running guest restarts is the
-    /// provider's doing.
-    #[default]
-    InPlace,
-    /// Shut a running machine down gracefully, change its type, and start it again.
-    StopFirst,
+choices! {
+    /// What to do about a PREPAID change to a type of a lower list price.
+    #[derive(clap::ValueEnum)]
+    pub enum PrepaidDowngrade {
+        /// It is ordered, and takes effect at the next billing cycle.
+        Schedule,
+        /// It is not ordered.
+        Deny,
+    }
+}
+
+choices! {
+    /// How a change is made.
+    pub enum Strategy {
+        /// The type is changed and the power state is left alone. The provider does not say whether
+        /// a running machine restarts.
+        InPlace,
+        /// A running machine is shut down gracefully, changed, and started again.
+        StopFirst,
+    }
+}
+
+impl Default for Strategy {
+    fn default() -> Self {
+        Self::InPlace
+    }
 }

@@ -187,7 +187,7 @@ impl Memory {
             | HistoryOutcome::Reverted
             | HistoryOutcome::Unverified
             | HistoryOutcome::Released
-            | HistoryOutcome::InVain => None,
+            | HistoryOutcome::Unused => None,
         }
     }
 
@@ -320,7 +320,7 @@ impl Ended {
             | HistoryOutcome::Overdue
             | HistoryOutcome::Reverted
             | HistoryOutcome::InstanceGone => true,
-            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::InVain => false,
+            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::Unused => false,
         }
     }
 

@@ -65,11 +65,13 @@ pub fn settle(
         }
         let report = as_it_was_told(before, report);
         let mut status = write(desired, before, observed, memory, &report, now);
+        status.pending_decision = report::asked(desired, &situation);
         let same_spec = before.observed_generation == Some(desired.generation);
         // Tidying up is no news: whoever was told "ready" is not told otherwise for a moment.
         if situation == Situation::Restored && same_spec {
             status.phase = before.phase;
             status.conditions.clone_from(&before.conditions);
+            status.pending_decision.clone_from(&before.pending_decision);
         }
         (situation, status)
     };
@@ -111,7 +113,7 @@ fn unreadable(
     now: Timestamp,
 ) -> VmInstanceStatus {
     let report = report::of(desired, observed.instance(), situation);
-    let mut status = before.clone();
+    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
     let in_sync = in_sync(before, desired);
     conditions(&mut status, before, &report, in_sync, desired.generation, now);
     status
@@ -169,7 +171,7 @@ pub fn invalid(
     let message = with_causes(error);
     let report =
         Report { phase: Phase::Failed, ready: false, reason: Reason::InvalidSpec, message };
-    let mut status = before.clone();
+    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
     conditions(&mut status, before, &report, None, generation, now);
     Verdict { status, answers: None, events: Vec::new(), next_look: NextLook::OnChange }
 }
@@ -270,7 +272,7 @@ fn refused(
                     && stopped.as_ref().is_some_and(|restore| restore.stopped_by == entry.id)
             };
             if let Some(entry) = memory.history.iter_mut().find(stop) {
-                entry.outcome = HistoryOutcome::InVain;
+                entry.outcome = HistoryOutcome::Unused;
             }
             memory.refuse(&refusal);
             Situation::Refused { refusal }

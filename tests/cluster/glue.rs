@@ -76,7 +76,7 @@ async fn a_call_whose_window_has_passed_is_not_made_and_its_slot_is_free_again()
         assert_eq!(calls(&lab), 0, "{point:?}");
         assert_eq!(lab.store.slot_of(VM).holding, None, "{point:?}");
         let untouched = lab.store.slot_of(VM) == SlotRecord::default();
-        assert_eq!(untouched, point == Point::Ready, "nothing is taken in vain");
+        assert_eq!(untouched, point == Point::Ready, "nothing is taken without need");
         assert_eq!(object.status.unwrap().change, None, "{point:?}");
         lab.pass_time(Duration::from_secs(60)).await;
         assert_eq!(calls(&lab), 1, "{point:?}");

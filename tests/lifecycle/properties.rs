@@ -62,7 +62,7 @@ fn some_memory(mut given: Given, change: &Change, bias: u64, rng: &mut Rng) -> G
             HistoryOutcome::Reverted,
             HistoryOutcome::Unverified,
             HistoryOutcome::InstanceGone,
-            HistoryOutcome::InVain,
+            HistoryOutcome::Unused,
             HistoryOutcome::Released,
             HistoryOutcome::Scheduled,
             HistoryOutcome::Cancelled,
@@ -318,7 +318,7 @@ fn must_not_order(given: &Given, change: &Change) -> Option<&'static str> {
     let ordered = memory.history.iter().any(|entry| {
         let counts = !matches!(
             entry.outcome,
-            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::InVain
+            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::Unused
         );
         let same = (&entry.from, &entry.to, entry.target_generation)
             == (&change.from, &change.to, change.target_generation);

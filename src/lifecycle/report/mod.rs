@@ -8,8 +8,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Desired, Ended, PlanStage, Severity, Situation, decision::Report, time::after};
-use crate::api::{HistoryOutcome, ManagementPolicy, Phase, Reason};
+use super::{
+    ChangeId, Desired, Ended, PlanStage, Severity, Situation, decision::Report, time::after,
+};
+use crate::api::{
+    CANCEL_PLAN_ANNOTATION, DecisionKind, HistoryOutcome, ManagementPolicy, PendingDecision, Phase,
+    RELEASE_ANNOTATION, Reason,
+};
 use zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber};
 
 /// Times of a day, as messages show them.
@@ -194,6 +199,48 @@ pub fn of_a_stopped_machine(
             message: format!("{}; it is stopped for the change", report.message),
             ..report
         },
+    }
+}
+
+/// What a person is asked in this situation.
+pub fn asked(desired: &Desired, situation: &Situation) -> Option<PendingDecision> {
+    let decision = |kind, id: Option<&ChangeId>, annotation, message: &str| {
+        let change_id = id.map(ToString::to_string);
+        Some(PendingDecision { kind, change_id, annotation, message: message.to_owned() })
+    };
+    let release = |id: &ChangeId| format!("{RELEASE_ANNOTATION}={id}");
+    match situation {
+        Situation::Unverified { change, asks: true }
+        | Situation::Overdue { change }
+        | Situation::NotInEffect { change, .. } => decision(
+            DecisionKind::ReleaseChange,
+            Some(&change.id),
+            release(&change.id),
+            "The operator stops waiting for this change; what is still missing then is ordered again.",
+        ),
+        Situation::Undone { change } if change.to == desired.type_id => decision(
+            DecisionKind::OrderAgain,
+            Some(&change.id),
+            release(&change.id),
+            "The change is ordered, and paid for, once more.",
+        ),
+        Situation::Reverted { entry } => decision(
+            DecisionKind::OrderAgain,
+            Some(&entry.id),
+            release(&entry.id),
+            "The change is ordered, and paid for, once more.",
+        ),
+        Situation::ForeignPlan { to: Some(to), stage: PlanStage::Scheduled }
+            if desired.may_mutate() =>
+        {
+            decision(
+                DecisionKind::CancelPlan,
+                None,
+                format!("{CANCEL_PLAN_ANNOTATION}={to}"),
+                "The scheduled change that this object did not order is cancelled.",
+            )
+        }
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The status as it is written: all that the operator owns, derived in one place.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
     api::{ConditionType, ObservedInstance, Phase, Reason, Target, VmInstanceStatus, condition},
@@ -43,6 +43,7 @@ pub(super) fn write(
         change: change.as_ref().map(Change::to_api),
         restore: restore.as_ref().map(Restore::to_api),
         refusal: refusal.as_ref().map(Refusal::to_api),
+        pending_decision: None,
         handled,
         history: history.iter().map(Ended::to_api).collect(),
         conditions: Vec::new(),
@@ -100,9 +101,9 @@ pub(super) fn conditions(
 ) {
     let Report { phase, ready, reason, message } = report;
     let now = whole_seconds(now);
+    status.conditions.clear();
     let mut add = |type_, value: &str, reason, message: &str| {
         let made = condition(&before.conditions, type_, value, reason, message, generation, now);
-        status.conditions.retain(|old| old.type_ != made.type_);
         status.conditions.push(made);
     };
     add(ConditionType::Ready, if *ready { "True" } else { "False" }, *reason, message);
@@ -113,7 +114,6 @@ pub(super) fn conditions(
     }
     status.observed_generation = Some(generation);
     status.phase = Some(*phase);
-    status.conditions.retain(|old| old.type_ != "Reconciling" && old.type_ != "Stalled");
     let extra = match phase {
         Phase::Failed => Some(ConditionType::Stalled),
         Phase::Waiting | Phase::Submitting | Phase::Changing | Phase::Pending => {
@@ -125,4 +125,7 @@ pub(super) fn conditions(
         let made = condition(&before.conditions, type_, "True", *reason, message, generation, now);
         status.conditions.push(made);
     }
+    // What another writer added stays.
+    let foreign = |one: &&Condition| ConditionType::parse(&one.type_).is_none();
+    status.conditions.extend(before.conditions.iter().filter(foreign).cloned());
 }
