@@ -55,7 +55,8 @@ fn whole_numbers(value: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(whole_numbers),
         Value::Number(number) => {
             let text = number.to_string();
-            if let Some(whole) = text.strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok()) {
+            if let Some(whole) = text.strip_suffix(".0").and_then(|whole| whole.parse::<i64>().ok())
+            {
                 *value = whole.into();
             }
         }

@@ -254,8 +254,8 @@ fn accepts_and_rejects_updates() {
     let change =
         |op: &str, path: &str, value: Value| json!([{ "op": op, "path": path, "value": value }]);
     let status = &["--subresource=status"][..];
-    let immutable = "instanceId is immutable: delete this VmInstance (the machine is not touched) \
-                     and create one for the other machine";
+    let immutable = "instanceId cannot be changed: delete this VmInstance (the machine is not touched) \
+                     and create one with the right id";
     let rejected: [(&str, &[&str], Value, &str); 6] = [
         ("another id", &[], change("replace", "/spec/instanceId", json!("vm-2")), immutable),
         (

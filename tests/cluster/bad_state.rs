@@ -148,7 +148,9 @@ fn older_crd() -> String {
     fn relax(value: &mut Value) {
         match value {
             Value::Object(map) => {
-                for rule in ["x-kubernetes-validations", "enum", "maxLength"] {
+                for rule in
+                    ["x-kubernetes-validations", "enum", "maxLength", "minLength", "pattern"]
+                {
                     map.remove(rule);
                 }
                 map.values_mut().for_each(relax);

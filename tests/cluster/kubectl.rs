@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
 use crate::stage::{LIMIT, ONE_POSTPAID, ONE_PREPAID, Rules, Stage, shown, slow_simulation};
@@ -53,14 +53,14 @@ async fn the_columns_show_an_object_in_sync_one_changing_one_failed_and_one_sche
     let scheduled = declare("vm-4", "c.1c2g", Phase::Scheduled).await;
     let effective = scheduled.status.unwrap().change.unwrap().effective_at.unwrap().0.to_string();
 
-    let narrow = ["NAME", "INSTANCE", "CURRENT", "DESIRED", "PHASE", "ORDER", "READY", "AGE"];
+    let narrow = ["NAME", "CURRENT", "DESIRED", "PHASE", "READY", "REASON", "ORDER", "AGE"];
     let text = stage.kubectl(&["get", "zvm"]);
     println!("{text}");
     assert_eq!(table(&text).0, narrow, "{text}");
     let text = stage.kubectl(&["get", "zvm", "-o", "wide"]);
     println!("{text}");
     let (names, rows) = table(&text);
-    let wide = [&narrow[..], &["STATE", "CHARGE", "ZONE", "EFFECTIVE", "REASON"]].concat();
+    let wide = [&narrow[..], &["INSTANCE", "STATE", "CHARGE", "ZONE", "EFFECTIVE"]].concat();
     assert_eq!(names, wide, "{text}");
     let order = async |id: &str| match stage.sim.orders(id).await.as_slice() {
         [] => String::new(),
@@ -128,8 +128,71 @@ async fn explain_describes_every_field_of_the_spec() {
     ] {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
-    let secret = stage.kubectl(&["explain", "zvm.spec.credentials.secretRef.name"]);
-    assert!(secret.contains("Name of the Secret"), "{secret}");
+    let told = [
+        ("spec.credentials.secretRef.name", "Name of the Secret"),
+        ("spec.managementPolicy", "- `\"Observe\"`: The machine is never changed"),
+        ("spec.prepaidDowngrade", "which is Schedule unless it is set"),
+        ("status.phase", "- `\"Scheduled\"`: The change takes effect at the next billing cycle."),
+        ("status.history.endedAt", "When it ended."),
+    ];
+    for (field, words) in told {
+        let text = stage.kubectl(&["explain", &format!("zvm.{field}")]);
+        let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(line.contains(words), "{field}: no {words:?} in {text}");
+    }
+}
+
+/// Every path of the published schema below this one that nobody can look up.
+fn undescribed(path: &str, schema: &Value, found: &mut Vec<String>) {
+    if schema["description"].as_str().is_none_or(str::is_empty) {
+        found.push(path.to_owned());
+    }
+    let children = schema["properties"].as_object().into_iter().flatten();
+    for (name, child) in children.filter(|(name, _)| path != "." || *name != "metadata") {
+        undescribed(&format!("{path}{name}."), child, found);
+    }
+    let items = &schema["items"];
+    if items["properties"].is_object() {
+        undescribed(path, items, found);
+    }
+}
+
+#[tokio::test]
+async fn explain_has_a_description_of_every_field() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let name = "com.zenlayer.vm.v1alpha1.VmInstance";
+    let document = eventually("the schema", LIMIT, async || {
+        let path = "/openapi/v3/apis/vm.zenlayer.com/v1alpha1";
+        let output = stage.plane.kubectl(&["get", "--raw", path]);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let known = document["components"]["schemas"][name].is_object();
+        known.then_some(document).ok_or_else(|| "it is not published yet".to_owned())
+    })
+    .await;
+    let mut found = Vec::new();
+    undescribed(".", &document["components"]["schemas"][name], &mut found);
+    // Kubernetes' own fields.
+    found.retain(|path| ![".apiVersion.", ".kind."].contains(&path.as_str()));
+    assert!(found.is_empty(), "{found:?}");
+    let fields = stage.kubectl(&["explain", "vminstance", "--recursive"]);
+    assert!(fields.contains("pendingDecision\t<Object>"), "{fields}");
+}
+
+#[tokio::test]
+async fn objects_are_selected_by_instance_and_by_phase() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    stage.declare("c.2c4g").await;
+    let selected = |field: &str| {
+        stage.kubectl(&["get", "zvm", "-o", "name", "--field-selector", field]).lines().count()
+    };
+    for (field, count) in [
+        ("spec.instanceId=vm-1", 1),
+        ("spec.instanceId=vm-2", 0),
+        ("status.phase=Pending", 1),
+        ("status.phase!=Pending", 0),
+    ] {
+        assert_eq!(selected(field), count, "{field}");
+    }
 }
 
 /// `kubectl wait --for=condition=Ready`: whether it succeeded, and what it printed.
