@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{Context, authors, observe::Seen, store::StoreError};
+use super::{Context, field_managers, observe::Seen, store::StoreError};
 use crate::{
     api::{ChangeKind, VmInstance, VmInstanceStatus},
     lifecycle::{
@@ -47,7 +47,7 @@ pub async fn execute(
         }
     };
     if let Some(stop) = ended_stop(&decision.situation, &seen.observed) {
-        ctx.orders.give_up(ctx, &stop).await;
+        ctx.orders.give_up(&stop).await;
     }
     Executed { outcome, object }
 }
@@ -123,14 +123,14 @@ async fn carry_out(
         return Executed { outcome: Outcome::LostRace, object };
     }
     let paid = change.kind == ChangeKind::Modify;
-    if let Err(error) = ctx.orders.reserve(ctx, desired, change, order.restore).await {
+    if let Err(error) = ctx.orders.reserve(desired, change, order.restore).await {
         return Executed { outcome: not_sent(error), object };
     }
     let id = &desired.instance_id;
     let held = match ctx.store.write_slot(id, order.slot, order.taken(desired)).await {
         Ok(held) => held,
         Err(error) => {
-            ctx.orders.give_back(ctx, change, order.restore).await;
+            ctx.orders.give_back(change, order.restore).await;
             return Executed { outcome: not_sent(error), object };
         }
     };
@@ -141,17 +141,17 @@ async fn carry_out(
         Ok(object) => object,
         Err(error) => {
             update_slot(ctx, desired, held, &change.id, |slot| slot.given_back(&change.id)).await;
-            ctx.orders.give_back(ctx, change, order.restore).await;
+            ctx.orders.give_back(change, order.restore).await;
             return Executed { outcome: not_sent(error), object };
         }
     };
     let answer = call(ctx, desired, credentials, change, &window).await;
     record_answer(ctx, desired, held, change, &answer, decided.wall).await;
     if matches!(answer, Answer::NotSent { .. } | Answer::Refused(_)) {
-        ctx.orders.give_back(ctx, change, order.restore).await;
+        ctx.orders.give_back(change, order.restore).await;
     }
     if let (ChangeKind::Start, Some(restore)) = (change.kind, order.restore) {
-        ctx.orders.give_up(ctx, &restore.stopped_by).await;
+        ctx.orders.give_up(&restore.stopped_by).await;
     }
     if paid {
         ctx.metrics.paid_call(&answer);
@@ -271,7 +271,7 @@ fn log_answer(
             ("accepted", order_number.clone(), request_id.clone(), None)
         }
     };
-    let author = authors::of(object, &["spec", "instanceTypeId"]);
+    let author = field_managers::of(object, &["spec", "instanceTypeId"]);
     let paid = change.kind == ChangeKind::Modify;
     let prices = if paid { observed.prices } else { Prices::default() };
     tracing::info!(

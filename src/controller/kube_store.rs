@@ -19,10 +19,7 @@ use kube::{
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{
-    orders::{Counted, OrderLedger},
-    store::{Store, StoreError},
-};
+use super::store::{Counted, OrderLedger, Store, StoreError};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
     lifecycle::{Event, SecretState, Slot, SlotRecord},

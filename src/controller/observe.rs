@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, lanes::Turn};
+use super::{Context, order_turns::Turn};
 use crate::{
     api::{ChangeKind, Phase, VmInstance},
     lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
@@ -47,7 +47,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
             Interest::Follow => read_plan(ctx, desired, credentials, &mut observed).await,
             Interest::Order => {
                 read_offers(ctx, desired, credentials, &mut observed).await;
-                turn = Some(ctx.lanes.turn(&scope(desired)).await);
+                turn = Some(ctx.turns.turn(&scope(desired)).await);
                 read_again(ctx, desired, credentials, &mut observed).await;
             }
         }
@@ -153,10 +153,12 @@ async fn read_offers(
 ) {
     let Some(instance) = observed.instance().cloned() else { return };
     let scope = format!("{} {}", scope(desired), observed.secret.version().unwrap_or_default());
-    observed.catalogue = ctx.offers.catalogue(ctx, credentials, &scope, &instance).await;
+    observed.catalogue =
+        ctx.offers.catalogue(ctx.cloud.as_ref(), credentials, &scope, &instance).await;
     if instance.charge_type == ChargeType::Prepaid {
-        let price =
-            async |type_id| ctx.offers.price(ctx, credentials, &scope, &instance, type_id).await;
+        let price = async |type_id| {
+            ctx.offers.price(ctx.cloud.as_ref(), credentials, &scope, &instance, type_id).await
+        };
         observed.prices = Prices {
             current: price(&instance.type_id).await,
             declared: price(&desired.type_id).await,

@@ -6,8 +6,7 @@ use std::time::Duration;
 use moka::future::Cache;
 use rust_decimal::Decimal;
 
-use super::Context;
-use zenlayer::{CatalogueQuery, Credentials, Instance, InstanceTypeId, Offer, PriceInquiry};
+use zenlayer::{CatalogueQuery, Cloud, Credentials, Instance, InstanceTypeId, Offer, PriceInquiry};
 
 /// How long an answer is good for.
 const LIFE: Duration = Duration::from_secs(300);
@@ -33,7 +32,7 @@ impl OfferCache {
     /// The types that the instance's zone offers for its charge type. `scope` names the credential.
     pub async fn catalogue(
         &self,
-        ctx: &Context,
+        cloud: &dyn Cloud,
         credentials: &Credentials,
         scope: &str,
         instance: &Instance,
@@ -43,7 +42,7 @@ impl OfferCache {
             zone_id: instance.zone_id.clone()?,
         };
         let read = async {
-            let reading = ctx.cloud.describe_catalogue(credentials, &query).await?;
+            let reading = cloud.describe_catalogue(credentials, &query).await?;
             Ok::<_, zenlayer::ReadError>(reading.value)
         };
         let key = format!("{scope} {query:?}");
@@ -59,7 +58,7 @@ impl OfferCache {
     /// The list price of the instance as it is, but of this type.
     pub async fn price(
         &self,
-        ctx: &Context,
+        cloud: &dyn Cloud,
         credentials: &Credentials,
         scope: &str,
         instance: &Instance,
@@ -67,7 +66,7 @@ impl OfferCache {
     ) -> Option<Decimal> {
         let inquiry = PriceInquiry::of(instance, type_id.clone())?;
         let read = async {
-            let reading = ctx.cloud.inquire_price(credentials, &inquiry).await?;
+            let reading = cloud.inquire_price(credentials, &inquiry).await?;
             Ok::<_, zenlayer::ReadError>(reading.value.original)
         };
         let key = format!("{scope} {inquiry:?}");

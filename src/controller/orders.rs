@@ -1,14 +1,19 @@
 //! The trail of paid calls within the last hour, over all objects: what the order limit counts.
 //! It is kept in a Lease, so that a restart does not forget it.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
-use super::{Context, store::StoreError};
+use super::{
+    Clock,
+    store::{Counted, Store, StoreError},
+};
 use crate::{
     api::ChangeKind,
     lifecycle::{Change, ChangeId, Desired, OrderCount, Restore},
+    telemetry::Metrics,
 };
 
 /// How often a write is tried again when somebody else wrote in between.
@@ -16,21 +21,6 @@ const TRIES: usize = 5;
 
 /// What the limit looks back on.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-/// A paid call that was accepted, or may yet be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counted {
-    pub change: ChangeId,
-    pub at: Timestamp,
-}
-
-/// The trail as it was read, with the version that a write must name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OrderLedger {
-    pub version: Option<String>,
-    pub record: Vec<Counted>,
-}
 
 impl OrderCount {
     /// Counts all but what is reserved for the change that this machine was stopped for.
@@ -57,15 +47,22 @@ fn counts(kind: ChangeKind) -> bool {
 }
 
 /// Takes turns within this process; compare-and-swap does between processes.
-#[derive(Default)]
-pub struct Orders(Mutex<()>);
+pub struct Orders {
+    turn: Mutex<()>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+}
 
 impl Orders {
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        Self { turn: Mutex::default(), store, clock, metrics }
+    }
+
     /// Counts a paid call before it is made. One that the machine is stopped for is counted before
     /// the stop already, and takes that place. Fails with `Conflict` once the limit is reached.
     pub async fn reserve(
         &self,
-        ctx: &Context,
         desired: &Desired,
         change: &Change,
         restore: Option<&Restore>,
@@ -73,10 +70,10 @@ impl Orders {
         if !counts(change.kind) {
             return Ok(());
         }
-        let now = ctx.clock.now();
+        let now = self.clock.now();
         let limit = desired.max_orders_per_hour;
         let place = restore.map(|restore| &restore.stopped_by);
-        self.update(ctx, |record| {
+        self.update(|record| {
             record.retain(|one| is_recent(one, now));
             if OrderCount::of(record, place, now).within_the_hour >= limit {
                 return Err(StoreError::Conflict);
@@ -90,21 +87,21 @@ impl Orders {
 
     /// Uncounts a call that was not accepted; the place of a stopped machine stays taken. What cannot
     /// be written only counts for an hour.
-    pub async fn give_back(&self, ctx: &Context, change: &Change, restore: Option<&Restore>) {
+    pub async fn give_back(&self, change: &Change, restore: Option<&Restore>) {
         if !counts(change.kind) {
             return;
         }
         let place = restore.map(|restore| &restore.stopped_by).filter(|stop| **stop != change.id);
-        self.uncount(ctx, &change.id, place).await;
+        self.uncount(&change.id, place).await;
     }
 
     /// Nothing is ordered for this stop any more.
-    pub async fn give_up(&self, ctx: &Context, stop: &ChangeId) {
-        self.uncount(ctx, stop, None).await;
+    pub async fn give_up(&self, stop: &ChangeId) {
+        self.uncount(stop, None).await;
     }
 
-    async fn uncount(&self, ctx: &Context, change: &ChangeId, place: Option<&ChangeId>) {
-        let written = self.update(ctx, |record| {
+    async fn uncount(&self, change: &ChangeId, place: Option<&ChangeId>) {
+        let written = self.update(|record| {
             match (place, record.iter_mut().find(|one| one.change == *change)) {
                 (Some(place), Some(counted)) => counted.change = place.clone(),
                 _ => record.retain(|one| one.change != *change),
@@ -118,21 +115,20 @@ impl Orders {
 
     async fn update(
         &self,
-        ctx: &Context,
         change: impl Fn(&mut Vec<Counted>) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let _turn = self.0.lock().await;
+        let _turn = self.turn.lock().await;
         for _ in 0..TRIES {
-            let read = ctx.store.orders().await?;
+            let read = self.store.orders().await?;
             let mut record = read.record.clone();
             change(&mut record)?;
             if record == read.record {
                 return Ok(());
             }
-            let count = OrderCount::of(&record, None, ctx.clock.now()).within_the_hour;
-            match ctx.store.write_orders(&read, record).await {
+            let count = OrderCount::of(&record, None, self.clock.now()).within_the_hour;
+            match self.store.write_orders(&read, record).await {
                 Ok(()) => {
-                    ctx.metrics.orders_within_the_hour(count);
+                    self.metrics.orders_within_the_hour(count);
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}

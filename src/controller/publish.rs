@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, authors, store::StoreError};
+use super::{Context, field_managers, store::StoreError};
 use crate::{
     api::{
         CANCEL_PLAN_ANNOTATION, ChangeState, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason,
@@ -68,7 +68,7 @@ fn annotations_handled(before: &VmInstanceStatus, after: &VmInstance) -> Vec<Eve
         (CANCEL_PLAN_ANNOTATION, before.cancel_plan, now.cancel_plan),
     ];
     let event = |(annotation, value): (&str, String)| {
-        let manager = authors::of(after, &["metadata", "annotations", annotation]);
+        let manager = field_managers::of(after, &["metadata", "annotations", annotation]);
         let manager = manager.as_deref().unwrap_or("an unknown manager");
         Event {
             warning: false,

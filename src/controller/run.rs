@@ -22,7 +22,7 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, Store, StoreError, guard, kube_store::problem, reconcile, rotation};
+use super::{Context, Store, StoreError, kube_store::problem, reconcile, rotation, unreadable};
 use crate::{
     api::VmInstance,
     lifecycle::{self, NextLook, backoff},
@@ -104,7 +104,7 @@ pub async fn run(
     let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
     let stream = watcher(api, watcher::Config::default())
         .default_backoff()
-        .filter_map(move |event| std::future::ready(guard::readable(event, &store)))
+        .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| match event {
             Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {

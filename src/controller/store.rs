@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::orders::{Counted, OrderLedger};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
-    lifecycle::{Event, SecretState, Slot, SlotRecord},
+    lifecycle::{ChangeId, Event, SecretState, Slot, SlotRecord},
 };
 use zenlayer::{Credentials, InstanceId};
 
@@ -22,6 +23,21 @@ pub enum StoreError {
     /// The call failed, or nobody knows whether it did.
     #[error("{0}")]
     Failed(String),
+}
+
+/// A paid call that was accepted, or may yet be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    pub change: ChangeId,
+    pub at: Timestamp,
+}
+
+/// The trail as it was read, with the version that a write must name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OrderLedger {
+    pub version: Option<String>,
+    pub record: Vec<Counted>,
 }
 
 #[async_trait]

@@ -2,36 +2,13 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::{Deserialize, Serialize};
 
 use super::{
-    desired::Timing,
-    memory::{InvalidStatus, type_id},
-    slot::{Holding, HoldingState},
-    time::after,
+    change_id::ChangeId,
+    invalid_status::{InvalidStatus, type_id},
 };
 use crate::api::{self, ChangeKind, ChangeState, Direction};
 use zenlayer::{InstanceState, InstanceTypeId, Mutation, OrderNumber, RequestId};
-
-/// Names one change for ever. Made of the object's uid and the moment of the decision.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ChangeId(pub String);
-
-impl ChangeId {
-    /// The id of the change that `uid` decides at `started_at`. Two processes that decide for one
-    /// object in one second make the same id; only one of them gets the slot.
-    pub fn new(uid: &str, started_at: Timestamp) -> Self {
-        let head: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
-        Self(format!("{head}-{}", started_at.as_second()))
-    }
-}
-
-impl std::fmt::Display for ChangeId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// The call in flight, or the change that it led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,50 +72,6 @@ impl Change {
         match self.state {
             ChangeState::Submitting | ChangeState::Unverified => true,
             ChangeState::Accepted | ChangeState::Observed => false,
-        }
-    }
-
-    /// The change that holds a slot, as far as the slot knows it.
-    pub fn from_slot(holding: &Holding, timing: &Timing) -> Self {
-        let (state, submitted_at, order_number, request_id) = match &holding.state {
-            HoldingState::Open => (ChangeState::Submitting, None, None, None),
-            HoldingState::Accepted { at, order_number, request_id } => {
-                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
-            }
-        };
-        Self {
-            id: holding.change.clone(),
-            kind: holding.kind,
-            from: holding.from.clone(),
-            to: holding.to.clone(),
-            target_generation: holding.target_generation,
-            state,
-            adopted: false,
-            direction: None,
-            power_state: None,
-            size: Size::default(),
-            started_at: holding.started_at,
-            fence: holding.fence,
-            submitted_at,
-            effective_at: None,
-            deadline: Some(after(holding.started_at, timing.limit(holding.kind))),
-            order_number,
-            request_id,
-        }
-    }
-
-    /// What the slot keeps of it while its answer is open.
-    pub fn holding(&self, object: super::ObjectKey) -> Holding {
-        Holding {
-            change: self.id.clone(),
-            kind: self.kind,
-            object,
-            from: self.from.clone(),
-            to: self.to.clone(),
-            target_generation: self.target_generation,
-            started_at: self.started_at,
-            fence: self.fence,
-            state: HoldingState::Open,
         }
     }
 

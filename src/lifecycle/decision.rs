@@ -17,6 +17,13 @@ pub struct Decision {
     pub situation: Situation,
 }
 
+impl Decision {
+    /// Nothing is done; this is what is told.
+    pub fn report(situation: Situation) -> Self {
+        Self { action: Action::Nothing, situation }
+    }
+}
+
 /// The one effect of a pass. Status and events follow from it and are not counted.
 #[allow(clippy::large_enum_variant, reason = "one is made in a pass, and it is not copied")]
 #[derive(Debug, Clone, PartialEq)]

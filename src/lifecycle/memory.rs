@@ -4,11 +4,15 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{Change, ChangeId, Desired, Size, Timing, time::after};
+use super::{
+    Change, ChangeId, Desired, Size, Timing,
+    invalid_status::{InvalidStatus, optional, type_id},
+    time::after,
+};
 use crate::api::{
     self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus,
 };
-use zenlayer::{InstanceTypeId, InvalidId, OrderNumber, RequestId};
+use zenlayer::{InstanceTypeId, OrderNumber, RequestId};
 
 /// How many ended changes are kept; orders of the current target are kept beyond it.
 pub const HISTORY_LIMIT: usize = 10;
@@ -79,31 +83,6 @@ pub struct Memory {
     pub history: Vec<Ended>,
     pub order_number: Option<OrderNumber>,
     pub request_id: Option<RequestId>,
-}
-
-/// Why a status cannot be read back.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidStatus {
-    #[error("status.{field} is not valid")]
-    Id { field: &'static str, source: InvalidId },
-    #[error("status.refusal.reason {0:?} is unknown")]
-    Reason(String),
-}
-
-fn at<T>(field: &'static str, result: Result<T, InvalidId>) -> Result<T, InvalidStatus> {
-    result.map_err(|source| InvalidStatus::Id { field, source })
-}
-
-fn optional<T>(
-    field: &'static str,
-    value: Option<&String>,
-    parse: fn(String) -> Result<T, InvalidId>,
-) -> Result<Option<T>, InvalidStatus> {
-    value.map(|value| at(field, parse(value.clone()))).transpose()
-}
-
-pub(super) fn type_id(field: &'static str, value: &str) -> Result<InstanceTypeId, InvalidStatus> {
-    at(field, InstanceTypeId::new(value))
 }
 
 impl Memory {

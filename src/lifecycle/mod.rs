@@ -16,9 +16,12 @@
 mod announce;
 pub mod backoff;
 mod change;
+mod change_id;
 mod decide;
 mod decision;
 mod desired;
+mod facts;
+mod invalid_status;
 mod memory;
 mod observed;
 mod offers;
@@ -32,13 +35,15 @@ mod slot;
 mod time;
 
 pub use announce::farewell;
-pub use change::{Change, ChangeId, Size};
+pub use change::{Change, Size};
+pub use change_id::ChangeId;
 pub use decide::decide;
 pub use decision::{
     Action, Decision, Event, NextLook, Outcome, Report, Severity, Situation, Verdict,
 };
 pub use desired::{Defaults, Desired, InvalidSpec, ObjectKey, Timing};
-pub use memory::{Ended, InvalidStatus, Memory, Refusal, RefusedCall, Restore, Target};
+pub use invalid_status::InvalidStatus;
+pub use memory::{Ended, Memory, Refusal, RefusedCall, Restore, Target};
 pub use observed::{Claim, Observed, OrderCount, SecretState, Standing};
 pub use plan::{PlanStage, PlanView};
 pub use prices::Prices;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, memory::InvalidStatus,
+    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, invalid_status::InvalidStatus,
     prices::Prices,
 };
 use crate::api::{ChangeKind, ChangeState, Reason};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     Change, Decision, Desired, Refusal, RefusedCall, SecretState, Severity, Situation,
-    decide::{Facts, report},
+    facts::Facts,
     memory::Memory,
     time::{after, whole_seconds},
 };
@@ -190,5 +190,5 @@ pub fn of_call_stands(
     let refusal = standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
     let call = refusal.call.as_ref()?;
     let same = call.kind == kind && call.from == *from && call.to == *to;
-    same.then(|| report(Situation::Refused { refusal: refusal.clone() }))
+    same.then(|| Decision::report(Situation::Refused { refusal: refusal.clone() }))
 }

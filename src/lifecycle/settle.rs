@@ -4,12 +4,10 @@ mod next_look;
 mod remember;
 mod write;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use self::{
-    next_look::next_look,
+    next_look::{AT_ONCE, next_look},
     remember::{displace, remember, remembered},
     write::{conditions, in_sync, write},
 };
@@ -26,9 +24,6 @@ use super::{
 use crate::api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstanceStatus};
 use zenlayer::with_causes;
 use zenlayer::{Answer, ApiError, InstanceState};
-
-/// Pause before a pass that only goes on where this one ended.
-const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Status, events and next look after a pass. `before` is the status that was decided from.
 pub fn settle(

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChangeId, ObjectKey};
-use crate::api::ChangeKind;
+use super::{Change, ChangeId, ObjectKey, Size, Timing, time::after};
+use crate::api::{ChangeKind, ChangeState};
 use zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber, RequestId};
 
 /// A slot as it was read, with the version that a write must name.
@@ -190,5 +190,51 @@ impl SlotRecord {
             ..holding
         });
         Self { holding, ..self.clone() }
+    }
+}
+
+impl Change {
+    /// The change that holds a slot, as far as the slot knows it.
+    pub fn from_slot(holding: &Holding, timing: &Timing) -> Self {
+        let (state, submitted_at, order_number, request_id) = match &holding.state {
+            HoldingState::Open => (ChangeState::Submitting, None, None, None),
+            HoldingState::Accepted { at, order_number, request_id } => {
+                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
+            }
+        };
+        Self {
+            id: holding.change.clone(),
+            kind: holding.kind,
+            from: holding.from.clone(),
+            to: holding.to.clone(),
+            target_generation: holding.target_generation,
+            state,
+            adopted: false,
+            direction: None,
+            power_state: None,
+            size: Size::default(),
+            started_at: holding.started_at,
+            fence: holding.fence,
+            submitted_at,
+            effective_at: None,
+            deadline: Some(after(holding.started_at, timing.limit(holding.kind))),
+            order_number,
+            request_id,
+        }
+    }
+
+    /// What the slot keeps of it while its answer is open.
+    pub fn holding(&self, object: ObjectKey) -> Holding {
+        Holding {
+            change: self.id.clone(),
+            kind: self.kind,
+            object,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            target_generation: self.target_generation,
+            started_at: self.started_at,
+            fence: self.fence,
+            state: HoldingState::Open,
+        }
     }
 }

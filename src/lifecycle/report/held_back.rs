@@ -1,6 +1,7 @@
 //! Situations in which nothing is in flight, and something holds the change back.
 
-use super::{clock, differs, failed, in_flight, order, report, waiting};
+use super::in_flight;
+use super::words::{clock, differs, failed, order, report, waiting};
 use crate::{
     api::{ManagementPolicy, Phase, Reason},
     lifecycle::{Change, Desired, Report, Situation},

@@ -1,6 +1,6 @@
 //! Situations of a call of this object, and of the change that it led to.
 
-use super::{clock, failed, order, report, waiting};
+use super::words::{clock, failed, order, report, waiting};
 use crate::{
     api::{ChangeKind, HistoryOutcome, Phase, Reason},
     lifecycle::{Change, Ended, PlanStage, Report, Situation},

@@ -3,8 +3,11 @@
 mod held_back;
 mod in_flight;
 mod others;
+mod words;
 
 use std::time::Duration;
+
+use self::words::{failed, report, waiting};
 
 use jiff::Timestamp;
 
@@ -15,31 +18,7 @@ use crate::api::{
     CANCEL_PLAN_ANNOTATION, DecisionKind, HistoryOutcome, ManagementPolicy, PendingDecision, Phase,
     RELEASE_ANNOTATION, Reason,
 };
-use zenlayer::{Instance, InstanceState, InstanceTypeId, OrderNumber};
-
-/// Times of a day, as messages show them.
-fn clock(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn order(number: Option<&OrderNumber>) -> String {
-    match number {
-        Some(number) => format!("order {number}"),
-        None => "order number unknown".to_owned(),
-    }
-}
-
-fn report(phase: Phase, ready: bool, reason: Reason, message: String) -> Report {
-    Report { phase, ready, reason, message }
-}
-
-fn waiting(reason: Reason, message: String) -> Report {
-    report(Phase::Waiting, false, reason, message)
-}
-
-fn failed(reason: Reason, message: String) -> Report {
-    report(Phase::Failed, false, reason, message)
-}
+use zenlayer::{Instance, InstanceState, InstanceTypeId};
 
 /// The report of a situation whose effect, if any, has been carried out.
 pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation) -> Report {
@@ -241,22 +220,5 @@ pub fn asked(desired: &Desired, situation: &Situation) -> Option<PendingDecision
             )
         }
         _ => None,
-    }
-}
-
-fn differs(instance: Option<&Instance>, want: &InstanceTypeId) -> String {
-    match instance {
-        Some(instance) => {
-            format!("instance {} is of type {}, {want} is declared", instance.id, instance.type_id)
-        }
-        None => format!("{want} is declared"),
-    }
-}
-
-fn stage_words(stage: PlanStage) -> &'static str {
-    match stage {
-        PlanStage::Running => "running",
-        PlanStage::Scheduled => "scheduled for the next billing cycle",
-        PlanStage::Unknown => "in a state that this version does not know",
     }
 }

@@ -1,6 +1,6 @@
 //! Situations in which another party acts on the instance.
 
-use super::{failed, stage_words, waiting};
+use super::words::{failed, stage_words, waiting};
 use crate::{
     api::Reason,
     lifecycle::{Desired, PlanStage, Report, Situation},

@@ -5,8 +5,8 @@ use crate::{
     api::{ChangeKind, ChangeState},
     lifecycle::{
         Change, Decision, PlanStage, PlanView, Situation, Standing,
-        decide::{Facts, report},
         decision::may_repeat_unverified,
+        facts::Facts,
         rules::at_rest::cancel,
         slot::{Aspect, leads_to},
         time::after,
@@ -15,7 +15,7 @@ use crate::{
 use zenlayer::{Instance, InstanceState, PlanState, TypeStatus};
 
 pub fn slot_was_given_back(facts: &Facts) -> Option<Decision> {
-    matches!(facts.standing, Standing::GivenBack(_)).then(|| report(Situation::GivenBack))
+    matches!(facts.standing, Standing::GivenBack(_)).then(|| Decision::report(Situation::GivenBack))
 }
 
 /// A person may release a change whose outcome stays unknown, or that does not come to its end. A
@@ -99,10 +99,10 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
         ChangeState::Accepted | ChangeState::Observed => return None,
     };
     let (instance, status) = facts.seen()?;
-    let unknown = || report(Situation::OutcomeUnknown { change: change.clone() });
+    let unknown = || Decision::report(Situation::OutcomeUnknown { change: change.clone() });
     let unverified = |asks| Situation::Unverified { change: change.clone(), asks };
     if change.fence.is_none() {
-        return Some(report(unverified(true)));
+        return Some(Decision::report(unverified(true)));
     }
     if !facts.is_past_fence(change) {
         return Some(unknown());
@@ -120,7 +120,7 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     if may_repeat_unverified(change.kind, &instance.charge_type, change.fence) {
         return Some(Decision { action: facts.return_slot(change), situation: unverified(false) });
     }
-    Some(report(unverified(true)))
+    Some(Decision::report(unverified(true)))
 }
 
 /// Without a plan, one of the two reads shows the target and the other one does not.
@@ -168,7 +168,7 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
         let action = facts.return_slot(&change);
         return Some(Decision { action, situation: Situation::GivenUp { change } });
     }
-    Some(report(if facts.is_overdue(&change) && !power {
+    Some(Decision::report(if facts.is_overdue(&change) && !power {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
         let problem = format!("no change is pending, and {}", still_of(instance, status));
@@ -182,7 +182,7 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
 pub fn adopted_change_is_unwanted(facts: &Facts) -> Option<Decision> {
     let change = facts.change().filter(|change| change.adopted)?;
     let unwanted = change.to != facts.desired.type_id;
-    unwanted.then(|| report(Situation::LetGo { change: change.clone() }))
+    unwanted.then(|| Decision::report(Situation::LetGo { change: change.clone() }))
 }
 
 /// A change that waits for the next billing cycle is taken back before another one is ordered.
@@ -198,7 +198,7 @@ pub fn scheduled_change_is_unwanted(facts: &Facts) -> Option<Decision> {
         return None;
     }
     if !facts.desired.may_mutate() {
-        return Some(report(Situation::UnwantedPlan { change: change.clone() }));
+        return Some(Decision::report(Situation::UnwantedPlan { change: change.clone() }));
     }
     cancel(facts, &change.to)
 }
@@ -213,7 +213,7 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
     let (instance, status) = facts.seen()?;
     let overdue = facts.is_overdue(&change);
     let lags = facts.expects(&change) || instance.type_id != status.current;
-    Some(report(match effect(instance, status, &change) {
+    Some(Decision::report(match effect(instance, status, &change) {
         Some(None) => match unfinished(facts, &change, instance) {
             None => Situation::Completed { change },
             Some(problem) if overdue => Situation::NotInEffect { change, problem },
@@ -259,7 +259,7 @@ fn shows_enable(status: &TypeStatus, change: &Change) -> bool {
 pub fn observed_power_change_goes_on(facts: &Facts) -> Option<Decision> {
     let change = facts.change().filter(|change| change.state == ChangeState::Observed)?.clone();
     let (instance, status) = facts.seen()?;
-    Some(report(match effect(instance, status, &change) {
+    Some(Decision::report(match effect(instance, status, &change) {
         Some(None) => Situation::Completed { change },
         _ if facts.is_overdue(&change) => Situation::GivenUp { change },
         Some(stage) => Situation::Progressing { change, stage },

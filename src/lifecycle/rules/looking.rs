@@ -2,12 +2,7 @@
 
 use crate::{
     api::Reason,
-    lifecycle::{
-        Action, Decision, Severity, Situation,
-        decide::{Facts, report},
-        refusal,
-        slot::Aspect,
-    },
+    lifecycle::{Action, Decision, Severity, Situation, facts::Facts, refusal, slot::Aspect},
 };
 use zenlayer::ReadError;
 
@@ -15,7 +10,7 @@ pub fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
     let reason = facts.observed.secret.reason()?;
     let name = &facts.desired.secret_name;
     let problem = refusal::secret_problem(&facts.observed.secret, name);
-    Some(report(Situation::SecretUnusable { reason, problem }))
+    Some(Decision::report(Situation::SecretUnusable { reason, problem }))
 }
 
 /// The provider refused a read, and nothing has changed since: nothing was read in this pass.
@@ -23,20 +18,20 @@ pub fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
     let refusal =
         refusal::standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
     let of_a_read = refusal.call.is_none() && facts.observed.instance.is_none();
-    of_a_read.then(|| report(Situation::Refused { refusal: refusal.clone() }))
+    of_a_read.then(|| Decision::report(Situation::Refused { refusal: refusal.clone() }))
 }
 
 fn read_failed(facts: &Facts, error: &ReadError) -> Decision {
     let version = facts.observed.secret.version().unwrap_or_default();
     let soon = facts.restore.is_some();
-    report(refusal::of_read(facts.desired, error, (version, soon), facts.now))
+    Decision::report(refusal::of_read(facts.desired, error, (version, soon), facts.now))
 }
 
 pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
     match &facts.observed.instance {
         Some(Ok(_)) => None,
         Some(Err(error)) => Some(read_failed(facts, error)),
-        None => Some(report(Situation::ReadsStale)),
+        None => Some(Decision::report(Situation::ReadsStale)),
     }
 }
 
@@ -47,13 +42,13 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
         return None;
     }
     let Some(change) = facts.change().cloned() else {
-        return Some(report(Situation::InstanceGone { ended: None }));
+        return Some(Decision::report(Situation::InstanceGone { ended: None }));
     };
     if change.is_unanswered() && change.fence.is_none() {
-        return Some(report(Situation::Unverified { change, asks: true }));
+        return Some(Decision::report(Situation::Unverified { change, asks: true }));
     }
     if change.is_unanswered() && !facts.is_past_fence(&change) {
-        return Some(report(Situation::OutcomeUnknown { change }));
+        return Some(Decision::report(Situation::OutcomeUnknown { change }));
     }
     let action =
         if facts.holds_slot(&change) { facts.close_slot(&change) } else { Action::Nothing };
@@ -63,10 +58,10 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match &facts.observed.plan {
         // Not asked for: no change is in flight, and none may be ordered.
-        None => facts.change().map(|_| report(Situation::ReadsStale)),
+        None => facts.change().map(|_| Decision::report(Situation::ReadsStale)),
         Some(Ok(reading)) if reading.value.is_some() => None,
         // One read shows the instance, the other one does not: look again, but not for ever.
-        Some(Ok(_)) => Some(report(match facts.change() {
+        Some(Ok(_)) => Some(Decision::report(match facts.change() {
             Some(change)
                 if facts.is_overdue(change)
                     && !change.is_unanswered()
@@ -82,7 +77,7 @@ pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
 
 pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
-    Some(report(Situation::ReadFailed {
+    Some(Decision::report(Situation::ReadFailed {
         reason: Reason::KubernetesUnavailable,
         problem: format!("cannot read the slot of the instance: {problem}"),
         severity: Severity::Passing,

@@ -5,4 +5,5 @@ pub mod at_rest;
 pub mod in_flight;
 pub mod looking;
 pub mod ordering;
+pub mod permits;
 pub mod power;

@@ -4,34 +4,13 @@ use crate::{
     api::{ChangeKind, ChangeState, Direction, PrepaidDowngrade, PrepaidUpgrade, Reason, Strategy},
     lifecycle::{
         Action, Change, ChangeId, Decision, Desired, Restore, SecretState, Situation, Size,
-        decide::{Facts, report},
+        facts::Facts,
         offers, refusal,
-        rules::at_rest::{
-            older_object_owns_the_instance, ordered_before, reads_disagree, slot_is_held_elsewhere,
-        },
+        rules::permits::ordered_before,
         time::{after, whole_seconds},
     },
 };
 use zenlayer::{ChargeType, InstanceState, InstanceTypeId};
-
-pub fn instance_state_forbids_changes(facts: &Facts) -> Option<Decision> {
-    let state = facts.observed.instance()?.state.clone();
-    match state {
-        InstanceState::Running | InstanceState::Stopped => None,
-        InstanceState::CreateFailed
-        | InstanceState::Recycle
-        | InstanceState::Recycling
-        | InstanceState::Releasing => Some(report(Situation::InstanceUnusable { state })),
-        InstanceState::Pending
-        | InstanceState::Deploying
-        | InstanceState::Booting
-        | InstanceState::Stopping
-        | InstanceState::Reboot
-        | InstanceState::Rebuilding
-        | InstanceState::Imaging
-        | InstanceState::Other(_) => Some(report(Situation::InstanceBusy { state })),
-    }
-}
 
 /// Nobody is asked for money for a type that the zone does not offer.
 pub fn type_is_not_offered(facts: &Facts) -> Option<Decision> {
@@ -117,57 +96,23 @@ fn refused_here(facts: &Facts, reason: Reason, message: String) -> Decision {
     });
     let version = facts.observed.secret.version().unwrap_or_default();
     let refusal = refusal::made_here(facts.desired, reason, message, call, version, facts.now);
-    report(Situation::Refused { refusal })
-}
-
-/// A call is signed only while our clock is near the provider's: further away, the fence would say
-/// nothing.
-pub fn clock_is_skewed(facts: &Facts) -> Option<Decision> {
-    let skews = facts.observed.dates().map(|date| facts.observed.began_at.duration_since(date));
-    let skew = skews.max_by_key(|skew| skew.unsigned_abs())?;
-    (skew.unsigned_abs() > facts.desired.timing.skew_limit)
-        .then(|| report(Situation::ClockSkewed { seconds: skew.as_secs() }))
+    Decision::report(Situation::Refused { refusal })
 }
 
 /// A bad commit may change hundreds of objects; the limit gives a person time to notice.
 pub fn order_limit_is_reached(facts: &Facts) -> Option<Decision> {
     match facts.observed.orders.as_ref()? {
         Ok(count) if count.within_the_hour >= facts.desired.max_orders_per_hour => {
-            Some(report(Situation::OrderLimitReached {
+            Some(Decision::report(Situation::OrderLimitReached {
                 limit: facts.desired.max_orders_per_hour,
                 until: count.oldest_ends,
             }))
         }
         Ok(_) => None,
-        Err(problem) => Some(report(Situation::OrdersUnknown { problem: problem.clone() })),
+        Err(problem) => {
+            Some(Decision::report(Situation::OrdersUnknown { problem: problem.clone() }))
+        }
     }
-}
-
-/// A call rests on reads that are complete and have just been made.
-pub fn reads_are_stale(facts: &Facts) -> Option<Decision> {
-    let age = facts.now.duration_since(facts.observed.began_at);
-    let fresh = !age.is_negative() && age.unsigned_abs() <= facts.desired.timing.freshness;
-    let complete = facts.seen().is_some() && facts.observed.slot().is_some();
-    (!fresh || !complete).then(|| report(Situation::ReadsStale))
-}
-
-/// A change that was seen has closed its slot; by now another one may hold it.
-fn slot_is_held_by_another_change(facts: &Facts) -> Option<Decision> {
-    let held = facts.observed.slot()?.record.holding.as_ref()?;
-    let ours = facts.change().is_some_and(|change| change.id == held.change);
-    (!ours).then(|| report(Situation::HeldElsewhere { holder: held.object.clone() }))
-}
-
-/// What holds back every call, also one that no rule of the list stands before.
-pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
-    let allowed = facts.desired.may_mutate();
-    older_object_owns_the_instance(facts)
-        .or_else(|| slot_is_held_elsewhere(facts))
-        .or_else(|| slot_is_held_by_another_change(facts))
-        .or_else(|| (!allowed).then(|| report(Situation::Suspended { hindrance: None })))
-        .or_else(|| reads_disagree(facts))
-        .or_else(|| clock_is_skewed(facts))
-        .or_else(|| reads_are_stale(facts))
 }
 
 /// A change is named by its second. One that ended within this very second keeps its name, or an
@@ -197,15 +142,17 @@ pub fn machine_is_stopped_first(facts: &Facts) -> Option<Decision> {
     let kind = ChangeKind::Stop;
     Some(
         ordered_before(facts, kind)
-            .unwrap_or_else(|| facts.call(kind, &instance.type_id, &facts.desired.type_id)),
+            .unwrap_or_else(|| call(facts, kind, &instance.type_id, &facts.desired.type_id)),
     )
 }
 
 /// Nothing holds the change back.
 pub fn order_the_change(facts: &Facts) -> Decision {
     match facts.observed.instance() {
-        Some(instance) => facts.call(ChangeKind::Modify, &instance.type_id, &facts.desired.type_id),
-        None => report(Situation::ReadsStale),
+        Some(instance) => {
+            call(facts, ChangeKind::Modify, &instance.type_id, &facts.desired.type_id)
+        }
+        None => Decision::report(Situation::ReadsStale),
     }
 }
 
@@ -226,7 +173,7 @@ pub fn call(
     };
     let id = ChangeId::new(&object.uid, started_at);
     if name_is_taken(facts, &id) {
-        return report(Situation::ReadsStale);
+        return Decision::report(Situation::ReadsStale);
     }
     let restore = match kind {
         ChangeKind::Stop => Some(Restore {
@@ -267,7 +214,7 @@ pub fn call(
 /// A change that somebody else has ordered, as it is followed from now on.
 pub fn adopted(facts: &Facts, to: &InstanceTypeId) -> Option<Change> {
     let from = &facts.observed.instance()?.type_id;
-    let Action::Call { mut change, .. } = facts.call(ChangeKind::Modify, from, to).action else {
+    let Action::Call { mut change, .. } = call(facts, ChangeKind::Modify, from, to).action else {
         return None;
     };
     change.state = ChangeState::Observed;

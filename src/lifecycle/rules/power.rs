@@ -4,9 +4,12 @@ use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase},
     lifecycle::{
         Action, Decision, PlanStage, Restore, Situation,
-        decide::Facts,
+        facts::Facts,
         refusal, report,
-        rules::{at_rest::once_more, ordering::call_is_held_back},
+        rules::{
+            ordering::call,
+            permits::{call_is_held_back, once_more},
+        },
         time::after,
     },
 };
@@ -74,7 +77,7 @@ pub fn bring_the_machine_back(facts: &Facts, decision: &Decision) -> Option<Deci
         return None;
     }
     match facts.memory.came_to_nothing(facts.desired, kind, HistoryOutcome::Overdue) {
-        None => Some(facts.call(kind, from, to)),
+        None => Some(call(facts, kind, from, to)),
         // Whatever else stands in the way is told as it is; nothing but the start does here.
         Some(last) => (decision.situation == Situation::InSync).then(|| once_more(facts, last)),
     }

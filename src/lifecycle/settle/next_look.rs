@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::AT_ONCE;
 use crate::{
     api::ChangeKind,
     lifecycle::{
         Change, Desired, NextLook, PlanStage, Refusal, Severity, Situation, backoff::spread_over,
     },
 };
+
+/// Pause before a pass that only goes on where this one ended.
+pub(super) const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// When to look again, if nothing wakes the object before.
 pub(super) fn next_look(

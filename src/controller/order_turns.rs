@@ -16,21 +16,21 @@ pub struct Turn {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-/// The lanes of all credentials.
+/// The turns of all credentials.
 #[derive(Default)]
-pub struct Lanes(Mutex<HashMap<String, Arc<Semaphore>>>);
+pub struct OrderTurns(Mutex<HashMap<String, Arc<Semaphore>>>);
 
-impl Lanes {
-    /// Waits for a turn in the lane of the credential that `scope` names.
+impl OrderTurns {
+    /// Waits for a turn of the credential that `scope` names.
     pub async fn turn(&self, scope: &str) -> Turn {
-        let lane = {
-            let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // A lane that nobody uses is forgotten: Secrets come and go.
-            lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
-            let lane = lanes.entry(scope.to_owned());
-            lane.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
+        let queue = {
+            let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // A queue that nobody uses is forgotten: Secrets come and go.
+            queues.retain(|_, queue| Arc::strong_count(queue) > 1);
+            let queue = queues.entry(scope.to_owned());
+            queue.or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE))).clone()
         };
         // The semaphore is never closed.
-        Turn { _permit: lane.acquire_owned().await.ok() }
+        Turn { _permit: queue.acquire_owned().await.ok() }
     }
 }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod modules;
+
 use std::{
-    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use modules::{Modules, circles};
 
 /// Module of the operator, what it may use of the others. `src/lib.rs` says why; what is a crate of
 /// its own (the client, the simulator) needs no row: Cargo keeps those walls.
@@ -16,8 +19,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("config", &["api", "lifecycle", "telemetry"]),
     ("controller", &["api", "lifecycle", "telemetry"]),
-    ("main", &["api", "config", "controller", "lifecycle", "telemetry"]),
-    ("lib", &[]),
+    // lib.rs
+    ("", &[]),
 ];
 
 /// Folders with the source of a product.
@@ -47,19 +50,7 @@ struct Source {
     code: String,
 }
 
-impl Source {
-    /// The module of the crate that the file belongs to.
-    fn module(&self) -> &str {
-        let inner = self.path.trim_start_matches("src/");
-        inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
-    }
-
-    /// The file's place in the tree of modules.
-    fn module_path(&self) -> Vec<&str> {
-        let inner = self.path.trim_start_matches("src/").trim_end_matches(".rs");
-        inner.split('/').filter(|part| *part != "mod").collect()
-    }
-}
+impl Source {}
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -105,91 +96,56 @@ fn code_of(text: &str) -> String {
     before_tests.lines().map(without_comment).collect::<Vec<_>>().join("\n")
 }
 
-/// The first names of all paths that begin with `start`, groups in braces included.
-fn heads(code: &str, start: &str) -> BTreeSet<String> {
-    let dense: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut found = BTreeSet::new();
-    for (at, _) in dense.match_indices(start) {
-        let inside_word =
-            dense[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
-        if inside_word {
-            continue;
-        }
-        let rest = dense[at + start.len()..].trim_start();
-        let mut depth = 0;
-        let mut item = String::new();
-        for c in rest.chars() {
-            match c {
-                '{' => depth += 1,
-                '}' if depth <= 1 => break,
-                '}' => depth -= 1,
-                ',' if depth == 1 => {
-                    found.insert(first_name(&item));
-                    item.clear();
-                    continue;
-                }
-                _ if depth == 0 && !(c.is_alphanumeric() || c == '_' || c == ':') => break,
-                _ => {}
-            }
-            if depth > 0 || c != '{' {
-                item.push(c);
-            }
-        }
-        found.insert(first_name(&item));
-    }
-    found.remove("");
-    found
-}
-
-fn first_name(item: &str) -> String {
-    let item = item.trim_start_matches(['{', ' ']);
-    item.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-}
-
-/// The modules of this crate that a file uses.
-fn used(source: &Source) -> BTreeSet<String> {
-    let mut used = heads(&source.code, "crate::");
-    used.extend(heads(&source.code, "zenlayer_vm_operator::"));
-    // super:: that leads out of the module's own folder.
-    let depth = source.module_path().len();
-    let out = "super::".repeat(depth);
-    used.extend(heads(&source.code, &out).into_iter().filter(|name| name != "super"));
-    used
-}
-
 fn report(faults: &[String]) {
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
 
 #[test]
-fn paths_are_found_in_groups_and_alone() {
-    let code = "use crate::{\n    api::{Phase, Reason},\n    zenlayer::Instance,\n};\nlet x = crate::sim::World;";
-    let names: Vec<_> = heads(code, "crate::").into_iter().collect();
-    assert_eq!(names, ["api", "sim", "zenlayer"]);
-    assert!(heads("use my_crate::api;", "crate::").is_empty());
-    let (path, code) =
-        ("src/lifecycle/decide/facts.rs".to_owned(), code_of("use super::super::super::sim;"));
-    let deep = Source { path, text: String::new(), code };
-    assert_eq!(used(&deep).into_iter().collect::<Vec<_>>(), ["sim"]);
-}
-
-#[test]
 fn modules_use_only_what_they_may() {
     let mut faults = Vec::new();
-    for source in sources("src") {
-        let module = source.module();
-        let Some((_, may)) = MAY_USE.iter().find(|(name, _)| *name == module) else {
-            faults.push(format!("{}: module {module} has no row in MAY_USE", source.path));
+    let top = |module: &str| module.split("::").next().unwrap_or_default().to_owned();
+    for (module, uses) in Modules::read(&root().join("src")).uses() {
+        let name = top(&module);
+        let Some((_, may)) = MAY_USE.iter().find(|(known, _)| *known == name) else {
+            faults.push(format!("module {name:?} has no row in MAY_USE"));
             continue;
         };
-        for other in used(&source) {
-            let known = MAY_USE.iter().any(|(name, _)| *name == other);
-            if known && other != module && !may.contains(&other.as_str()) {
-                faults.push(format!("{}: {module} may not use {other}", source.path));
-            }
+        let outside = uses.iter().map(|used| top(used)).filter(|used| *used != name);
+        for used in outside.filter(|used| !may.contains(&used.as_str())) {
+            faults.push(format!("{module} may not use {used}"));
         }
     }
     report(&faults);
+}
+
+#[test]
+fn no_modules_use_each_other_in_a_circle() {
+    let mut faults = Vec::new();
+    for folder in ["src"] {
+        let found = circles(&Modules::read(&root().join(folder)).uses());
+        faults.extend(found.into_iter().map(|circle| format!("{folder}: {circle}")));
+    }
+    report(&faults);
+}
+
+#[test]
+fn a_circle_is_found_through_a_re_export() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("lib.rs", "mod a; mod b; pub mod c;");
+    write("a.rs", "use crate::c::Thing; pub struct A; fn f(_: Thing) {}");
+    write("b.rs", "pub fn g() { log!(crate::a::A); }");
+    write("c/mod.rs", "mod inner; pub use inner::Thing;");
+    let uses = || Modules::read(folder.path()).uses();
+    write("c/inner.rs", "pub struct Thing;");
+    assert_eq!(circles(&uses()), Vec::<String>::new());
+    assert_eq!(uses()["a"].iter().collect::<Vec<_>>(), ["c::inner"]);
+    write("c/inner.rs", "pub struct Thing; fn h() { crate::b::g() }");
+    assert_eq!(circles(&uses()), ["a -> c::inner -> b"]);
 }
 
 #[test]

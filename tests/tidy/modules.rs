@@ -1,0 +1,297 @@
+//! Who uses whom: the modules of a crate, and for each of them the modules that define what it names.
+//! Names are followed through re-exports to where they are defined, so a `mod.rs` that only hands
+//! names on is nobody's dependency.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{Attribute, Item, UseTree, Visibility};
+
+/// A module by its path from the crate's root, such as `lifecycle::rules`; the root is empty.
+pub type Module = String;
+
+/// What stands in one module.
+#[derive(Default)]
+struct Content {
+    /// Names that are defined here.
+    defined: BTreeSet<String>,
+    /// Names that are brought in, with the path that they stand for.
+    imported: BTreeMap<String, Vec<String>>,
+    /// Modules of which everything is brought in.
+    globs: Vec<Vec<String>>,
+    /// The same, where it is not handed on.
+    modules: Vec<Vec<String>>,
+    /// Every path of more than one segment that the code names.
+    paths: Vec<Vec<String>>,
+    /// Imports that are not handed on.
+    used: Vec<Vec<String>>,
+}
+
+/// The modules of a crate.
+pub struct Modules(BTreeMap<Module, Content>);
+
+impl Modules {
+    /// Reads the crate below this folder.
+    pub fn read(folder: &Path) -> Self {
+        let mut modules = Self(BTreeMap::new());
+        let root = folder.join("lib.rs");
+        modules.file(&[], &root, folder);
+        modules
+    }
+
+    fn file(&mut self, module: &[String], file: &Path, children: &Path) {
+        let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        let parsed = syn::parse_file(&text).unwrap_or_else(|error| panic!("{file:?}: {error}"));
+        self.items(module, &parsed.items, children);
+    }
+
+    fn items(&mut self, module: &[String], items: &[Item], children: &Path) {
+        let mut content = Content::default();
+        for item in items.iter().filter(|item| !is_for_tests(item)) {
+            match item {
+                Item::Use(item) => {
+                    let handed_on = !matches!(item.vis, Visibility::Inherited);
+                    content.import(&item.tree, Vec::new(), handed_on);
+                }
+                Item::Mod(item) => {
+                    let child = [module, &[item.ident.to_string()]].concat();
+                    match &item.content {
+                        Some((_, items)) => self.items(&child, items, children),
+                        None => self.child(&child, children, &item.ident.to_string()),
+                    }
+                }
+                item => {
+                    content.defined.extend(name_of(item));
+                    scan(item.to_token_stream(), &mut content.paths);
+                }
+            }
+        }
+        self.0.insert(module.join("::"), content);
+    }
+
+    fn child(&mut self, module: &[String], folder: &Path, name: &str) {
+        let inside = folder.join(name);
+        let (nested, flat) = (inside.join("mod.rs"), folder.join(format!("{name}.rs")));
+        let file = if nested.exists() { nested } else { flat };
+        self.file(module, &file, &inside);
+    }
+
+    /// For each module, the modules that define what it names.
+    pub fn uses(&self) -> BTreeMap<Module, BTreeSet<Module>> {
+        let of = |(module, content): (&Module, &Content)| {
+            let named = content.used.iter().chain(&content.paths);
+            let mut found: BTreeSet<Module> =
+                named.filter_map(|path| self.definition(module, path, 0)).collect();
+            // Of everything in a module, any name stands for the rest.
+            let all = content.modules.iter().map(|path| [&path[..], &["*".to_owned()]].concat());
+            found.extend(all.filter_map(|path| self.definition(module, &path, 0)));
+            found.remove(module);
+            (module.clone(), found)
+        };
+        self.0.iter().map(of).collect()
+    }
+
+    /// The module that defines what a path names when it stands in `module`. `None`: it names a module,
+    /// or something of another crate.
+    fn definition(&self, module: &str, path: &[String], depth: usize) -> Option<Module> {
+        let (head, rest) = path.split_first()?;
+        let mut at: Vec<String> =
+            module.split("::").filter(|part| !part.is_empty()).map(String::from).collect();
+        match head.as_str() {
+            "crate" => return self.inside(&[], rest, depth),
+            "self" => return self.inside(&at, rest, depth),
+            "super" => {
+                at.pop();
+                let mut rest = rest;
+                while rest.first().is_some_and(|part| part == "super") {
+                    at.pop();
+                    rest = &rest[1..];
+                }
+                return self.inside(&at, rest, depth);
+            }
+            _ => {}
+        }
+        self.inside(&at, path, depth)
+    }
+
+    fn inside(&self, module: &[String], path: &[String], depth: usize) -> Option<Module> {
+        let (head, rest) = path.split_first()?;
+        let name = module.join("::");
+        let content = self.0.get(&name)?;
+        let child = [module, &[head.clone()]].concat();
+        if self.0.contains_key(&child.join("::")) {
+            return self.inside(&child, rest, depth);
+        }
+        if head == "*" || content.defined.contains(head) {
+            return Some(name);
+        }
+        if depth > 20 {
+            return None;
+        }
+        if let Some(path) = content.imported.get(head) {
+            let path = [path, rest].concat();
+            return self.definition(&name, &path, depth + 1);
+        }
+        content.globs.iter().find_map(|glob| {
+            let path = [&glob[..], path].concat();
+            self.definition(&name, &path, depth + 1)
+        })
+    }
+}
+
+impl Content {
+    fn import(&mut self, tree: &UseTree, mut path: Vec<String>, handed_on: bool) {
+        match tree {
+            UseTree::Path(part) => {
+                path.push(part.ident.to_string());
+                self.import(&part.tree, path, handed_on);
+            }
+            UseTree::Group(group) => {
+                group.items.iter().for_each(|tree| self.import(tree, path.clone(), handed_on));
+            }
+            UseTree::Glob(_) => {
+                self.globs.push(path.clone());
+                if !handed_on {
+                    self.modules.push(path);
+                }
+            }
+            UseTree::Name(name) => self.name(&name.ident.to_string(), None, path, handed_on),
+            UseTree::Rename(rename) => {
+                let shown = rename.rename.to_string();
+                self.name(&rename.ident.to_string(), Some(shown), path, handed_on);
+            }
+        }
+    }
+
+    fn name(&mut self, name: &str, shown: Option<String>, mut path: Vec<String>, handed_on: bool) {
+        let shown = shown.unwrap_or_else(|| match name {
+            "self" => path.last().cloned().unwrap_or_default(),
+            _ => name.to_owned(),
+        });
+        if name != "self" {
+            path.push(name.to_owned());
+        }
+        if !handed_on {
+            self.used.push(path.clone());
+        }
+        self.imported.insert(shown, path);
+    }
+}
+
+fn is_for_tests(item: &Item) -> bool {
+    let attributes: &[Attribute] = match item {
+        Item::Mod(item) => &item.attrs,
+        Item::Use(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        _ => return false,
+    };
+    attributes
+        .iter()
+        .any(|one| one.to_token_stream().to_string().replace(' ', "") == "#[cfg(test)]")
+}
+
+/// The names that an item defines; a macro that is called at the top may define some, too.
+fn name_of(item: &Item) -> Vec<String> {
+    let one = |name: &syn::Ident| vec![name.to_string()];
+    match item {
+        Item::Const(item) => one(&item.ident),
+        Item::Enum(item) => one(&item.ident),
+        Item::Fn(item) => one(&item.sig.ident),
+        Item::Static(item) => one(&item.ident),
+        Item::Struct(item) => one(&item.ident),
+        Item::Trait(item) => one(&item.ident),
+        Item::Type(item) => one(&item.ident),
+        Item::Union(item) => one(&item.ident),
+        Item::Macro(item) => match &item.ident {
+            Some(name) => one(name),
+            None => defined_by(item.mac.tokens.clone()),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// What follows `struct`, `enum`, `fn` and the like in the body of a macro call.
+fn defined_by(tokens: TokenStream) -> Vec<String> {
+    let words: Vec<String> = tokens.into_iter().map(|token| token.to_string()).collect();
+    let defines = |word: &str| ["struct", "enum", "fn", "type", "const"].contains(&word);
+    words.windows(2).filter(|pair| defines(&pair[0])).map(|pair| pair[1].clone()).collect()
+}
+
+/// Collects the paths of more than one segment, inside groups and macro calls, too.
+fn scan(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
+    let mut path: Vec<String> = Vec::new();
+    let mut colons = 0;
+    let mut end = |path: &mut Vec<String>| {
+        if path.len() > 1 {
+            found.push(std::mem::take(path));
+        }
+        path.clear();
+    };
+    let mut groups = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) => {
+                if colons != 2 {
+                    end(&mut path);
+                }
+                path.push(name.to_string());
+                colons = 0;
+            }
+            TokenTree::Punct(mark) if mark.as_char() == ':' && !path.is_empty() => colons += 1,
+            TokenTree::Group(group) => {
+                end(&mut path);
+                colons = 0;
+                groups.push(group.stream());
+            }
+            TokenTree::Punct(_) | TokenTree::Literal(_) => {
+                end(&mut path);
+                colons = 0;
+            }
+        }
+    }
+    end(&mut path);
+    groups.into_iter().for_each(|group| scan(group, found));
+}
+
+/// A shortest circle among the modules, if there is one: each uses the next, the last one the first.
+pub fn circle(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Option<Vec<Module>> {
+    let back = |start: &Module| {
+        let mut ways = vec![vec![start.clone()]];
+        let mut seen = BTreeSet::new();
+        while let Some(way) = ways.first().cloned() {
+            ways.remove(0);
+            for next in uses.get(way.last()?).into_iter().flatten() {
+                if next == start {
+                    return Some(way);
+                }
+                if seen.insert(next.clone()) {
+                    ways.push([&way[..], &[next.clone()]].concat());
+                }
+            }
+        }
+        None
+    };
+    uses.keys().filter_map(back).min_by_key(Vec::len)
+}
+
+/// All circles that share no use with each other: a list to work off.
+pub fn circles(uses: &BTreeMap<Module, BTreeSet<Module>>) -> Vec<String> {
+    let mut uses = uses.clone();
+    let mut found = Vec::new();
+    while let Some(way) = circle(&uses) {
+        let next = way.get(1).unwrap_or(&way[0]).clone();
+        if let Some(used) = uses.get_mut(&way[0]) {
+            used.remove(&next);
+        }
+        let shown: Vec<&str> =
+            way.iter().map(|module| if module.is_empty() { "lib" } else { module }).collect();
+        found.push(shown.join(" -> "));
+    }
+    found
+}
