@@ -1,6 +1,6 @@
 # The two commands that most people need are `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint generate tools
+.PHONY: help demo test lint advisories generate tools
 
 help: ## Show this help.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -14,9 +14,16 @@ test: tools ## Run every test.
 	@hack/build-status-checks.sh > /dev/null
 	cargo test --locked --workspace
 
-lint: ## Check formatting and lints.
+lint: ## Check format, lints, documentation, module circles, licences and sources.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	cargo test --locked --quiet --test tidy
+	@PATH="$$(hack/cargo-tool.sh cargo-deny 0.20.2):$$PATH" && \
+	  cargo deny --offline --all-features check --hide-inclusion-graph bans licenses sources
+
+advisories: ## Check the dependencies against the RustSec advisories (fetches them from GitHub).
+	@PATH="$$(hack/cargo-tool.sh cargo-deny 0.20.2):$$PATH" && cargo deny check advisories
 
 generate: ## Write what is generated: the CRD and deploy/install.yaml.
 	cargo run --locked --quiet --bin vm-operator -- crds > crds/.partial

@@ -9,7 +9,6 @@ cd "$(dirname "$0")/.."
 
 target=${1:?"usage: hack/fuzz.sh decoder|request [SECONDS]"}
 seconds=${2:-600}
-version=0.13.2
 # A file of the size of an answer with a hundred instances. The limits of real bodies are larger,
 # and enforced before the parsers.
 max_len=65536
@@ -22,11 +21,8 @@ if ! rustup toolchain list | grep -q '^nightly'; then
     echo "fuzz: no nightly toolchain: run 'rustup toolchain install nightly --profile minimal'" >&2
     exit 2
 fi
-export PATH="$PWD/.tools/bin:$PATH"
-if ! command -v cargo-fuzz >/dev/null; then
-    echo "fuzz: installing cargo-fuzz $version below .tools; a few minutes, once" >&2
-    cargo +stable install --locked --version "$version" --root .tools cargo-fuzz
-fi
+PATH="$(hack/cargo-tool.sh cargo-fuzz 0.13.2):$PATH"
+export PATH
 mkdir -p "fuzz/corpus/$target"
 echo "fuzz: $target for $seconds s; the first build takes some minutes" >&2
 exec cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \

@@ -9,12 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-version=27.1.0
-export PATH="$PWD/.tools/bin:$PATH"
-if ! command -v cargo-mutants >/dev/null; then
-    echo "mutants: installing cargo-mutants $version below .tools; a few minutes, once" >&2
-    cargo install --locked --version "$version" --root .tools cargo-mutants
-fi
+PATH="$(hack/cargo-tool.sh cargo-mutants 27.1.0):$PATH"
+export PATH
 
 tree=$PWD/target/mutants/tree
 mkdir -p "$tree/src" "$tree/tests"

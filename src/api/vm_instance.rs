@@ -163,17 +163,13 @@ fn default_secret_name() -> String {
 
 choices! {
     /// What the operator may do to the machine.
+    #[derive(Default)]
     pub enum ManagementPolicy {
         /// The machine is changed until it is of the declared type.
+        #[default]
         Enforce,
         /// The machine is never changed; a difference is reported.
         Observe,
-    }
-}
-
-impl Default for ManagementPolicy {
-    fn default() -> Self {
-        Self::Enforce
     }
 }
 
@@ -201,17 +197,13 @@ choices! {
 
 choices! {
     /// How a change is made.
+    #[derive(Default)]
     pub enum Strategy {
         /// The type is changed and the power state is left alone. The provider does not say whether
         /// a running machine restarts.
+        #[default]
         InPlace,
         /// A running machine is shut down gracefully, changed, and started again.
         StopFirst,
-    }
-}
-
-impl Default for Strategy {
-    fn default() -> Self {
-        Self::InPlace
     }
 }
