@@ -1,10 +1,6 @@
 //! `vm-operator`: parse, wire, shut down.
 
-use std::{
-    process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use kube::runtime::reflector;
@@ -14,14 +10,11 @@ use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Clock, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings, Store,
-        SystemClock, run,
+        Clock, Connections, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings,
+        Store, SystemClock, run,
     },
-    telemetry::{self, Metrics},
+    telemetry::{self, Metrics, WatchHealth},
 };
-
-/// Time limit of a single Kubernetes call.
-const UNARY_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     // kube, reqwest and the signatures share this one provider.
@@ -51,17 +44,10 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
     let defaults = args.defaults()?;
     let client_options = args.client_options()?;
-    let listener = telemetry::bind(args.http_listen).await?;
-    let metrics = Metrics::default();
-    let ready = Arc::new(AtomicBool::new(false));
-
-    let config = kube::Config::infer().await.map_err(|error| no_cluster(&error))?;
-    let watch_client = kube::Client::try_from(config.clone())?;
-    let mut unary = config;
-    unary.read_timeout = Some(UNARY_LIMIT);
-    unary.reset_reader_on_write = true;
-    unary.default_retry = false;
-    let client = kube::Client::try_from(unary)?;
+    let listener = telemetry::bind(args.http_listen)?;
+    let health = WatchHealth::default();
+    let metrics = Metrics::of(health.clone());
+    let Connections { watches, calls } = Connections::open(&health).await?;
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -72,7 +58,8 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     );
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
+    let store = KubeStore::new(calls, &args.operator_namespace, writer.as_reader(), identity);
+    store.check_slots().await?;
     let mut store: Arc<dyn Store> = Arc::new(store);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let mut cloud: Arc<dyn Cloud> =
@@ -89,21 +76,11 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         grace: args.testing.testing_grace.unwrap_or(GRACE),
     };
     tokio::select! {
-        ended = run(watch_client, settings, ctx, writer, ready.clone(), stop_signal()) => ended?,
-        served = telemetry::serve(listener, metrics, ready) => served?,
+        ended = run(watches, settings, ctx, writer, health.clone(), stop_signal()) => ended?,
+        served = telemetry::serve(listener, metrics, health) => served?,
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The first line only: the rest may quote a kubeconfig with its secrets.
-fn no_cluster(error: &kube::config::InferConfigError) -> String {
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    format!(
-        "find the Kubernetes API: {line}; run in a Pod, or set KUBECONFIG to a kubeconfig that can \
-         be read"
-    )
 }
 
 /// Resolves on SIGTERM or SIGINT.

@@ -19,6 +19,7 @@ use kube::{
 use secrecy::SecretString;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::connect::FIELD_MANAGER;
 use super::store::{Counted, OrderLedger, Store, StoreError};
 use crate::{
     api::{VmInstance, VmInstanceStatus},
@@ -43,9 +44,24 @@ const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
 pub struct KubeStore {
     client: Client,
     leases: Api<Lease>,
+    operator_namespace: String,
     cache: reflector::Store<VmInstance>,
     /// Which process publishes the events.
     identity: String,
+}
+
+/// Why no slot can be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotsError {
+    #[error(
+        "namespace {0} does not exist: create it, or name another one with --operator-namespace"
+    )]
+    NoNamespace(String),
+    #[error(
+        "create a Lease in namespace {namespace} (tried without writing it): {problem}; check the \
+         API server, and the ServiceAccount's Role in that namespace"
+    )]
+    Refused { namespace: String, problem: String },
 }
 
 impl KubeStore {
@@ -59,15 +75,33 @@ impl KubeStore {
     ) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), operator_namespace),
+            operator_namespace: operator_namespace.to_owned(),
             cache,
             identity,
             client,
         }
     }
 
+    /// Says what is missing in the namespace of the slots, before an order would need one. Nothing is
+    /// written: the API server only tries.
+    pub async fn check_slots(&self) -> Result<(), SlotsError> {
+        let name = Some("zvm-slot-".to_owned());
+        let metadata = ObjectMeta { generate_name: name, ..ObjectMeta::default() };
+        let lease = Lease { metadata, spec: None };
+        let dry = PostParams { dry_run: true, ..params() };
+        let namespace = self.operator_namespace.clone();
+        match self.leases.create(&dry, &lease).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Err(SlotsError::NoNamespace(namespace))
+            }
+            Err(error) => Err(SlotsError::Refused { namespace, problem: problem(&error) }),
+        }
+    }
+
     /// Creates or replaces a Lease at the version that was read; gives the new version.
     async fn swap(&self, lease: Lease) -> Result<Option<String>, StoreError> {
-        let params = PostParams::default();
+        let params = params();
         let name = lease.metadata.name.as_deref().unwrap_or_default();
         let known = lease.metadata.resource_version.is_some();
         let written = if known {
@@ -79,6 +113,11 @@ impl KubeStore {
             Ok(lease) => Ok(lease.metadata.resource_version),
             // Deleted between the read and the write: as good as a conflict.
             Err(StoreError::Gone) if known => Err(StoreError::Conflict),
+            Err(StoreError::Gone) => Err(StoreError::Failed(format!(
+                "namespace {} does not exist: create it, or start the operator with \
+                 --operator-namespace",
+                self.operator_namespace
+            ))),
             Err(error) => Err(error),
         }
     }
@@ -86,6 +125,11 @@ impl KubeStore {
     fn objects(&self, namespace: &str) -> Api<VmInstance> {
         Api::namespaced(self.client.clone(), namespace)
     }
+}
+
+/// Every write names the operator as the owner of what it writes.
+fn params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
 /// The name of an instance's slot: ids are case-sensitive and may hold `_`, names may not.
@@ -279,7 +323,7 @@ impl Store for KubeStore {
         written.status = Some(status.clone());
         // An empty list would be read as "forget all owners of fields".
         written.metadata.managed_fields = None;
-        let params = PostParams::default();
+        let params = params();
         self.objects(namespace)
             .replace_status(name, &params, &written)
             .await
@@ -320,7 +364,7 @@ impl Store for KubeStore {
             ..Default::default()
         };
         let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), namespace);
-        if let Err(error) = api.create(&PostParams::default(), &made).await {
+        if let Err(error) = api.create(&params(), &made).await {
             let problem = problem(&error);
             tracing::warn!(%problem, reason = event.reason, "cannot publish an event");
         }

@@ -4,6 +4,7 @@
 //! world.
 
 mod clock;
+mod connect;
 mod context;
 mod execute;
 mod field_managers;
@@ -21,9 +22,10 @@ mod store;
 mod unreadable;
 
 pub use clock::{Clock, SystemClock};
+pub use connect::{ConnectError, Connections, FIELD_MANAGER, USER_AGENT_NAME};
 pub use context::Context;
 pub use gate::{GatedCloud, GatedStore, Gates};
-pub use kube_store::{KubeStore, slot_name};
+pub use kube_store::{KubeStore, SlotsError, slot_name};
 pub use reconcile::reconcile;
 pub use run::{GRACE, RunError, Settings, run};
 pub use store::{Counted, OrderLedger, Store, StoreError};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{Context, order_turns::Turn};
 use crate::{
     api::{ChangeKind, Phase, VmInstance},
-    lifecycle::{Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, standing_refusal},
+    lifecycle::{
+        Claim, Desired, Memory, Observed, OrderCount, Prices, Slot, Standing, standing_refusal,
+    },
 };
 use zenlayer::{ChargeType, Credentials, InstanceIds, InstanceState};
 
@@ -45,6 +47,14 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         match interest(desired, object, &memory, &observed) {
             Interest::None => {}
             Interest::Follow => read_plan(ctx, desired, credentials, &mut observed).await,
+            Interest::Order if limit_is_reached(ctx, desired, &mut observed).await => {
+                // Nothing is ordered now, so nothing is read for an order; a change that is in flight
+                // without a trace in the status is followed.
+                read_slot(ctx, desired, &mut observed).await;
+                if observed.standing(&desired.object, &desired.timing) != Standing::Idle {
+                    read_plan(ctx, desired, credentials, &mut observed).await;
+                }
+            }
             Interest::Order => {
                 read_offers(ctx, desired, credentials, &mut observed).await;
                 turn = Some(ctx.turns.turn(&scope(desired)).await);
@@ -132,7 +142,12 @@ async fn read_plan(
     if observed.instance().is_some() {
         observed.plan = Some(ctx.cloud.describe_type_status(credentials, id).await);
     }
-    let slot = ctx.store.slot(id).await.map_err(|error| error.to_string());
+    read_slot(ctx, desired, observed).await;
+}
+
+/// The slot, and whether the object that holds it still exists.
+async fn read_slot(ctx: &Context, desired: &Desired, observed: &mut Observed) {
+    let slot = ctx.store.slot(&desired.instance_id).await.map_err(|error| error.to_string());
     if let Ok(slot) = &slot {
         observed.holder_exists = holder_exists(ctx, slot).await;
     }
@@ -176,6 +191,19 @@ async fn read_again(
     observed.began_at = ctx.clock.now();
     read_instance(ctx, desired, credentials, observed).await;
     read_plan(ctx, desired, credentials, observed).await;
+    read_orders(ctx, observed).await;
+}
+
+/// Whether as many changes were ordered within the hour as may be. Asked before anything is read for
+/// an order: hundreds of objects may wait for the limit.
+async fn limit_is_reached(ctx: &Context, desired: &Desired, observed: &mut Observed) -> bool {
+    read_orders(ctx, observed).await;
+    let count = observed.orders.as_ref().and_then(|orders| orders.as_ref().ok());
+    count.is_some_and(|count| count.within_the_hour >= desired.max_orders_per_hour)
+}
+
+/// How many changes were ordered within the hour.
+async fn read_orders(ctx: &Context, observed: &mut Observed) {
     let now = observed.began_at;
     let restore = observed.restore();
     let place = restore.as_ref().map(|restore| &restore.stopped_by);

@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -22,10 +19,14 @@ use kube::{
 };
 use tracing::Instrument;
 
-use super::{Context, Store, StoreError, kube_store::problem, reconcile, rotation, unreadable};
+use super::{
+    Context, Store, StoreError, connect::WATCH_SECONDS, kube_store::problem, reconcile, rotation,
+    unreadable,
+};
 use crate::{
     api::VmInstance,
     lifecycle::{self, NextLook, backoff},
+    telemetry::WatchHealth,
 };
 
 /// A pass that takes longer than this is given up. Longer than all time limits of its calls.
@@ -84,13 +85,13 @@ async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> 
 }
 
 /// Runs until `stop` resolves, then lets running passes end. `client` is for the watch: it has no
-/// read time limit of its own. `ready` turns true once the first list has been seen.
+/// read time limit of its own. `health` learns that the first list is complete.
 pub async fn run(
     client: Client,
     settings: Settings,
     ctx: Context,
     writer: reflector::store::Writer<VmInstance>,
-    ready: Arc<AtomicBool>,
+    health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), RunError> {
     let Settings { grace, concurrency, .. } = settings;
@@ -102,12 +103,12 @@ pub async fn run(
     let farewell = ctx.store.clone();
     let pause = ctx.defaults.timing.secret / 2;
     let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
-    let stream = watcher(api, watcher::Config::default())
+    let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
         .default_backoff()
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| match event {
-            Ok(watcher::Event::InitDone) if !ready.swap(true, Ordering::Relaxed) => {
+            Ok(watcher::Event::InitDone) if health.listed() => {
                 tracing::info!("watching");
             }
             Ok(watcher::Event::Delete(object)) => say_farewell(&farewell, object),

@@ -15,6 +15,8 @@ use prometheus_client::{
 
 use zenlayer::Answer;
 
+use super::WatchHealth;
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
     result: ReconcileResult,
@@ -53,10 +55,20 @@ pub struct Metrics {
     orders: Gauge,
     order_limit: Gauge,
     held_back: Counter,
+    watch_healthy: Gauge,
+    watch_silence: Gauge,
+    health: WatchHealth,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
+        Self::of(WatchHealth::default())
+    }
+}
+
+impl Metrics {
+    /// With what is known of the watch.
+    pub fn of(health: WatchHealth) -> Self {
         let mut registry = Registry::with_prefix("zenlayer_vm");
         let reconciles = Family::default();
         // 1 ms to about 33 s.
@@ -93,6 +105,17 @@ impl Default for Metrics {
             "Objects that began to wait because the order limit is reached",
             Counter::clone(&held_back),
         );
+        let (watch_healthy, watch_silence) = Default::default();
+        registry.register(
+            "watch_healthy",
+            "1 while the objects are listed and the Kubernetes API answers the watch, else 0",
+            Gauge::clone(&watch_healthy),
+        );
+        registry.register(
+            "watch_silence_seconds",
+            "Time since the Kubernetes API last answered a list or a watch",
+            Gauge::clone(&watch_silence),
+        );
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -103,11 +126,12 @@ impl Default for Metrics {
             orders,
             order_limit,
             held_back,
+            watch_healthy,
+            watch_silence,
+            health,
         }
     }
-}
 
-impl Metrics {
     pub fn reconciled(&self, success: bool, elapsed: Duration) {
         let result = if success { ReconcileResult::success } else { ReconcileResult::error };
         self.reconciles.get_or_create(&ReconcileLabels { result }).inc();
@@ -141,11 +165,14 @@ impl Metrics {
     }
 
     pub fn watch_failed(&self) {
+        self.health.failed();
         self.watch_failures.inc();
     }
 
     /// The text of a scrape.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.watch_healthy.set(self.health.problem().is_none().into());
+        self.watch_silence.set(self.health.silence().as_secs().try_into().unwrap_or(i64::MAX));
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)

@@ -1,12 +1,6 @@
 //! `/livez`, `/readyz` and `/metrics` over plain HTTP.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use axum::{
     Router,
@@ -14,9 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::Metrics;
+use super::{Metrics, WatchHealth};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -29,29 +24,49 @@ pub enum ServeError {
     Serve(#[source] std::io::Error),
 }
 
-/// Takes the address, so that a port in use is known before anything else starts.
-pub async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Bind { address, source })
+/// Takes the address, so that a port in use is known before anything else starts. `[::]` stands for
+/// every address of the machine, IPv4 and IPv6, also where it has no IPv6.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let everywhere = address.is_ipv6() && address.ip().is_unspecified();
+    let bound = match listen(address) {
+        Err(error) if everywhere && error.kind() != std::io::ErrorKind::AddrInUse => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into())
+        }
+        bound => bound,
+    };
+    bound.map_err(|source| ServeError::Bind { address, source })
 }
 
-/// Serves for ever. Ready once `ready` is true; alive as long as it answers.
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(128)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves for ever. Ready while the objects are listed and the watch is answered; alive as long as it
+/// answers.
 pub async fn serve(
     listener: TcpListener,
     metrics: Metrics,
-    ready: Arc<AtomicBool>,
+    health: WatchHealth,
 ) -> Result<(), ServeError> {
     let app = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(move || readyz(ready.clone())))
+        .route("/readyz", get(move || readyz(health.clone())))
         .route("/metrics", get(move || scrape(metrics.clone())));
     axum::serve(listener, app).await.map_err(ServeError::Serve)
 }
 
-async fn readyz(ready: Arc<AtomicBool>) -> Response {
-    if ready.load(Ordering::Relaxed) {
-        "ok\n".into_response()
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the objects have not been listed yet\n").into_response()
+async fn readyz(health: WatchHealth) -> Response {
+    match health.problem() {
+        None => "ok\n".into_response(),
+        Some(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")).into_response(),
     }
 }
 
