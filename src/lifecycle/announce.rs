@@ -79,12 +79,13 @@ fn failed_reason(after: &VmInstanceStatus) -> &'static str {
 /// machine is stopped for a change.
 pub fn farewell(object: &VmInstance) -> Option<Event> {
     let status = object.status.as_ref()?;
-    let stopped = status.restore.as_ref().map(
-        |_| "the machine was stopped for a change and is left as it is: start it if it is to run",
-    );
+    let stopped = status.restore.as_ref().map(|_| {
+        "the operator stopped the machine for a change and leaves it stopped: start it yourself if it is \
+         to run"
+    });
     let changing = status.change.as_ref().map(|change| match change.kind {
         ChangeKind::Modify => format!(
-            "neither the machine nor the change from {} to {} ({}) is touched",
+            "the change from {} to {} ({}) continues by itself",
             change.from,
             change.to,
             match &status.order_number {
@@ -93,17 +94,17 @@ pub fn farewell(object: &VmInstance) -> Option<Event> {
             }
         ),
         ChangeKind::CancelDowngrade => {
-            format!("the cancellation of the change to {} is not touched", change.from)
+            format!("the cancellation of the change to {} continues by itself", change.from)
         }
-        ChangeKind::Stop => "the stop is not touched".to_owned(),
-        ChangeKind::Start => "the start is not touched".to_owned(),
+        ChangeKind::Stop => "the stop continues by itself".to_owned(),
+        ChangeKind::Start => "the start continues by itself".to_owned(),
     });
     let left: Vec<_> = changing.into_iter().chain(stopped.map(str::to_owned)).collect();
     if left.is_empty() {
         return None;
     }
     let note = format!(
-        "deleted while changing instance {}: {}; a new VmInstance for it goes on from there",
+        "deleted while instance {} is being changed: {}; a new VmInstance for this instance follows it",
         object.spec.instance_id,
         left.join("; ")
     );

@@ -15,12 +15,12 @@ use zenlayer::{
 };
 
 /// What happens next after a code that has no row in the table.
-const SLOWLY: &str = "this version does not know the code, and tries again every half an hour; \
-                      change the spec, or set the annotation vm.zenlayer.com/requested-at to try now";
+const SLOWLY: &str = "this version does not know the code, and tries again every 30 minutes; to try \
+                      now, change the spec, or set the annotation vm.zenlayer.com/requested-at to a new value";
 
 /// The remedy where waiting for a refusal to pass would cost the machine its power state again.
-const STOPPED: &str = "the machine was stopped for it and is not stopped again by itself; change the \
-                       spec, or set the annotation vm.zenlayer.com/requested-at to try again";
+const STOPPED: &str = "the operator had stopped the machine for it and does not stop it again; to try \
+                       again, change the spec, or set the annotation vm.zenlayer.com/requested-at to a new value";
 
 /// A call that was refused, and whether the machine was stopped for it.
 pub struct Refused<'a> {
@@ -69,10 +69,10 @@ pub fn reaction(
     let (reason, remedy, retry_after) = match error.class() {
         ErrorClass::Busy(problem) => return wait(problem.into(), problem.remedy()),
         ErrorClass::Throttled => {
-            return wait(Reason::RateLimited, "it is tried again, more and more slowly");
+            return wait(Reason::RateLimited, "it is tried again with growing pauses");
         }
         ErrorClass::Transient => {
-            return wait(Reason::ApiUnavailable, "it is tried again, more and more slowly");
+            return wait(Reason::ApiUnavailable, "it is tried again with growing pauses");
         }
         ErrorClass::Terminal(problem) => (problem.into(), problem.remedy(), None),
         ErrorClass::Scarce(problem) => (problem.into(), problem.remedy(), Some(slowly)),
@@ -88,7 +88,7 @@ pub fn reaction(
         // Whatever stands against a start, a machine that was stopped is not left alone with it.
         Some(call) if call.change.kind == ChangeKind::Start => {
             let soon = after(now, desired.timing.drift);
-            ("start the instance yourself; the operator tries again, too", Some(soon))
+            ("start the instance yourself; the operator keeps trying, too", Some(soon))
         }
         Some(call) if call.stopped && retry_after.is_some() => (STOPPED, None),
         _ => (remedy, retry_after),

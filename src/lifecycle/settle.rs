@@ -207,7 +207,7 @@ fn after_the_effect(
             (change, restore, answer)
         }
         (_, Outcome::StoreFailed { problem }) => {
-            let problem = format!("cannot write the slot or the intent: {problem}");
+            let problem = format!("cannot record the change before it is made: {problem}");
             return passing(Reason::KubernetesUnavailable, problem);
         }
         _ => return decision.situation.clone(),

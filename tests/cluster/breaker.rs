@@ -123,9 +123,9 @@ async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_i
         let text = message(object);
         assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Waiting), "{text}");
         for words in [
-            "100 changes were ordered within an hour",
+            "the limit of 100 orders per hour",
             "--max-orders-per-hour",
-            "the next one after 20",
+            "the next order is possible after 20",
         ] {
             assert!(text.contains(words), "{text}");
         }

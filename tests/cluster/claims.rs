@@ -74,7 +74,7 @@ async fn of_two_objects_the_older_owns_the_machine_and_the_younger_takes_over_on
     let younger = stage.until_phase(&operator, "younger", Phase::Failed).await;
     assert_eq!(shown(&younger, "Stalled"), "True DuplicateClaim");
     let text = message(&younger);
-    assert!(text.contains("VmInstance older claims instance vm-1 and is older"), "{text}");
+    assert!(text.contains("VmInstance older also names instance vm-1 and is older"), "{text}");
     assert_eq!(stage.sim.calls(MODIFY, "vm-1").await, ["OK"]);
     rests(&stage, &operator, &["older", "younger"]).await;
     stage.objects().delete("older", &Default::default()).await.unwrap();
@@ -206,7 +206,7 @@ async fn of_two_objects_in_different_namespaces_the_younger_learns_nothing_but_t
     assert_eq!(shown(&other, "Ready"), "False DuplicateClaim");
     let text = message(&other);
     assert!(
-        text.contains("an older VmInstance in another namespace claims instance vm-0"),
+        text.contains("an older VmInstance in another namespace also names instance vm-0"),
         "{text}"
     );
     assert!(!text.contains("default"), "{text}");

@@ -72,7 +72,7 @@ async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_cha
     assert_eq!(shown(&object, "Ready"), "False ForeignPlan");
     let text = message(&object);
     assert!(
-        text.contains("cancel it with the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
+        text.contains("to cancel it, set the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
         "{text}"
     );
     let cost = Cost { catalogues: 1, prices: 2, writes: 1, ..Cost::default() };

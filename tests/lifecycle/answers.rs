@@ -246,5 +246,5 @@ fn the_slot_keeps_an_answer_and_gives_back_what_it_held() {
     let accepted = held.accepted(at(1), order("3471"), None);
     let json = serde_json::to_string(&accepted).unwrap();
     assert_eq!(serde_json::from_str::<SlotRecord>(&json).unwrap(), accepted);
-    assert!(ready_message(&status(&given)).contains("no answer"));
+    assert!(ready_message(&status(&given)).contains("was lost"));
 }

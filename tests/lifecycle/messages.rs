@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use zenlayer::{Answer, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
-    lifecycle::{Defaults, Desired, InvalidSpec, NextLook, Timing, backoff, farewell, invalid},
+    lifecycle::{
+        Defaults, Desired, Event, InvalidSpec, NextLook, Timing, backoff, farewell, invalid,
+    },
 };
 
 use crate::{
@@ -73,7 +75,7 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "unknown",
             flying(ChangeState::Submitting, 60),
-            vec!["10:41:07Z", "10:51:07Z", "never repeated"],
+            vec!["10:41:07Z", "10:51:07Z", "repeats nothing before that"],
         ),
         (
             "unverified",
@@ -88,7 +90,7 @@ fn messages_say_what_is_and_what_to_do() {
                 "ask the provider",
                 "vm.zenlayer.com/release=",
                 &id_1801,
-                "ordered once more",
+                "then ordered again",
             ],
         ),
         (
@@ -97,7 +99,7 @@ fn messages_say_what_is_and_what_to_do() {
             vec![SMALL, LARGE, "vm.zenlayer.com/release=", &entry_id],
         ),
         ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
-        ("suspended", given().suspended(), vec![SMALL, LARGE, "suspended", "would be resized"]),
+        ("suspended", given().suspended(), vec![SMALL, LARGE, "spec.suspend", "would be resized"]),
         (
             "suspended, and undone before",
             given().target(LARGE, 3).ended(entry.clone()).suspended(),
@@ -111,7 +113,7 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "observed, and recycled",
             given().state("RECYCLE").observing(),
-            vec!["would not resize it either", "RECYCLE"],
+            vec!["would not be resized either", "RECYCLE"],
         ),
         (
             "unverified with a token",
@@ -135,20 +137,54 @@ fn messages_say_what_is_and_what_to_do() {
     }
 }
 
-/// All that people can read in a condition, as the tables bring it about: phase, reason, message.
+/// The text with every moment and every name of a change replaced, so that equal sentences are one.
+fn sentence(text: &str) -> String {
+    let word = |word: &str| {
+        let core = word.trim_end_matches([',', ':', ';', ')']);
+        let rest = &word[core.len()..];
+        let moment = core.len() == 20 && core.ends_with('Z') && core.contains('T');
+        match core.split_once("vm.zenlayer.com/release=") {
+            Some((before, _)) => format!("{before}vm.zenlayer.com/release=CHANGE{rest}"),
+            None if moment => format!("TIME{rest}"),
+            None if core.starts_with("0c5b8a8e-") => format!("CHANGE{rest}"),
+            None => word.to_owned(),
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// All that people can read in a condition or an event, as the tables bring it about.
 /// `INSTA_UPDATE=always cargo test --test lifecycle messages` writes it anew.
 #[test]
 fn every_message_of_the_tables_is_known() {
-    let told: BTreeSet<String> = all_rows()
-        .into_iter()
-        .map(|(_, given, ..)| {
-            let status = given.pass().verdict.status;
-            let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
-            let phase = status.phase.unwrap();
-            format!("{phase:?} {}: {}", ready.reason, ready.message)
-        })
-        .collect();
-    insta::assert_snapshot!(told.into_iter().collect::<Vec<_>>().join("\n"));
+    let mut conditions = BTreeSet::new();
+    let mut events = BTreeSet::new();
+    let mut decisions = BTreeSet::new();
+    for (_, given, ..) in all_rows() {
+        let verdict = given.pass().verdict;
+        let ready = verdict.status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
+        let phase = verdict.status.phase.unwrap();
+        conditions.insert(format!("{phase:?} {}: {}", ready.reason, sentence(&ready.message)));
+        let event = |one: &Event| format!("{}: {}", one.reason, sentence(&one.note));
+        events.extend(verdict.events.iter().map(event));
+        decisions.extend(
+            verdict.status.pending_decision.map(|one| {
+                format!("{:?} {}: {}", one.kind, sentence(&one.annotation), one.message)
+            }),
+        );
+    }
+    let part = |title: &str, lines: BTreeSet<String>| {
+        let lines: Vec<_> = lines.into_iter().collect();
+        format!("# {title}\n{}", lines.join("\n"))
+    };
+    insta::assert_snapshot!(
+        [
+            part("Conditions", conditions),
+            part("Events", events),
+            part("Pending decisions", decisions),
+        ]
+        .join("\n\n")
+    );
 }
 
 #[test]
@@ -175,7 +211,7 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
     let event = farewell(&flying(ChangeState::Accepted, 60).object).unwrap();
     assert!(event.warning);
     assert_eq!(event.reason, "ChangeLeftRunning");
-    for part in ["vm-1", SMALL, LARGE, "order 3471", "neither the machine nor"] {
+    for part in ["vm-1", SMALL, LARGE, "order 3471", "continues by itself"] {
         assert!(event.note.contains(part), "{part:?} is not in {:?}", event.note);
     }
     let mut stopping = given();
@@ -183,10 +219,10 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
     let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
     let stop = stopping.remembering(&stop);
     let event = farewell(&stop.object).unwrap();
-    assert!(event.note.contains("the stop is not touched"), "{}", event.note);
+    assert!(event.note.contains("the stop continues by itself"), "{}", event.note);
     assert!(!event.note.contains("order"), "{}", event.note);
     let event = farewell(&given().stopped_for_a_change(60).object).unwrap();
-    assert!(event.note.contains("stopped for a change"), "{}", event.note);
+    assert!(event.note.contains("stopped the machine for a change"), "{}", event.note);
     let event = farewell(&flying(ChangeState::Submitting, 60).object).unwrap();
     assert!(event.note.contains("order number unknown"), "{}", event.note);
 }

@@ -628,7 +628,7 @@ fn a_recreated_object_starts_a_machine_that_its_predecessor_stopped() {
 fn a_machine_that_stays_off_says_why() {
     let says = |given: Given| ready_message(&given.pass().verdict.status).to_owned();
     let suspended = says(stopped().suspended());
-    assert!(suspended.contains("stays stopped until changes are allowed again"), "{suspended}");
+    assert!(suspended.contains("starts it again once changes are allowed"), "{suspended}");
     let in_sync = says(stopped().of_type(LARGE).suspended());
-    assert!(!in_sync.contains("it is started again"), "{in_sync}");
+    assert!(!in_sync.contains("it is being started again"), "{in_sync}");
 }

@@ -1,7 +1,7 @@
 //! Situations in which nothing is in flight, and something holds the change back.
 
 use super::in_flight;
-use super::words::{clock, differs, failed, order, report, waiting};
+use super::words::{clock, differs, failed, now_declared, order, report, waiting};
 use crate::{
     api::{ManagementPolicy, Phase, Reason},
     lifecycle::{Change, Desired, Report, Situation},
@@ -14,10 +14,10 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
     match situation {
         Situation::DriftObserved { hindrance } => {
             let would = match hindrance {
-                None => "Enforce would resize it".to_owned(),
-                Some(told) => format!("Enforce would not resize it either: {told}"),
+                None => "with Enforce it would be resized".to_owned(),
+                Some(told) => format!("with Enforce it would not be resized either: {told}"),
             };
-            let why = "managementPolicy is Observe, so it is not changed";
+            let why = "spec.managementPolicy is Observe, so it is not changed";
             let message = format!("{}; {why}; {would}", differs(instance, want));
             report(Phase::Drifted, true, Reason::DriftObserved, message)
         }
@@ -26,7 +26,7 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
                 None => "without suspend it would be resized".to_owned(),
                 Some(told) => format!("without suspend it would not be resized either: {told}"),
             };
-            let why = "suspended, so it is not changed";
+            let why = "spec.suspend is true, so it is not changed";
             let message = format!("{}; {why}; {would}", differs(instance, want));
             report(Phase::Suspended, true, Reason::Suspended, message)
         }
@@ -34,7 +34,9 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
         Situation::Reverted { entry } => in_flight::reverted(entry),
         Situation::InstanceBusy { state } => waiting(
             Reason::InstanceBusy,
-            format!("instance {id} is {state}; a change needs RUNNING or STOPPED"),
+            format!(
+                "instance {id} is {state}; a change is possible while it is RUNNING or STOPPED"
+            ),
         ),
         Situation::InstanceUnusable { state } => failed(
             match state {
@@ -49,27 +51,28 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
         Situation::OrderLimitReached { limit, until } => waiting(
             Reason::OrderLimitReached,
             format!(
-                "{}; {limit} changes were ordered within an hour, as many as --max-orders-per-hour \
-                 allows{}",
+                "{}; the limit of {limit} orders per hour (--max-orders-per-hour) is reached{}",
                 differs(instance, want),
                 until
-                    .map(|time| format!("; the next one after {}", clock(time)))
+                    .map(|time| format!("; the next order is possible after {}", clock(time)))
                     .unwrap_or_default()
             ),
         ),
         Situation::OrdersUnknown { problem } => waiting(
             Reason::KubernetesUnavailable,
-            format!("cannot read how many changes were ordered within the hour: {problem}"),
+            format!("cannot read how many changes were ordered within the last hour: {problem}"),
         ),
         Situation::ClockSkewed { seconds } => failed(
             Reason::ClockSkewed,
             format!(
-                "the operator's clock is {seconds} s from the provider's (limit {} s): synchronise \
-                 the clock of its node; no change is ordered until then",
+                "the operator's clock is {} s {} the provider's (the limit is {} s): synchronise the \
+                 clock of its node; no change is ordered until then",
+                seconds.unsigned_abs(),
+                if *seconds < 0 { "behind" } else { "ahead of" },
                 desired.timing.skew_limit.as_secs()
             ),
         ),
-        _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+        _ => waiting(Reason::ReadsDisagree, format!("instance {id} is read again")),
     }
 }
 
@@ -77,22 +80,23 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
 fn unwanted_plan(desired: &Desired, change: &Change) -> Report {
     let want = &desired.type_id;
     let message = format!(
-        "a change to {} ({}) is scheduled, and {want} is declared by now",
+        "a change to {} ({}) is scheduled, and {}",
         change.to,
-        order(change.order_number.as_ref())
+        order(change.order_number.as_ref()),
+        now_declared(want)
     );
     match desired.policy {
         ManagementPolicy::Observe => report(
             Phase::Drifted,
             true,
             Reason::DriftObserved,
-            format!("{message}; managementPolicy is Observe, so it is not cancelled"),
+            format!("{message}; spec.managementPolicy is Observe, so it is not cancelled"),
         ),
         ManagementPolicy::Enforce => report(
             Phase::Suspended,
             true,
             Reason::Suspended,
-            format!("{message}; suspended, so it is not cancelled"),
+            format!("{message}; spec.suspend is true, so it is not cancelled"),
         ),
     }
 }

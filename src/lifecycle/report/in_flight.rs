@@ -1,6 +1,6 @@
 //! Situations of a call of this object, and of the change that it led to.
 
-use super::words::{clock, failed, order, report, waiting};
+use super::words::{clock, failed, now_declared, order, report, waiting};
 use crate::{
     api::{ChangeKind, HistoryOutcome, Phase, Reason},
     lifecycle::{Change, Ended, PlanStage, Report, Situation},
@@ -12,7 +12,7 @@ fn purpose(change: &Change) -> String {
     let Change { kind, from, to, .. } = change;
     match kind {
         ChangeKind::Modify if change.adopted => {
-            format!("following a change of {from} to {to} that this object did not order")
+            format!("following a change from {from} to {to} that this object did not order")
         }
         ChangeKind::Modify => format!("resizing {from} to {to}"),
         ChangeKind::CancelDowngrade => format!("cancelling the scheduled change to {from}"),
@@ -42,15 +42,16 @@ fn ways_out(instance: Option<&Instance>, change: &Change) -> String {
     let is_of_type = instance.is_some_and(|one| one.type_id == change.to);
     match change.kind {
         ChangeKind::Modify if !is_of_type => format!(
-            "ask the provider; {annotation} gives it up, and it is ordered once more unless a plan \
-             shows; to leave it at that, declare {} first",
+            "ask the provider about the order; to stop waiting for it, set {annotation}: the change is \
+             then ordered again, unless the provider shows it as pending; to stop here, first set \
+             spec.instanceTypeId to {}",
             change.from
         ),
         ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => {
-            format!("ask the provider, or take it as it is with {annotation}")
+            format!("ask the provider; to accept the current state, set {annotation}")
         }
         ChangeKind::CancelDowngrade => {
-            format!("ask the provider, or let it be cancelled once more with {annotation}")
+            format!("ask the provider; to cancel it once more, set {annotation}")
         }
     }
 }
@@ -80,7 +81,7 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         Situation::Overdue { change } => failed(
             Reason::ChangeOverdue,
             format!(
-                "{}: not done in time; it is still looked at; {}",
+                "{}: not completed in time; the operator keeps watching it; {}",
                 since(change),
                 ways_out(instance, change)
             ),
@@ -88,27 +89,31 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
         Situation::NotInEffect { change, problem } => failed(
             Reason::ChangeNotInEffect,
             format!(
-                "{}: {problem}; it is still looked at; {}",
+                "{}: {problem}; the operator keeps watching it; {}",
                 since(change),
                 ways_out(instance, change)
             ),
         ),
         Situation::Completed { change } => completed(want, change),
-        Situation::LetGo { change } => {
-            waiting(Reason::ForeignPlan, format!("{}: {want} is declared by now", purpose(change)))
-        }
+        Situation::LetGo { change } => waiting(
+            Reason::ForeignPlan,
+            format!("{}: not followed any more, {}", purpose(change), now_declared(want)),
+        ),
         Situation::Undone { change } => undone(want, change),
         Situation::GivenUp { change } => waiting(
             in_progress(change.kind),
-            format!("{}: given up, the guest did not follow", since(change)),
+            format!("{}: the operating system did not follow in time", since(change)),
         ),
         Situation::Resumed { change } => {
             waiting(Reason::ChangeInProgress, format!("{}: followed again", since(change)))
         }
         Situation::Released { change } => {
-            waiting(Reason::ReadsDisagree, format!("change {} was released by a person", change.id))
+            waiting(Reason::ReadsDisagree, format!("change {} was released by a user", change.id))
         }
-        _ => waiting(Reason::ReadsDisagree, "the call was not made; looking again".to_owned()),
+        _ => waiting(
+            Reason::ReadsDisagree,
+            "the call was not made; the instance is read again".to_owned(),
+        ),
     }
 }
 
@@ -116,18 +121,20 @@ pub fn of(want: &InstanceTypeId, instance: Option<&Instance>, situation: &Situat
 fn undone(want: &InstanceTypeId, change: &Change) -> Report {
     let Change { from, to, .. } = change;
     let (what, again) = if change.adopted {
-        (format!("a change of {from} to {to} that this object did not order"), "order it")
+        (format!("a change from {from} to {to} that this object did not order"), "order it")
     } else {
         let order = order(change.order_number.as_ref());
-        (format!("the change of {from} to {to} ({order})"), "order it again")
+        (format!("the change from {from} to {to} ({order})"), "order it again, and pay again,")
     };
     if change.to != *want {
-        let message = format!("{what} was seen and is gone again; {want} is declared by now");
+        let message =
+            format!("{what} was changed back outside this object; {}", now_declared(want));
         return waiting(Reason::ChangeInProgress, message);
     }
     let annotation = release(&change.id);
-    let message =
-        format!("{what} was seen and is gone again; to {again} set the annotation {annotation}");
+    let message = format!(
+        "{what} was changed back outside this object; to {again} set the annotation {annotation}"
+    );
     failed(Reason::Reverted, message)
 }
 
@@ -137,8 +144,9 @@ fn unanswered(situation: &Situation) -> Report {
         Situation::Unverified { change, asks: true } if change.fence.is_none() => failed(
             Reason::OutcomeUnverified,
             format!(
-                "{}: no answer to the call of {} is known, and a request with a token can take \
-                 effect at any time; look at the provider's orders, then set the annotation {}",
+                "{}: the answer to the call of {} was lost, and a request with a token can take effect \
+                 at any time; check the orders in the provider's console, then set the annotation {}: \
+                 the operator looks again and makes the call once more if it is still needed",
                 purpose(change),
                 clock(change.started_at),
                 release(&change.id)
@@ -147,8 +155,9 @@ fn unanswered(situation: &Situation) -> Report {
         Situation::Unverified { change, asks: true } => failed(
             Reason::OutcomeUnverified,
             format!(
-                "{}: no answer to the call of {} is known, and nothing shows that it took effect; \
-                 look at the provider's orders, then set the annotation {}",
+                "{}: the answer to the call of {} was lost, and nothing at the provider shows that it \
+                 took effect; check the orders in the provider's console, then set the annotation {}: \
+                 the operator looks again and makes the call once more if it is still needed",
                 purpose(change),
                 clock(change.started_at),
                 release(&change.id)
@@ -157,7 +166,7 @@ fn unanswered(situation: &Situation) -> Report {
         Situation::Unverified { change, asks: false } => waiting(
             Reason::OutcomeUnverified,
             format!(
-                "{}: the call of {} did not take effect; it may be made again",
+                "{}: the call of {} did not take effect; it is made again if it is still needed",
                 purpose(change),
                 clock(change.started_at)
             ),
@@ -167,14 +176,14 @@ fn unanswered(situation: &Situation) -> Report {
             false,
             Reason::OutcomeUnknown,
             format!(
-                "{}: no answer to the call of {} is known; it is settled by what the provider shows \
-                 after {}, and never repeated before",
+                "{}: the answer to the call of {} was lost; after {} the operator decides by what the \
+                 provider shows, and it repeats nothing before that",
                 purpose(change),
                 clock(change.started_at),
-                change.fence.map_or_else(|| "a person's decision".to_owned(), clock),
+                change.fence.map_or_else(|| "a user has decided".to_owned(), clock),
             ),
         ),
-        _ => waiting(Reason::ReadsDisagree, "looking again".to_owned()),
+        _ => waiting(Reason::ReadsDisagree, "the instance is read again".to_owned()),
     }
 }
 
@@ -216,7 +225,7 @@ fn completed(want: &InstanceTypeId, change: &Change) -> Report {
             report(Phase::InSync, true, Reason::InSync, done)
         }
         ChangeKind::Modify | ChangeKind::CancelDowngrade => {
-            waiting(Reason::ChangeInProgress, format!("{done}; {want} is declared by now"))
+            waiting(Reason::ChangeInProgress, format!("{done}; {}", now_declared(want)))
         }
         ChangeKind::Stop | ChangeKind::Start => {
             report(Phase::Changing, false, in_progress(change.kind), done)
@@ -247,9 +256,9 @@ fn moving(
         (_, Some(PlanStage::Scheduled)) => waiting(
             Reason::CancelInProgress,
             format!(
-                "{}; it is scheduled for the next billing cycle and cancelled first, {want} is \
-                 declared by now",
-                since(change)
+                "{}; it is scheduled for the next billing cycle and is cancelled first: {}",
+                since(change),
+                now_declared(want)
             ),
         ),
         _ => report(Phase::Changing, false, in_progress(change.kind), since(change)),
@@ -281,8 +290,9 @@ pub fn reverted(entry: &Ended) -> Report {
         (kind, HistoryOutcome::Unverified) => failed(
             Reason::OutcomeUnverified,
             format!(
-                "the call to {} was made several times without a known answer, and nothing shows \
-                 that one took effect; look at the provider's orders, then {again} to try once more",
+                "the call to {} was made several times and each answer was lost, and nothing at the \
+                 provider shows that one took effect; check the orders in the provider's console; to \
+                 try once more, {again}",
                 match kind {
                     ChangeKind::Modify => format!("resize {from} to {to}"),
                     ChangeKind::CancelDowngrade => format!("cancel the change to {from}"),
@@ -294,36 +304,36 @@ pub fn reverted(entry: &Ended) -> Report {
         (ChangeKind::Stop, HistoryOutcome::Overdue) => failed(
             Reason::ChangeOverdue,
             format!(
-                "the guest did not stop in time to resize {from} to {to}: stop it yourself, set \
-                 spec.strategy to InPlace, or {again} to try once more"
+                "the operating system did not shut down in time for the change from {from} to {to}: \
+                 shut it down yourself, or set spec.strategy to InPlace; to try once more, {again}"
             ),
         ),
         (ChangeKind::Start, _) => failed(
             Reason::ChangeOverdue,
             format!(
-                "the instance was stopped to resize it, and several starts since then came to \
-                 nothing: start it yourself, or {again} to try once more"
+                "the instance was stopped for a change, and several attempts to start it failed: start \
+                 it yourself; to try once more, {again}"
             ),
         ),
         (ChangeKind::Stop, _) => failed(
             Reason::Reverted,
             format!(
-                "the instance was stopped once to resize {from} to {to}, and runs again without \
-                 the change; to stop it again {again}"
+                "the instance was stopped once for the change from {from} to {to}, and runs again \
+                 without the change; to stop it again, {again}"
             ),
         ),
         _ if entry.adopted => failed(
             Reason::Reverted,
             format!(
-                "a change of {from} to {to} that this object did not order was seen, and the \
-                 instance is of type {from}; to order it {again}"
+                "a change from {from} to {to} that this object did not order was seen, and the \
+                 instance is of type {from}; to order it, {again}"
             ),
         ),
         _ => failed(
             Reason::Reverted,
             format!(
-                "{from} to {to} was ordered once (change {id}) and the instance is of type {from} \
-                 again; to order it again {again}"
+                "the change from {from} to {to} was ordered once (change {id}), and it was changed back \
+                 outside this object; to order it again, and pay again, {again}"
             ),
         ),
     }

@@ -52,18 +52,21 @@ pub fn of(desired: &Desired, instance: Option<&Instance>, situation: &Situation)
             Reason::ReadsDisagree,
             format!("instance {id} runs again after it was stopped for a change"),
         ),
-        Situation::Rearmed { id } => {
-            waiting(Reason::ReadsDisagree, format!("change {id} may be ordered again"))
-        }
+        Situation::Rearmed { id } => waiting(
+            Reason::ReadsDisagree,
+            format!("change {id} was released by a user and is made again"),
+        ),
         Situation::ReadLags => waiting(
             Reason::ReadsDisagree,
             format!(
-                "a read of instance {id} contradicts the change that was just seen; looking again"
+                "a read of instance {id} contradicts the change that was just seen; it is read again"
             ),
         ),
         Situation::ReadsStale => waiting(
             Reason::ReadsDisagree,
-            format!("the reads of instance {id} disagree or are too old; looking again"),
+            format!(
+                "two reads of instance {id} disagree, or are too old to act on; it is read again"
+            ),
         ),
         Situation::InSync => {
             report(Phase::InSync, true, Reason::InSync, format!("instance {id} is of type {want}"))
@@ -100,10 +103,11 @@ fn unseen(desired: &Desired, situation: &Situation) -> Report {
         Situation::InstanceGone { .. } => failed(
             Reason::InstanceNotFound,
             format!(
-                "the provider knows no instance {id}: correct spec.instanceId by a new object, or delete this one"
+                "the provider knows no instance {id}: spec.instanceId cannot be changed, so delete this \
+                 VmInstance and create one with the right id"
             ),
         ),
-        _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+        _ => waiting(Reason::ReadsDisagree, format!("instance {id} is read again")),
     }
 }
 
@@ -155,7 +159,7 @@ pub fn of_a_stopped_machine(
                 ManagementPolicy::Enforce => (Phase::Suspended, Reason::Suspended),
             };
             let message = format!(
-                "{}; it was stopped for a change and stays stopped until changes are allowed again",
+                "{}; the operator stopped it for a change and starts it again once changes are allowed",
                 report.message
             );
             Report { phase, ready: true, reason, message }
@@ -164,18 +168,21 @@ pub fn of_a_stopped_machine(
             phase: Phase::Changing,
             ready: false,
             reason: Reason::StartInProgress,
-            message: format!("{}; it is started again", report.message),
+            message: format!("{}; it is being started again", report.message),
         },
         Phase::Suspended | Phase::Drifted => Report {
             message: format!(
-                "{}; it was stopped for a change and stays stopped until changes are allowed again",
+                "{}; the operator stopped it for a change and starts it again once changes are allowed",
                 report.message
             ),
             ..report
         },
         _ if !desired.may_mutate() || report.reason == Reason::StopInProgress => report,
         _ => Report {
-            message: format!("{}; it is stopped for the change", report.message),
+            message: format!(
+                "{}; the operator stopped the machine for this change",
+                report.message
+            ),
             ..report
         },
     }

@@ -14,36 +14,42 @@ pub fn of(desired: &Desired, situation: &Situation) -> Report {
             Reason::DuplicateClaim,
             match owner {
                 Some(owner) => format!(
-                    "VmInstance {owner} claims instance {id} and is older: delete one of the two"
+                    "VmInstance {owner} also names instance {id} and is older: delete one of the two"
                 ),
                 None => format!(
-                    "an older VmInstance in another namespace claims instance {id}: delete one of \
-                     the two"
+                    "an older VmInstance in another namespace also names instance {id}: delete one \
+                     of the two"
                 ),
             },
         ),
         Situation::HeldElsewhere { holder } => waiting(
             Reason::ChangeHeldElsewhere,
             if holder.namespace == desired.object.namespace {
-                format!("a change of instance {id} by VmInstance {} is not settled", holder.name)
+                format!(
+                    "VmInstance {} has a change of instance {id} in progress; this one waits for it",
+                    holder.name
+                )
             } else {
-                format!("a change of instance {id} by another VmInstance is not settled")
+                format!(
+                    "another VmInstance has a change of instance {id} in progress; this one waits for it"
+                )
             },
         ),
         Situation::ForeignPlan { to, stage } => waiting(
             Reason::ForeignPlan,
             format!(
-                "a change of instance {id} to {} that this object did not order is {}: wait for it{}",
+                "a change of instance {id} to {} that this object did not order is {}; the operator waits for \
+                 it{}",
                 to.as_ref().map_or("an unknown type", InstanceTypeId::as_str),
                 stage_words(*stage),
                 match (to, stage) {
                     (Some(to), PlanStage::Scheduled) if desired.may_mutate() => format!(
-                        ", or cancel it with the annotation vm.zenlayer.com/cancel-plan={to}"
+                        "; to cancel it, set the annotation vm.zenlayer.com/cancel-plan={to}"
                     ),
                     _ => String::new(),
                 }
             ),
         ),
-        _ => waiting(Reason::ReadsDisagree, format!("looking at instance {id} again")),
+        _ => waiting(Reason::ReadsDisagree, format!("instance {id} is read again")),
     }
 }

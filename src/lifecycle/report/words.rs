@@ -32,12 +32,20 @@ pub fn failed(reason: Reason, message: String) -> Report {
     report(Phase::Failed, false, reason, message)
 }
 
+/// What is declared, where that is no longer what an older change was for.
+pub fn now_declared(want: &InstanceTypeId) -> String {
+    format!("spec.instanceTypeId is now {want}")
+}
+
 pub fn differs(instance: Option<&Instance>, want: &InstanceTypeId) -> String {
     match instance {
         Some(instance) => {
-            format!("instance {} is of type {}, {want} is declared", instance.id, instance.type_id)
+            format!(
+                "instance {} is of type {}, spec.instanceTypeId is {want}",
+                instance.id, instance.type_id
+            )
         }
-        None => format!("{want} is declared"),
+        None => format!("spec.instanceTypeId is {want}"),
     }
 }
 

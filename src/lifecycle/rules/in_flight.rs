@@ -69,7 +69,7 @@ fn unfinished(facts: &Facts, change: &Change, instance: &Instance) -> Option<Str
     if !change.size.agrees(instance.cpu_count, instance.memory_gib) {
         let shown = |value: Option<i64>| value.map_or("?".to_owned(), |value| value.to_string());
         return Some(format!(
-            "it shows {} cores and {} GiB, {} has {} and {}: it may need a restart",
+            "the instance shows {} cores and {} GiB, and {} has {} and {}: it may need a restart",
             shown(instance.cpu_count),
             shown(instance.memory_gib),
             change.to,
@@ -85,8 +85,8 @@ fn unfinished(facts: &Facts, change: &Change, instance: &Instance) -> Option<Str
         _ => false,
     };
     (!back).then(|| match &change.power_state {
-        Some(before) => format!("it is {}, and was {before}", instance.state),
-        None => format!("it is {}", instance.state),
+        Some(before) => format!("the instance is {}, and was {before} before", instance.state),
+        None => format!("the instance is {}", instance.state),
     })
 }
 
@@ -171,7 +171,8 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     Some(Decision::report(if facts.is_overdue(&change) && !power {
         Situation::Overdue { change }
     } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        let problem = format!("no change is pending, and {}", still_of(instance, status));
+        let problem =
+            format!("no change is pending at the provider, and {}", still_of(instance, status));
         Situation::NotInEffect { change, problem }
     } else {
         Situation::Accepted { change }
@@ -227,7 +228,8 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
         // As in the documented sample: it is about to be in effect, or has failed without a word.
         None if shows_enable(status, &change) && change.to == facts.desired.type_id => {
             if overdue {
-                let problem = format!("it is shown as enabled, and {}", still_of(instance, status));
+                let problem =
+                    format!("the provider shows it as enabled, and {}", still_of(instance, status));
                 Situation::NotInEffect { change, problem }
             } else {
                 Situation::Progressing { change, stage: None }
@@ -242,7 +244,7 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
 
 fn still_of(instance: &Instance, status: &TypeStatus) -> String {
     if instance.type_id == status.current {
-        return format!("it is still of type {}", status.current);
+        return format!("the instance is still of type {}", status.current);
     }
     format!("one read shows the type {}, the other one {}", instance.type_id, status.current)
 }

@@ -79,7 +79,7 @@ pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
     Some(Decision::report(Situation::ReadFailed {
         reason: Reason::KubernetesUnavailable,
-        problem: format!("cannot read the slot of the instance: {problem}"),
+        problem: format!("cannot read the Lease that keeps the changes of the instance: {problem}"),
         severity: Severity::Passing,
         refusal: None,
     }))
