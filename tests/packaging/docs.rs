@@ -231,7 +231,7 @@ fn codes() -> String {
             .to_owned();
     for (code, class) in TABLE {
         let shows = |phase: &str, problem: Problem| {
-            (format!("{phase} `{}`", Reason::from(problem).as_str()), problem.remedy())
+            (format!("{phase} `{}`", Reason::from(problem).as_str()), api::remedy(problem))
         };
         let (reaction, (shown, next)) = match *class {
             ErrorClass::Terminal(problem) => ("no call", shows("`Failed`", problem)),
