@@ -25,10 +25,15 @@ pub enum InvalidEndpoint {
     NoHost,
     #[error("endpoint has a {part}: remove it, only https://HOST or https://HOST:PORT is accepted")]
     Part { part: &'static str },
+    /// Plain http to a host that is not this machine, and nobody allowed it.
     #[error(
-        "endpoint {host} is plain http: use https; http is for loopback, or with --allow-insecure-endpoint"
+        "endpoint {host} is plain http: use https; http is accepted for loopback, elsewhere only \
+         where it is expressly allowed"
     )]
-    Insecure { host: String },
+    Insecure {
+        /// Host and port, as in the `Host` header.
+        host: String,
+    },
 }
 
 impl Endpoint {

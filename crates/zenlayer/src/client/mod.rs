@@ -55,6 +55,8 @@ pub struct ClientOptions {
     pub burst: NonZeroU32,
     /// Certificate authorities that are trusted besides those of the system.
     pub extra_roots: ExtraRoots,
+    /// The `User-Agent` of every call: a product and its version, as a header can carry it.
+    pub user_agent: String,
 }
 
 impl Default for ClientOptions {
@@ -68,6 +70,7 @@ impl Default for ClientOptions {
             requests_per_second: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
             burst: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
             extra_roots: ExtraRoots::default(),
+            user_agent: concat!("zenlayer-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
@@ -121,8 +124,7 @@ impl Client {
             }
         };
         let mut authorization = HeaderValue::from_str(&authorization).map_err(|_| {
-            "the credential holds a character that no header can carry: correct the Secret"
-                .to_owned()
+            "the credential holds a character that no header can carry: correct it".to_owned()
         })?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization.clone());

@@ -17,7 +17,7 @@ const MESSAGE_LIMIT: usize = 512;
 /// No redirect (a signed request must not follow one), no retry, a limit on the whole.
 pub fn builder(options: &ClientOptions) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .user_agent(concat!("zenlayer-vm-operator/", env!("CARGO_PKG_VERSION")))
+        .user_agent(&options.user_agent)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .tls_certs_merge(options.extra_roots.certificates())

@@ -226,6 +226,6 @@ async fn a_credential_that_no_header_can_carry_makes_no_request() {
     let client = given_client(&server.endpoint());
     let broken = Credentials::Token("line\nbreak".into());
     let error = client.describe_type_status(&broken, &id("vm-1")).await.unwrap_err();
-    assert!(error.to_string().contains("correct the Secret"), "{error}");
+    assert!(error.to_string().contains("no header can carry"), "{error}");
     assert_eq!(server.connections(), 0);
 }
