@@ -10,6 +10,7 @@ mod errors;
 mod faults;
 mod given;
 mod host;
+mod kept;
 mod money;
 mod pace;
 mod proxy;
