@@ -11,6 +11,7 @@ mod faults;
 mod given;
 mod host;
 mod kept;
+mod list;
 mod money;
 mod pace;
 mod proxy;

@@ -91,7 +91,7 @@ async fn each_try_is_signed_anew() {
         jiff::Timestamp::from_second(second).unwrap()
     };
     let endpoint = zenlayer::Endpoint::parse(&server.endpoint(), true).unwrap();
-    let client = Client::new(endpoint, given_options(), std::sync::Arc::new(now)).unwrap();
+    let client = Client::with_clock(endpoint, given_options(), now).unwrap();
     assert!(ask(&client).await.is_ok());
     let requests = server.requests();
     let stamps: Vec<&str> = requests.iter().filter_map(|it| it.header("x-zc-timestamp")).collect();
