@@ -21,4 +21,5 @@ mod requests;
 mod roots;
 mod secrets;
 mod signature;
+mod stranger;
 mod writes;
