@@ -208,5 +208,8 @@ async fn the_example_finds_out_what_became_of_a_call_without_an_answer_and_never
         assert_eq!(sim.orders(instance).await.len(), orders, "{instance}");
         let calls = sim.calls("ModifyInstanceType", instance).await;
         assert_eq!(calls.len(), 1, "{instance}: {calls:?}");
+        // It looked every two seconds, and believed nothing before the four were over.
+        let looks = sim.calls("DescribeInstanceTypeStatus", instance).await;
+        assert!(looks.len() >= 4, "{instance}: {looks:?}");
     }
 }
