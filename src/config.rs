@@ -137,6 +137,8 @@ pub struct TestingArgs {
 pub enum ConfigError {
     #[error("--endpoint is not valid")]
     Endpoint(#[source] InvalidEndpoint),
+    #[error("--endpoint is refused without --allow-insecure-endpoint")]
+    InsecureEndpoint(#[source] InvalidEndpoint),
     #[error("--endpoint-ca {file}: cannot read the file", file = .file.display())]
     EndpointCaFile { file: PathBuf, source: std::io::Error },
     #[error("--endpoint-ca {file}", file = .file.display())]
@@ -158,8 +160,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl RunArgs {
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
-        let endpoint = Endpoint::parse(&self.endpoint, self.allow_insecure_endpoint)
-            .map_err(ConfigError::Endpoint)?;
+        let endpoint =
+            Endpoint::parse(&self.endpoint, self.allow_insecure_endpoint).map_err(|error| {
+                match error {
+                    InvalidEndpoint::Insecure { .. } => ConfigError::InsecureEndpoint(error),
+                    error => ConfigError::Endpoint(error),
+                }
+            })?;
         let TestingArgs {
             testing_signature_life,
             testing_settle_margin,
@@ -190,6 +197,7 @@ impl RunArgs {
             requests_per_second: per_second,
             burst: per_second.saturating_add(per_second.get()),
             extra_roots: self.extra_roots()?,
+            user_agent: concat!("vm-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
             ..ClientOptions::default()
         })
     }
@@ -234,5 +242,19 @@ impl RunArgs {
             timing.drift = drift;
         }
         Ok(timing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_is_told_that_the_operator_calls() {
+        let Command::Run(args) = Cli::parse_from(["vm-operator", "run"]).command else {
+            panic!("run was asked for")
+        };
+        let options = args.client_options().unwrap();
+        assert_eq!(options.user_agent, concat!("vm-operator/", env!("CARGO_PKG_VERSION")));
     }
 }

@@ -63,7 +63,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let mut store: Arc<dyn Store> = Arc::new(store);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, client_options, Arc::new(move || clock.now()))?);
+        Arc::new(Client::with_clock(endpoint, client_options, move || clock.now())?);
     if let Some(folder) = &args.testing.testing_gates {
         let gates = Gates::new(folder.clone());
         cloud = Arc::new(GatedCloud::new(cloud, gates.clone()));

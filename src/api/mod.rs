@@ -1,16 +1,18 @@
-//! The Kubernetes types: `VmInstance`, its status, conditions and reasons, and the CRD made of them.
-//! They carry no behaviour but their own schema.
+//! The Kubernetes types: `VmInstance`, its status, conditions, reasons with their remedies, and the CRD
+//! made of them. They carry no behaviour but their own schema.
 
 mod choices;
 mod condition;
 mod crd;
 mod reason;
+mod remedy;
 mod status;
 mod vm_instance;
 
 pub use condition::{ConditionType, condition};
 pub use crd::{crd, crd_yaml};
 pub use reason::Reason;
+pub use remedy::remedy;
 pub use status::{
     Change, ChangeKind, ChangeState, DecisionKind, Direction, Handled, HistoryEntry,
     HistoryOutcome, ObservedInstance, PendingDecision, Phase, Refusal, Restore, Target,

@@ -235,7 +235,6 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use jiff::Timestamp;
 
     use super::*;
     use crate::{
@@ -294,7 +293,7 @@ mod tests {
     async fn a_panic_in_a_pass_is_an_error_of_that_pass_alone() {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let endpoint = Endpoint::parse("http://127.0.0.1:9", false).unwrap();
-        let provider = Provider::new(endpoint, ClientOptions::default(), Arc::new(Timestamp::now));
+        let provider = Provider::new(endpoint, ClientOptions::default());
         let metrics = Metrics::default();
         let ctx = Context::new(
             Arc::new(provider.unwrap()),

@@ -8,7 +8,7 @@ use super::{
     memory::Memory,
     time::{after, whole_seconds},
 };
-use crate::api::{ChangeKind, Reason};
+use crate::api::{ChangeKind, Reason, remedy};
 use zenlayer::{
     ApiError, InstanceTypeId, ReadError,
     error::{ErrorClass, Problem},
@@ -67,21 +67,21 @@ pub fn reaction(
     let wait = |reason, next: &str| Reaction::Wait(reason, format!("{error}; {next}"));
     let slowly = after(now, desired.timing.slow_retry);
     let (reason, remedy, retry_after) = match error.class() {
-        ErrorClass::Busy(problem) => return wait(problem.into(), problem.remedy()),
+        ErrorClass::Busy(problem) => return wait(problem.into(), remedy(problem)),
         ErrorClass::Throttled => {
             return wait(Reason::RateLimited, "it is tried again with growing pauses");
         }
         ErrorClass::Transient => {
             return wait(Reason::ApiUnavailable, "it is tried again with growing pauses");
         }
-        ErrorClass::Terminal(problem) => (problem.into(), problem.remedy(), None),
-        ErrorClass::Scarce(problem) => (problem.into(), problem.remedy(), Some(slowly)),
+        ErrorClass::Terminal(problem) => (problem.into(), remedy(problem), None),
+        ErrorClass::Scarce(problem) => (problem.into(), remedy(problem), Some(slowly)),
         // The world can mend these without touching anything that the refusal depends on.
         ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
             let again = after(now, desired.timing.drift);
-            (problem.into(), problem.remedy(), Some(again))
+            (problem.into(), remedy(problem), Some(again))
         }
-        ErrorClass::Credentials(problem) => (problem.into(), problem.remedy(), None),
+        ErrorClass::Credentials(problem) => (problem.into(), remedy(problem), None),
         ErrorClass::Unknown => (Reason::RefusedByProvider, SLOWLY, Some(slowly)),
     };
     let (remedy, retry_after) = match call {

@@ -360,11 +360,8 @@ impl Lab {
         let options =
             ClientOptions { requests_per_second: plenty, burst: plenty, ..Default::default() };
         let signing = clock.clone();
-        let cloud = Client::new(
-            Endpoint::parse(&endpoint, false).unwrap(),
-            options,
-            Arc::new(move || signing.now()),
-        );
+        let endpoint = Endpoint::parse(&endpoint, false).unwrap();
+        let cloud = Client::with_clock(endpoint, options, move || signing.now());
         let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
         let cloud = Scripted { inner: cloud.unwrap(), store: store.clone() };
         let ctx = Context::new(

@@ -5,12 +5,13 @@
 //! `ALL_PROXY`, `NO_PROXY`).
 
 mod limiter;
+mod list;
 mod read;
 mod roots;
 mod transport;
 mod write;
 
-use std::{num::NonZeroU32, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU32, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -19,7 +20,8 @@ use secrecy::ExposeSecret;
 
 use super::{
     Answer, Batch, Call, CatalogueQuery, Cloud, Credentials, Endpoint, Found, Instance, InstanceId,
-    InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError, Reading, TypeStatus, Zone,
+    InstanceIds, InstanceState, Mutation, Offer, Price, PriceInquiry, ReadError, Reading,
+    TypeStatus, Zone,
     decode::DecodeError,
     error::{ErrorClass, Problem},
     request,
@@ -28,33 +30,43 @@ use super::{
 use limiter::Limiter;
 pub use roots::{ExtraRoots, InvalidRoots};
 
-/// The version of the `vm` API (fact sheet section 1).
+/// The version of the `vm` API that all official clients speak since 2026-04.
 const API_VERSION: &str = "2026-04-01";
-/// What all official clients send and sign, without a charset (fact sheet 2.1).
+/// What the official Go and Python clients send and sign, without a charset.
 const JSON: &str = "application/json";
+/// How long a [call](Client::call) may take to be sent.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
 
-/// Our clock, for signing reads.
-pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+/// Our clock, for signing.
+type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// Limits of a client.
+/// Limits of a client. Take the default and change what you need:
+///
+/// ```
+/// # use zenlayer::ClientOptions;
+/// let options = ClientOptions { user_agent: "stocktaking/2.1".into(), ..ClientOptions::default() };
+/// ```
 #[derive(Debug, Clone)]
 pub struct ClientOptions {
-    /// DNS, TCP and TLS together.
+    /// DNS, TCP and TLS together: 5 s.
     pub connect_timeout: Duration,
-    /// One try of a read, with its body.
+    /// One try of a read, with its body: 10 s.
     pub try_timeout: Duration,
-    /// A whole call, with its body; for a read, with all its tries.
+    /// A whole call, with its body; for a read, with all its tries and the wait for the rate limit:
+    /// 30 s.
     pub total_timeout: Duration,
-    /// The first pause before a read is tried again; it doubles, and jitter is added.
+    /// The first pause before a read is tried again; it doubles, and jitter is added: 500 ms.
     pub retry_pause: Duration,
-    /// Largest answer, after decompression, in bytes.
+    /// Largest answer, after decompression, in bytes: 4 MiB.
     pub body_limit: usize,
-    /// Calls a second for each credential. The provider publishes no figure (fact sheet section 6).
+    /// Calls a second for each credential: 5. The provider publishes no figure.
     pub requests_per_second: NonZeroU32,
-    /// Calls that may come at once.
+    /// Calls that may come at once: 10.
     pub burst: NonZeroU32,
-    /// Certificate authorities that are trusted besides those of the system.
+    /// Certificate authorities that are trusted besides those of the system: none.
     pub extra_roots: ExtraRoots,
+    /// The `User-Agent` of every call: `zenlayer-rs/` and the version of this crate.
+    pub user_agent: String,
 }
 
 impl Default for ClientOptions {
@@ -68,16 +80,22 @@ impl Default for ClientOptions {
             requests_per_second: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
             burst: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
             extra_roots: ExtraRoots::default(),
+            user_agent: concat!("zenlayer-rs/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
 }
 
-/// Why a client could not be made.
+/// Why a client could not be made: the system's certificates cannot be read, or the `User-Agent` holds
+/// what no header can carry.
 #[derive(Debug, thiserror::Error)]
 #[error("build the HTTP client")]
-pub struct ClientError(#[from] reqwest::Error);
+pub struct ClientError(#[source] reqwest::Error);
 
-/// A client of one endpoint, shared by all credentials.
+/// A client of one endpoint. Share one (in an [`Arc`](std::sync::Arc)) among all tasks and credentials:
+/// it holds the connections of reads, and the rate limit of each credential.
+///
+/// Its calls are those of the trait [`Cloud`], which has to be in scope, and
+/// [`list_instances`](Self::list_instances). It needs a Tokio runtime with time and I/O enabled.
 pub struct Client {
     endpoint: Endpoint,
     options: ClientOptions,
@@ -86,12 +104,49 @@ pub struct Client {
     limiter: Limiter,
 }
 
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, options, now: _, reads: _, limiter: _ } = self;
+        f.debug_struct("Client")
+            .field("endpoint", endpoint)
+            .field("options", options)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Client {
-    pub fn new(endpoint: Endpoint, options: ClientOptions, now: Now) -> Result<Self, ClientError> {
-        let reads =
-            transport::builder(&options).connect_timeout(options.connect_timeout).build()?;
+    /// A client that signs with the system's clock. Proxies come from the environment (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`).
+    ///
+    /// # Errors
+    ///
+    /// [`ClientError`]. Nothing is sent yet.
+    pub fn new(endpoint: Endpoint, options: ClientOptions) -> Result<Self, ClientError> {
+        Self::with_clock(endpoint, options, Timestamp::now)
+    }
+
+    /// The same with a clock of the caller, asked before each signature. The provider refuses what is
+    /// signed more than [`SIGNATURE_LIFE`](crate::SIGNATURE_LIFE) off its own clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn with_clock(
+        endpoint: Endpoint,
+        options: ClientOptions,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, ClientError> {
+        let builder = transport::builder(&options).connect_timeout(options.connect_timeout);
+        let reads = builder.build().map_err(ClientError)?;
         let limiter = Limiter::new(options.requests_per_second, options.burst);
-        Ok(Self { endpoint, options, now, reads, limiter })
+        Ok(Self { endpoint, options, now: Box::new(now), reads, limiter })
+    }
+
+    /// A mutating call that is signed with this moment and may be sent within 10 s. Make it after the
+    /// wait for the [rate limit](Cloud::ready), and never send it twice: a [`Call`] of one's own
+    /// making says when it was signed, whoever has to know that later.
+    pub fn call(&self, mutation: Mutation, instance_id: InstanceId) -> Call {
+        Call { mutation, instance_id, signed_at: (self.now)(), send_within: SEND_WITHIN }
     }
 
     /// The headers of a call, and the one that authorises it, marked so that no layer prints it.
@@ -121,15 +176,15 @@ impl Client {
             }
         };
         let mut authorization = HeaderValue::from_str(&authorization).map_err(|_| {
-            "the credential holds a character that no header can carry: correct the Secret"
-                .to_owned()
+            "the credential holds a character that no header can carry: correct it".to_owned()
         })?;
         authorization.set_sensitive(true);
         headers.insert(AUTHORIZATION, authorization.clone());
         Ok((headers, authorization))
     }
 
-    /// A batch; of one id, "no such instance" is an answer (fact sheet section 7.3).
+    /// A batch; of one id, "no such instance" is an answer (the official Terraform provider takes it
+    /// for one, too, beside an empty list).
     async fn read_batch<T: Send>(
         &self,
         credentials: &Credentials,

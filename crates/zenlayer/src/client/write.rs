@@ -53,7 +53,7 @@ impl Client {
     }
 }
 
-/// The class of an answer to a write (design section 4, rule 4).
+/// The class of an answer to a write, as [`Answer`] defines it.
 fn classified(mutation: &Mutation, arrived: &Arrived) -> Answer {
     if arrived.status == StatusCode::OK {
         return accepted(mutation, arrived)

@@ -1,6 +1,6 @@
 //! The set-up that the tests share.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use zenlayer::{
@@ -48,7 +48,7 @@ pub fn given_impatience() -> ClientOptions {
 
 pub fn given_client_with(endpoint: &str, options: ClientOptions) -> Client {
     let endpoint = Endpoint::parse(endpoint, true).expect("the test gives a valid endpoint");
-    Client::new(endpoint, options, Arc::new(given_now)).expect("a client can be made")
+    Client::with_clock(endpoint, options, given_now).expect("a client can be made")
 }
 
 pub fn given_client(endpoint: &str) -> Client {
