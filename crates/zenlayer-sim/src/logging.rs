@@ -19,6 +19,8 @@ pub fn init_logging(format: LogFormat, filter: &str) -> Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would be written to standard error with a panic if nobody reads that any more.
+        .log_internal_errors(false)
         .with_target(false);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

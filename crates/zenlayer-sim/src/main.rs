@@ -1,6 +1,7 @@
 //! `zenlayer-sim`: the provider's API, simulated, on a port of this machine.
 
 mod logging;
+mod printing;
 
 use std::{
     net::SocketAddr,
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use logging::{LogFormat, init_logging};
+use printing::{complain, print};
 use tokio::signal::unix::{SignalKind, signal};
 use zenlayer_sim::{
     config::Config,
@@ -97,7 +99,7 @@ struct ServeArgs {
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
     /// How many seconds pass on the service's clock in one second.
-    #[arg(long)]
+    #[arg(long, allow_negative_numbers = true)]
     time_scale: Option<f64>,
     /// The moment at which the simulation starts, such as 2026-01-01T00:00:00Z; without it, now.
     #[arg(long)]
@@ -134,41 +136,33 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
         Command::Check { file } => check(&file),
-        Command::Example => {
-            print!("{}", describe::EXAMPLE);
-            Ok(())
-        }
-        Command::Schema => {
-            describe::schema().map(|schema| println!("{schema}")).map_err(Into::into)
-        }
-        Command::Faults => {
-            print!("{}", describe::faults());
-            Ok(())
-        }
-        Command::Control => {
-            print!("{CONTROL_HELP}");
-            Ok(())
-        }
+        Command::Example => print(describe::EXAMPLE),
+        Command::Schema => schema(),
+        Command::Faults => print(&describe::faults()),
+        Command::Control => print(CONTROL_HELP),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
+fn schema() -> Result<()> {
+    print(&format!("{}\n", describe::schema()?))
+}
+
 fn check(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
-    println!(
-        "{}: {} instances, {} credentials, {} faults",
+    print(&format!(
+        "{}: {} instances, {} credentials, {} faults\n",
         file.display(),
         config.instances.len(),
         config.credentials.len(),
         config.faults.len(),
-    );
-    Ok(())
+    ))
 }
 
 /// The file's settings, with the flags over them.
@@ -225,9 +219,13 @@ async fn run(args: &ServeArgs, shared: Arc<Shared>) -> Result<()> {
     if let Some(file) = &args.address_file {
         announce(file, address)?;
     }
-    println!("zenlayer-sim listens on http://{address}");
+    let mut listens = format!("zenlayer-sim listens on http://{address}\n");
     if let Some(address) = tls_address {
-        println!("zenlayer-sim listens on https://{address}");
+        listens.push_str(&format!("zenlayer-sim listens on https://{address}\n"));
+    }
+    if let Err(error) = print(&listens) {
+        // It serves all the same.
+        tracing::warn!("{error:#}");
     }
     let secure = async {
         match tls {

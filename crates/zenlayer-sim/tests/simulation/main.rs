@@ -9,6 +9,7 @@ mod control;
 mod docs;
 mod faults;
 mod golden;
+mod pipes;
 mod stage;
 mod transport;
 mod world;
