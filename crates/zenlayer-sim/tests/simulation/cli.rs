@@ -120,6 +120,10 @@ fn the_page_of_faults_lists_every_kind_with_its_fields() {
     }
 }
 
+fn scaled(file: &str, scale: &str) -> String {
+    file.replace("mode: stepped", &format!("mode: scaled, scale: {scale}"))
+}
+
 #[test]
 fn a_bad_file_is_refused_with_its_field_and_the_remedy() {
     let good = file("", "");
@@ -168,6 +172,12 @@ fn a_bad_file_is_refused_with_its_field_and_the_remedy() {
             good.replace("mode: stepped", "mode: stepped, scale: 2"),
             "clock.scale",
         ),
+        ("a scale of nothing", scaled(&good, "0"), "clock.scale is 0.0: write"),
+        ("a scale below nothing", scaled(&good, "-2"), "clock.scale is -2.0: write"),
+        ("a scale beyond all bounds", scaled(&good, "1e308"), "clock.scale is 1e308: write"),
+        ("a scale that halts", scaled(&good, "1e-300"), "clock.scale is 1e-300: write"),
+        ("an infinite scale", scaled(&good, ".inf"), "clock.scale is inf: write"),
+        ("a scale that is no number", scaled(&good, ".nan"), "clock.scale is NaN: write"),
         ("an unknown fault", file("", "faults: [{ kind: explode }]\n"), "explode"),
         (
             "an unknown field of a fault",
@@ -233,6 +243,11 @@ fn flags_that_cannot_work_are_refused_by_name() {
             vec!["--clock", "stepped", "--time-scale", "2"],
             "--time-scale",
         ),
+        ("no time passes", vec!["--time-scale", "0"], "--time-scale is 0.0: write"),
+        ("time runs back", vec!["--time-scale", "-1"], "--time-scale is -1.0: write"),
+        ("time without bounds", vec!["--time-scale", "1e308"], "--time-scale is 1e308: write"),
+        ("infinite time", vec!["--time-scale", "inf"], "--time-scale is inf: write"),
+        ("time that is no number", vec!["--time-scale", "NaN"], "--time-scale is NaN: write"),
         ("a signature without life", vec!["--signature-life", "0"], "--signature-life"),
     ];
     for (name, arguments, flag) in table {

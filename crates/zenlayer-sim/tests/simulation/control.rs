@@ -169,6 +169,8 @@ async fn a_clock_can_be_set_to_run_otherwise_and_never_runs_back() {
         ("nothing", json!({})),
         ("no scale", json!({ "mode": "scaled" })),
         ("a scale that halts", json!({ "mode": "scaled", "scale": 0 })),
+        ("a scale that runs back", json!({ "mode": "scaled", "scale": -1 })),
+        ("a scale beyond all bounds", json!({ "mode": "scaled", "scale": 1e308 })),
         ("an unknown field", json!({ "seconds": 1 })),
     ];
     for (name, change) in table {
