@@ -165,7 +165,8 @@ impl Service {
         self.log.record(Logged {
             at: now,
             action: arrival.action.clone(),
-            instance: arrival.instances.first().cloned(),
+            path: None,
+            instance: arrival.instances.first().map(|id| log::shortened(id)),
             code,
             status: if dropped { 0 } else { draft.status },
             request_id: id,
