@@ -131,6 +131,11 @@ impl Books {
         }
     }
 
+    /// Whether the account can pay this. What costs nothing it can, even when it is overdrawn.
+    pub(super) fn covers(&self, amount: Decimal) -> bool {
+        amount <= Decimal::ZERO || self.balance >= amount
+    }
+
     /// Takes money; nothing is recorded for nothing.
     pub(super) fn charge(&mut self, at: Timestamp, id: &str, amount: Decimal, reason: Reason) {
         if amount.is_zero() {

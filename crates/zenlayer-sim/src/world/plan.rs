@@ -76,7 +76,7 @@ impl Site<'_> {
             _ => return Err(format!("order {order_number} does not wait for payment")),
         };
         let amount = self.books.find(order_number).map_or_else(Default::default, |one| one.amount);
-        if self.books.balance < amount {
+        if !self.books.covers(amount) {
             return Err(format!("order {order_number} costs {amount}: top the balance up first"));
         }
         let reason = Reason::Order(order_number.to_owned());
