@@ -58,6 +58,15 @@ pub struct Behaviour {
     /// Whether InquiryPriceCreateInstance demands `instanceCount`: the command line's documents say
     /// so, the API's do not list it (section 7.8).
     pub price_needs_count: bool,
+    /// Whether InquiryPriceCreateInstance demands `trafficPackageSize` for PREPAID with
+    /// ByTrafficPackage: no document says so, and Terraform demands it before it creates such an
+    /// instance (section 7.8).
+    pub price_needs_traffic_package: bool,
+    /// The category of a disk of a price request that names none (section 7.8).
+    pub default_disk_category: DefaultDiskCategory,
+    /// How the catalogue gives `frequency` and `internetChargeTypes`: the documented sample has
+    /// neither, the models of all SDKs have both (section 7.5).
+    pub catalogue_extras: CatalogueExtras,
     /// How far behind each read action is, such as `DescribeInstances: 2s`: it shows the world as it
     /// was so long ago (section 7.1: the window before a call is registered is not documented).
     pub read_lag: BTreeMap<String, SignedDuration>,
@@ -269,6 +278,36 @@ pub enum OrderNumberShown {
 #[serde(rename_all = "camelCase")]
 pub enum OptionalFields {
     #[default]
+    Null,
+    Absent,
+}
+
+/// The category of a disk that names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DefaultDiskCategory {
+    /// As the Go and Java SDKs and the Chinese documents of the command line say.
+    #[default]
+    Ssd,
+    /// As the English documents of the command line say.
+    Standard,
+}
+
+impl DefaultDiskCategory {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ssd => "SSD",
+            Self::Standard => "STANDARD",
+        }
+    }
+}
+
+/// `frequency` and `internetChargeTypes` of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CatalogueExtras {
+    #[default]
+    Given,
     Null,
     Absent,
 }

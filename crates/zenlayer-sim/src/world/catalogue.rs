@@ -31,6 +31,14 @@ pub struct Model {
     /// POSTPAID list price of an hour, in zenPoints.
     #[schemars(with = "f64")]
     pub hourly_price: Decimal,
+    /// Of the processor, as the catalogue gives it, such as 2.5 GHz.
+    #[serde(default = "default_frequency")]
+    pub frequency: String,
+}
+
+/// Made up: no sample shows one.
+fn default_frequency() -> String {
+    "2.5 GHz".to_owned()
 }
 
 /// A zone, and what it offers otherwise than the list of models says.
@@ -82,6 +90,9 @@ pub struct Offer {
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub hourly_price: Option<Decimal>,
+    /// Kinds of charging for traffic that the catalogue gives; all, when it is left out.
+    #[serde(default)]
+    pub internet_charge_types: Option<Vec<String>>,
 }
 
 /// All that can be had.
@@ -102,6 +113,8 @@ pub struct Offered<'a> {
     pub hourly: Decimal,
     /// Percent.
     pub discount: Decimal,
+    /// Kinds of charging for traffic; nothing: all.
+    pub internet_charge_types: Option<&'a [String]>,
 }
 
 impl Offered<'_> {
@@ -170,6 +183,7 @@ impl Default for Catalogue {
                 // Fits the one published pair: c.1c2g costs 14 a month and 0.13 an hour (CN-Price).
                 monthly_price: Decimal::from(4 * cores + 5 * memory),
                 hourly_price: Decimal::new(3 * cores + 5 * memory, 2),
+                frequency: default_frequency(),
             })
         });
         let zones = ZONES.iter().map(|(id, name, discount)| Zone {
@@ -201,6 +215,7 @@ impl Catalogue {
             monthly: model.monthly_price,
             hourly: model.hourly_price,
             discount: zone.discount,
+            internet_charge_types: None,
         };
         for offer in &zone.offers {
             if offer.type_id != type_id || offer.charge_type.is_some_and(|own| own != charge) {
@@ -212,6 +227,8 @@ impl Catalogue {
             offered.bandwidth_limit = offer.bandwidth_limit.unwrap_or(offered.bandwidth_limit);
             offered.monthly = offer.monthly_price.unwrap_or(offered.monthly);
             offered.hourly = offer.hourly_price.unwrap_or(offered.hourly);
+            offered.internet_charge_types =
+                offer.internet_charge_types.as_deref().or(offered.internet_charge_types);
         }
         Some(offered)
     }

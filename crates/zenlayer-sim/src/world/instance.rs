@@ -7,6 +7,8 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::billing::check_amount;
+
 /// Billing (fact sheet section 8).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -204,6 +206,9 @@ pub struct Instance {
     pub metered_to: Option<Timestamp>,
 }
 
+/// Traffic that is bought by the TB.
+pub(super) const BY_TRAFFIC_PACKAGE: &str = "ByTrafficPackage";
+
 /// What DescribeInstances shows beside; the simulation does not act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
@@ -227,6 +232,27 @@ pub struct Details {
     pub nic: Nic,
     pub tags: BTreeMap<String, String>,
 }
+
+impl Details {
+    /// Says what is wrong, by field. Terraform takes the size of a PREPAID package as given, and
+    /// ends with a nil pointer where it is null (RUN, section 7.3).
+    pub(super) fn check(&self, charge_type: ChargeType) -> Result<(), (String, String)> {
+        let problem = match self.traffic_package_size {
+            Some(size) if size < Decimal::ZERO => format!("is {size}: write a size in TB"),
+            Some(size) => return check_amount(size).map_err(|it| (PACKAGE_FIELD.to_owned(), it)),
+            None if charge_type == ChargeType::Prepaid
+                && self.internet_charge_type == BY_TRAFFIC_PACKAGE =>
+            {
+                "is missing, and a PREPAID instance with ByTrafficPackage needs it: write 1, in TB"
+                    .to_owned()
+            }
+            None => return Ok(()),
+        };
+        Err((PACKAGE_FIELD.to_owned(), problem))
+    }
+}
+
+const PACKAGE_FIELD: &str = "trafficPackageSize";
 
 impl Default for Details {
     fn default() -> Self {

@@ -41,6 +41,7 @@ pub use behaviour::*;
 pub use billing::{Books, Charge, MONTH, Order, OrderKind, OrderOutcome, Reason};
 pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
 pub use console::{ConsoleChange, InstanceChange};
+use instance::BY_TRAFFIC_PACKAGE;
 pub use instance::{
     ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
     Work,

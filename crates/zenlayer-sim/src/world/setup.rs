@@ -306,6 +306,8 @@ impl InstanceSetup {
         if self.expires_at.is_some() && self.expires_in.is_some() {
             return wrong("expiresIn", "stands beside expiresAt: keep one".into());
         }
+        let inside = |(field, problem)| (format!("details.{field}"), problem);
+        self.details.check(self.charge_type).map_err(inside)?;
         self.expiry(Timestamp::UNIX_EPOCH)
             .map(|_| ())
             .map_err(|problem| ("expiresIn".to_owned(), problem))

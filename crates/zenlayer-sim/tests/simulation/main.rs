@@ -4,6 +4,7 @@
 
 mod caller;
 mod cli;
+mod clients;
 mod conformance;
 mod control;
 mod docs;
