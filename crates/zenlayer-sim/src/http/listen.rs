@@ -132,7 +132,8 @@ async fn respond(
     end: End,
 ) -> Result<Response<Body>, Dropped> {
     let Peer { router, shared } = peer;
-    if request.uri().path().starts_with("/api") {
+    let path = request.uri().path();
+    if path != "/control" && !path.starts_with("/control/") {
         // In a task of its own: what a call does happens also when the client goes away.
         let answered = tokio::spawn(async move { api::call(request, &shared, &end).await });
         return answered.await.unwrap_or(Err(Dropped));

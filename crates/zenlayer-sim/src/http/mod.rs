@@ -1,4 +1,4 @@
-//! The HTTP skin: the provider's API below `/api`, the control API below `/control`.
+//! The HTTP skin: the control API below `/control`, and the provider's API on all other paths.
 //!
 //! | part | what it is |
 //! | --- | --- |

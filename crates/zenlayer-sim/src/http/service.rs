@@ -8,12 +8,13 @@ use serde_json::{Value, json};
 
 use super::{
     actions,
+    api::API_PATH,
     authorise::{self, Account, Denied, text},
     clock::Clock,
     fault::{Draft, FaultKind, Faults, Play, Step, status_of},
     log::{self, Logged, RequestLog},
     request_id::request_id,
-    settings::{Settings, Transport},
+    settings::{Refusal, Settings, Transport},
 };
 use crate::world::{Call, Refused, World};
 
@@ -22,6 +23,8 @@ pub struct Arrival {
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     action: String,
+    /// The path, if it is not the one of the API.
+    path: Option<String>,
     /// The body, if it is JSON.
     parsed: Value,
     instances: Vec<String>,
@@ -33,7 +36,15 @@ impl Arrival {
         let action = text(&headers, "x-zc-action").unwrap_or_default().chars().take(64).collect();
         let parsed = serde_json::from_slice(&body).unwrap_or_default();
         let instances = log::instances(&parsed);
-        Self { headers, body, action, parsed, instances }
+        Self { headers, body, action, path: None, parsed, instances }
+    }
+
+    /// Another path than the API's is one of another product, which is not simulated.
+    #[must_use]
+    pub fn posted_to(self, path: &str) -> Self {
+        // Bounded, because it goes into the log.
+        let other = (path != API_PATH).then(|| path.chars().take(64).collect());
+        Self { path: other, ..self }
     }
 }
 
@@ -130,8 +141,11 @@ impl Service {
         now
     }
 
-    /// The faults of a call that has arrived.
+    /// The faults of a call that has arrived. Rules are for the simulated API only.
     pub fn arrive(&mut self, arrival: &Arrival) -> Play {
+        if arrival.path.is_some() {
+            return Play::default();
+        }
         let play = self.faults.take(&arrival.action, &arrival.instances);
         if !play.is_empty() {
             self.generation += 1;
@@ -139,11 +153,26 @@ impl Service {
         play
     }
 
+    fn next_id(&mut self) -> String {
+        self.requests += 1;
+        request_id(self.transport.seed, (self.epoch << 40) | self.requests)
+    }
+
+    /// Refuses what is no call, and so enters no log.
+    pub fn refuse(&mut self, wall: Timestamp, refusal: &Refusal, message: String) -> Decided {
+        let id = self.next_id();
+        let denied = Denied::as_set(refusal, message);
+        Decided {
+            draft: envelope(Err(denied), &id),
+            date: self.date(wall, &Play::default()),
+            generation: self.generation,
+        }
+    }
+
     /// Decides a call.
     pub fn decide(&mut self, wall: Timestamp, arrival: &Arrival, play: &Play) -> Decided {
         let now = self.clock.now(wall);
-        self.requests += 1;
-        let id = request_id(self.transport.seed, (self.epoch << 40) | self.requests);
+        let id = self.next_id();
         let (credential, outcome) = self.outcome(now, arrival, play, &id);
         let mut code =
             outcome.as_ref().map_or_else(|denied| denied.code.clone(), |_| "OK".to_owned());
@@ -165,7 +194,7 @@ impl Service {
         self.log.record(Logged {
             at: now,
             action: arrival.action.clone(),
-            path: None,
+            path: arrival.path.clone(),
             instance: arrival.instances.first().map(|id| log::shortened(id)),
             code,
             status: if dropped { 0 } else { draft.status },
@@ -190,6 +219,7 @@ impl Service {
                 headers: &arrival.headers,
                 body: &arrival.body,
                 action: &arrival.action,
+                other_path: arrival.path.as_deref(),
                 now: now.checked_add(play.clock_skew()).unwrap_or(now),
             };
             let (name, admitted) = authorise::admit(&mut self.accounts, &self.transport, &request);

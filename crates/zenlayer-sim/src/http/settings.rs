@@ -24,6 +24,13 @@ pub struct Transport {
     /// The answer to a version that does not exist, or is missing from a signed call (open
     /// question 13).
     pub unknown_version: Refusal,
+    /// The answer to a call of another product, such as a POST to /api/v2/bmc (not documented; an
+    /// account that has only this product is not allowed to call another one).
+    pub other_product: Refusal,
+    /// The answer to another method than POST (not documented).
+    pub wrong_method: Refusal,
+    /// The answer to a body above 1 MiB (not documented; no limit is).
+    pub body_too_large: Refusal,
     /// The answer to an action that the credential has no permission for (open question 20).
     pub no_permission: Refusal,
     /// The answer to an access key that is unknown, or was revoked (not documented).
@@ -48,6 +55,9 @@ impl Default for Transport {
             // "Not allowed, or the action does not exist" (DOC Errs, section 5).
             unknown_action: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             unknown_version: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            other_product: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            wrong_method: Refusal::new(405, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            body_too_large: Refusal::new(413, "INVALID_PARAMETER_EXCEED_LENGTH"),
             no_permission: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             // INF: no document tells a wrong key from a wrong secret.
             unknown_key: Refusal::new(401, "AUTHFAILURE_SIGNATURE_FAILURE"),
@@ -127,6 +137,9 @@ impl Transport {
         let refusals = [
             ("unknownAction", &self.unknown_action),
             ("unknownVersion", &self.unknown_version),
+            ("otherProduct", &self.other_product),
+            ("wrongMethod", &self.wrong_method),
+            ("bodyTooLarge", &self.body_too_large),
             ("noPermission", &self.no_permission),
             ("unknownKey", &self.unknown_key),
             ("unknownToken", &self.unknown_token),

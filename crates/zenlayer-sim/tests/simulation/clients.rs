@@ -1,9 +1,14 @@
 //! What the vendor's clients send and see: requests in the form in which the Go, Java and Python
 //! SDKs and the Terraform provider write them.
 
+use std::io::Read;
+
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::{
+    caller::{Answer, Request},
+    stage::Stage,
+};
 
 /// The order that Go writes the fields of a price request in; without a category of any disk.
 fn price(charge: &str, disks: Value) -> Value {
@@ -184,4 +189,107 @@ async fn an_overdrawn_account_still_makes_the_changes_that_cost_nothing() {
     }
     assert_eq!(stage.orders().await, 2);
     assert_eq!(stage.shows("balance").await["balance"], "-5.25");
+}
+
+fn unzipped(answer: &Answer) -> Value {
+    assert_eq!(answer.header("content-encoding"), Some("gzip"), "{}", answer.head);
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(answer.body.as_slice()).read_to_string(&mut text).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// Every official client asks for gzip, and none can read spaces behind it.
+#[tokio::test]
+async fn an_over_long_answer_is_whole_for_a_client_that_accepts_gzip() {
+    let stage = Stage::given().await;
+    stage.fault(json!({ "kind": "overlongBody", "bytes": 300_000 })).await;
+    let request = stage.request("DescribeInstances", json!({ "instanceIds": ["vm-1"] }));
+    let answer = stage.send(&request.clone().header("accept-encoding", "gzip, deflate")).await;
+    assert_eq!(answer.header("content-encoding"), None);
+    assert_eq!(answer.header("content-length"), Some("300000"));
+    assert_eq!(answer.body.len(), 300_000);
+    assert_eq!(answer.json()["response"]["totalCount"], 1);
+    let next = stage.send(&request.header("accept-encoding", "gzip, deflate")).await;
+    assert_eq!(unzipped(&next)["response"]["totalCount"], 1);
+}
+
+/// The id, the code and the message of a refusal, as all clients parse it.
+fn refusal(answer: &Answer) -> (u16, String, String) {
+    let body =
+        if answer.header("content-encoding").is_some() { unzipped(answer) } else { answer.json() };
+    assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
+    let id = body["requestId"].as_str().unwrap_or_default();
+    assert!(id.starts_with('T') && id.len() == 37, "{body}");
+    assert!(body.get("response").is_none(), "{body}");
+    let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+    (answer.status, text("code"), text("message"))
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_gets_a_refusal_that_arrives_whole() {
+    let stage = Stage::given().await;
+    for size in [(1 << 20) + 1, 8 << 20] {
+        for accepts in ["identity", "gzip"] {
+            let large = Request::new("DescribeInstances", vec![b' '; size], stage.now())
+                .header("accept-encoding", accepts);
+            let (status, code, message) = refusal(&stage.send(&large).await);
+            assert_eq!((status, code.as_str()), (413, "INVALID_PARAMETER_EXCEED_LENGTH"));
+            assert!(message.contains("1048576"), "{message}");
+        }
+    }
+    let most = Request::new("DescribeZones", vec![b' '; 1 << 20], stage.now());
+    assert_eq!(stage.send(&most).await.verdict(), "400 INVALID_PARAMETER_TYPE");
+    let set = "transport: { bodyTooLarge: { status: 400, code: TOO_LARGE } }\n";
+    let stage = Stage::with("", set).await;
+    let large = Request::new("DescribeInstances", vec![b' '; (1 << 20) + 1], stage.now());
+    assert_eq!(stage.send(&large).await.verdict(), "400 TOO_LARGE");
+}
+
+/// Terraform asks other products too, such as for their zones.
+#[tokio::test]
+async fn paths_of_other_products_are_refused_as_an_action_that_does_not_exist() {
+    const UNAUTHORIZED: &str = "AUTHFAILURE_UNAUTHORIZED_OPERATION";
+    let stage = Stage::given().await;
+    let to = |line: &str| {
+        let request = stage.request("DescribeZones", json!({}));
+        request.with(|one| one.line = format!("{line} HTTP/1.1"))
+    };
+    let rows = [
+        ("another product", "POST /api/v2/bmc", 401),
+        ("another product of a newer name", "POST /api/v2/zec", 401),
+        ("below the path", "POST /api/v2/vm/", 401),
+        ("an older path", "POST /api/v1/vm", 401),
+        ("the bare slash of older samples", "POST /", 401),
+        ("beside the control API", "POST /controls", 401),
+        ("another method", "GET /api/v2/vm", 405),
+        ("a browser", "GET /", 405),
+        ("in absolute form", "POST http://console.zenlayer.com/api/v2/bmc", 401),
+    ];
+    for (name, line, status) in rows {
+        for accepts in ["identity", "gzip"] {
+            let request = to(line).header("accept-encoding", accepts);
+            let (found, code, message) = refusal(&stage.send(&request).await);
+            assert_eq!((found, code.as_str()), (status, UNAUTHORIZED), "{name}: {message}");
+            assert!(message.contains("/api/v2/vm"), "{name}: {message}");
+        }
+    }
+    // The credential is looked at first, as for every call.
+    let wrong = to("POST /api/v2/bmc").with(|one| one.secret = "another".into());
+    assert_eq!(stage.send(&wrong).await.verdict(), "401 AUTHFAILURE_SIGNATURE_FAILURE");
+    // No rule of faults is used up by them, and the log tells them apart from calls.
+    stage.fault(json!({ "kind": "dropBefore" })).await;
+    assert_eq!(stage.send(&to("POST /api/v2/bmc")).await.status, 401);
+    assert_eq!(stage.shows("faults").await["faults"][0]["matched"], 0);
+    stage.does("DELETE", "faults", Value::Null).await;
+    stage.call("DescribeZones", json!({})).await;
+    let log = stage.shows("requests").await;
+    let requests = log["requests"].as_array().unwrap();
+    assert_eq!(requests[0]["path"], "/api/v2/bmc");
+    assert_eq!(requests.last().unwrap().get("path"), None);
+    assert_eq!(log["counts"]["DescribeZones"], json!({ "OK": 1 }), "{}", log["counts"]);
+    let set = "transport: { otherProduct: { status: 404, code: NO_SUCH_PRODUCT } }\n";
+    let stage = Stage::with("", set).await;
+    let request = stage.request("DescribeZones", json!({}));
+    let request = request.with(|one| one.line = "POST /api/v2/bmc HTTP/1.1".into());
+    assert_eq!(stage.send(&request).await.verdict(), "404 NO_SUCH_PRODUCT");
 }

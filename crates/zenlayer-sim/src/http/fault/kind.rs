@@ -82,7 +82,8 @@ pub enum FaultKind {
         #[serde(default)]
         bytes: usize,
     },
-    /// The effect happens; spaces follow the answer until it has so many bytes.
+    /// The effect happens; spaces follow the answer until it has so many bytes. It is not
+    /// compressed, whatever the client accepts.
     OverlongBody { bytes: usize },
     /// The effect happens; the body comes in small pieces, over so many real seconds.
     SlowBody { seconds: f64 },
