@@ -56,7 +56,7 @@ impl ClockSettings {
 
 /// A clock that said `service` when this machine's said `wall`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Clock {
     mode: ClockMode,
     scale: f64,
@@ -84,6 +84,18 @@ impl Clock {
             return self;
         }
         Self { mode: settings.mode, scale, wall, service: self.now(wall) }
+    }
+
+    /// Says what is wrong with a clock that comes from outside.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let Self { mode, scale, .. } = self;
+        // A clock that is not scaled is kept with a scale of 1.
+        let own = (*mode == ClockMode::Scaled).then_some(*scale);
+        if own.is_none() && scale.total_cmp(&1.0).is_ne() {
+            let problem = format!("is {scale:?}, and must be 1 in the modes wall and stepped");
+            return Err(("scale".to_owned(), problem));
+        }
+        ClockSettings { mode: *mode, scale: own, start: None }.check()
     }
 
     pub fn mode(&self) -> ClockMode {

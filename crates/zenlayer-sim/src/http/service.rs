@@ -3,7 +3,6 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -17,6 +16,11 @@ use super::{
     settings::{Refusal, Settings, Transport},
 };
 use crate::world::{Call, Refused, World};
+
+/// A request id is made of the epoch, and below it of the number of the request.
+const EPOCH_SHIFT: u32 = 40;
+/// The last epoch. In it nothing is started any more, or ids would come twice.
+pub const LAST_EPOCH: u64 = (1 << (u64::BITS - EPOCH_SHIFT)) - 1;
 
 /// A request as it arrived.
 pub struct Arrival {
@@ -57,8 +61,6 @@ pub struct Decided {
 }
 
 /// All state behind the skin that a restart must not lose.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// Counts the starts of a simulation, so that request ids never come twice.
     pub epoch: u64,
@@ -107,7 +109,7 @@ impl Service {
             transport: settings.transport.clone(),
             log: RequestLog::default(),
             generation: 1,
-            epoch: start.epoch + 1,
+            epoch: start.epoch.saturating_add(1),
             requests: 0,
             clock: start.clock.resume(&settings.clock, wall),
             faults: start.faults,
@@ -155,7 +157,7 @@ impl Service {
 
     fn next_id(&mut self) -> String {
         self.requests += 1;
-        request_id(self.transport.seed, (self.epoch << 40) | self.requests)
+        request_id(self.transport.seed, (self.epoch << EPOCH_SHIFT) | self.requests)
     }
 
     /// Refuses what is no call, and so enters no log.

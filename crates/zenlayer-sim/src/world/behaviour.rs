@@ -350,6 +350,34 @@ pub struct Codes {
     pub downgrade_not_exist: Code,
 }
 
+impl Codes {
+    /// With the names of the fields.
+    pub(super) fn all(&self) -> [(&'static str, &Code); 9] {
+        let Self {
+            low_balance,
+            out_of_stock,
+            equal_price,
+            bandwidth,
+            too_many_items,
+            page_too_large,
+            malformed_body,
+            not_changed,
+            downgrade_not_exist,
+        } = self;
+        [
+            ("lowBalance", low_balance),
+            ("outOfStock", out_of_stock),
+            ("equalPrice", equal_price),
+            ("bandwidth", bandwidth),
+            ("tooManyItems", too_many_items),
+            ("pageTooLarge", page_too_large),
+            ("malformedBody", malformed_body),
+            ("notChanged", not_changed),
+            ("downgradeNotExist", downgrade_not_exist),
+        ]
+    }
+}
+
 impl Default for Codes {
     fn default() -> Self {
         Self {

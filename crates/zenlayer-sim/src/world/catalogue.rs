@@ -97,7 +97,7 @@ pub struct Offer {
 
 /// All that can be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Catalogue {
     pub models: BTreeMap<String, Model>,
     pub zones: BTreeMap<String, Zone>,

@@ -84,6 +84,7 @@ impl State {
 /// has at most one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "status")]
+#[serde(deny_unknown_fields)]
 pub enum Plan {
     None,
     /// Running; it ends at `until`, or never.
@@ -146,7 +147,7 @@ impl Plan {
 
 /// A state that is left by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transition {
     pub until: Timestamp,
     /// Nothing: the instance is gone then.
@@ -155,7 +156,7 @@ pub struct Transition {
 
 /// A call that was accepted and begins to work later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pending {
     pub at: Timestamp,
     pub work: Work,
@@ -164,6 +165,7 @@ pub struct Pending {
 /// What an accepted call does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+#[serde(deny_unknown_fields)]
 pub enum Work {
     Change { order_number: String, fails: bool },
     Cancel,
@@ -174,7 +176,7 @@ pub enum Work {
 
 /// One virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Instance {
     pub id: String,
     pub name: String,

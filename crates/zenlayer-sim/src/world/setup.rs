@@ -1,14 +1,19 @@
 //! What a world starts from, and the checks of it.
 
+use std::ops::RangeInclusive;
+
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ACTIONS, Behaviour, Catalogue, ChargeType, Details, Instance, MONTH, Model, Plan, Rules, State,
-    Zone, billing::check_amount, later,
+    ACTIONS, Behaviour, Catalogue, ChargeType, Code, Details, Instance, MONTH, Model, Plan, Rules,
+    State, Zone, billing::check_amount, later,
 };
+
+/// Months of a PREPAID cycle.
+pub(super) const PERIODS: RangeInclusive<i64> = 1..=120;
 
 /// Where it is wrong, and how.
 pub type SetupError = (String, String);
@@ -185,15 +190,11 @@ impl Setup {
     /// Says what is wrong, by field.
     pub fn check(&self) -> Result<(), SetupError> {
         let catalogue = self.catalogue();
-        check_durations(self)?;
+        check_times(&self.durations, self.processing_time, &self.behaviour)?;
         check_amount(self.balance).map_err(|problem| ("balance".to_owned(), problem))?;
         for (index, model) in self.models.iter().enumerate() {
-            for (name, price) in
-                [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
-            {
-                check_price(price)
-                    .map_err(|problem| (format!("models[{index}].{name}"), problem))?;
-            }
+            check_model(model)
+                .map_err(|(name, problem)| (format!("models[{index}].{name}"), problem))?;
         }
         for (index, zone) in self.zones.iter().enumerate() {
             check_zone(zone, &catalogue)
@@ -210,6 +211,42 @@ impl Setup {
         }
         Ok(())
     }
+}
+
+impl Rules {
+    /// Says what is wrong, by field.
+    pub(super) fn check(&self) -> Result<(), SetupError> {
+        let Self { behaviour, durations, processing_time, catalogue } = self;
+        check_times(durations, *processing_time, behaviour)?;
+        let other_key = |place: String, id: &str| {
+            Err((format!("{place}.id"), format!("is {id:?}, and it is kept under another one")))
+        };
+        for (id, model) in &catalogue.models {
+            let place = format!("catalogue.models.{id}");
+            if model.id != *id {
+                return other_key(place, &model.id);
+            }
+            check_model(model).map_err(|(name, problem)| (format!("{place}.{name}"), problem))?;
+        }
+        for (id, zone) in &catalogue.zones {
+            let place = format!("catalogue.zones.{id}");
+            if zone.id != *id {
+                return other_key(place, &zone.id);
+            }
+            check_zone(zone, catalogue)
+                .map_err(|(name, problem)| (format!("{place}.{name}"), problem))?;
+        }
+        Ok(())
+    }
+}
+
+fn check_model(model: &Model) -> Result<(), SetupError> {
+    for (name, price) in
+        [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
+    {
+        check_price(price).map_err(|problem| (name.to_owned(), problem))?;
+    }
+    Ok(())
 }
 
 fn check_price(price: Decimal) -> Result<(), String> {
@@ -240,14 +277,18 @@ fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn check_durations(setup: &Setup) -> Result<(), SetupError> {
-    let durations = setup.durations.all().map(|(name, time)| (format!("durations.{name}"), time));
-    let processing = ("processingTime".to_owned(), setup.processing_time);
+fn check_times(
+    durations: &Durations,
+    processing_time: SignedDuration,
+    behaviour: &Behaviour,
+) -> Result<(), SetupError> {
+    let durations = durations.all().map(|(name, time)| (format!("durations.{name}"), time));
+    let processing = ("processingTime".to_owned(), processing_time);
     for (name, time) in durations.into_iter().chain([processing]) {
         not_negative(time).map_err(|problem| (name, problem))?;
     }
     let inside = |(name, problem)| (format!("behaviour.{name}"), problem);
-    setup.behaviour.check().map_err(inside)
+    behaviour.check().map_err(inside)
 }
 
 fn not_negative(time: SignedDuration) -> Result<(), String> {
@@ -272,6 +313,12 @@ impl Behaviour {
                 not_negative(*lag).map_err(|problem| (format!("{part}.{action}"), problem))?;
             }
         }
+        for (name, Code { status, code }) in self.codes.all() {
+            if !(400..=599).contains(status) || code.is_empty() {
+                let problem = "needs a status of 400 to 599 and a code".to_owned();
+                return Err((format!("codes.{name}"), problem));
+            }
+        }
         Ok(())
     }
 }
@@ -280,7 +327,10 @@ fn is_read(action: &str) -> bool {
     action.starts_with("Describe") || action.starts_with("Inquiry")
 }
 
-fn known(value: &str, all: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), String> {
+pub(super) fn known(
+    value: &str,
+    all: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(), String> {
     let all: Vec<String> = all.into_iter().map(|one| one.as_ref().to_owned()).collect();
     if all.iter().any(|one| one == value) {
         return Ok(());
@@ -300,7 +350,7 @@ impl InstanceSetup {
         if let Err(problem) = known(&self.zone, catalogue.zones.keys()) {
             return wrong("zone", problem);
         }
-        if !(1..=120).contains(&self.period) {
+        if !PERIODS.contains(&self.period) {
             return wrong("period", "must be from 1 to 120, in months".into());
         }
         if self.expires_at.is_some() && self.expires_in.is_some() {

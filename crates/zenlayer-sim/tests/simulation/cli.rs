@@ -291,6 +291,34 @@ async fn an_order_that_was_answered_survives_a_kill() {
     assert_eq!(unique.len(), ids.len(), "no request id comes twice");
 }
 
+/// Each start takes an epoch of its own; behind the last one, ids would come again.
+#[tokio::test]
+async fn the_last_epoch_is_one_start_and_the_next_start_is_refused() {
+    const LAST: u64 = (1 << 24) - 1;
+    let folder = Folder::with(&file("", ""));
+    let path = folder.path("state.json");
+    let state = || -> Value { serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() };
+    let mut ids = Vec::new();
+    for epoch in [1, LAST] {
+        let (mut process, address) = folder.serve(&["--state", &path]).await;
+        let answer = send(address.parse().unwrap(), &modify(crate::stage::START).bytes()).await;
+        ids.push(answer.unwrap().json()["requestId"].clone());
+        process.signal(libc::SIGTERM);
+        process.wait(LIMIT).unwrap();
+        let mut kept = state();
+        assert_eq!(kept["epoch"], epoch);
+        if epoch == 1 {
+            kept["epoch"] = (LAST - 1).into();
+            std::fs::write(&path, kept.to_string()).unwrap();
+        }
+    }
+    assert!(ids[0].is_string() && ids[0] != ids[1], "{ids:?}");
+    let refused = run(&["serve", "--config", &folder.path("sim.yaml"), "--state", &path]);
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = text(&refused.stderr);
+    assert!(errors.contains("epoch is 16777215") && errors.contains("move it away"), "{errors}");
+}
+
 /// Kills it at any moment of many changes: what was answered is there, and the file can be read.
 #[tokio::test]
 async fn a_kill_in_the_middle_of_writing_leaves_a_whole_state() {

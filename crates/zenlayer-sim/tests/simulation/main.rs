@@ -12,5 +12,6 @@ mod faults;
 mod golden;
 mod pipes;
 mod stage;
+mod state;
 mod transport;
 mod world;

@@ -22,10 +22,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shared::Shared;
+use super::{shared::Shared, state};
 
 /// A snapshot of 10,000 instances is about this large.
 const BODY_LIMIT: usize = 256 << 20;
@@ -112,8 +112,8 @@ fn bad(text: impl Into<String>) -> Response {
     problem(StatusCode::BAD_REQUEST, text)
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Box<Response>> {
-    serde_json::from_str(body).map_err(|error| Box::new(bad(error.to_string())))
+fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Box<Response>> {
+    state::read(body.as_bytes()).map_err(|problem| Box::new(bad(problem)))
 }
 
 /// What a change of the simulation answers with, or why it was not made.

@@ -6,6 +6,8 @@ mod codes;
 mod kind;
 mod play;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
@@ -123,7 +125,7 @@ impl Fault {
 
 /// A rule with what it has seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     pub id: u64,
     /// Calls that the selector matched.
@@ -149,13 +151,42 @@ impl Rule {
 
 /// The rules that still apply, in the order in which they are asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Faults {
     pub rules: Vec<Rule>,
     next_id: u64,
 }
 
+/// Far above all that is ever counted, and far below what a number holds.
+const LARGEST_COUNT: u64 = 1 << 53;
+
 impl Faults {
+    /// Says what is wrong with rules that come from outside. What they ask for was checked when
+    /// they were read.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let mut ids = BTreeSet::new();
+        for (index, Rule { id, matched, played, fault: _ }) in self.rules.iter().enumerate() {
+            let wrong =
+                |name: &str, problem: String| Err((format!("rules[{index}].{name}"), problem));
+            if !ids.insert(id) {
+                return wrong("id", format!("{id} is used twice"));
+            }
+            if *matched > LARGEST_COUNT {
+                return wrong("matched", format!("is {matched}: write at most {LARGEST_COUNT}"));
+            }
+            if played > matched {
+                return wrong("played", format!("is {played}, and matched is only {matched}"));
+            }
+        }
+        let least = ids.last().map_or(0, |id| **id);
+        if !(least..=LARGEST_COUNT).contains(&self.next_id) {
+            let problem =
+                format!("is {}: write a number from {least} to {LARGEST_COUNT}", self.next_id);
+            return Err(("nextId".to_owned(), problem));
+        }
+        Ok(())
+    }
+
     pub fn add(&mut self, fault: Fault) -> u64 {
         self.next_id += 1;
         self.rules.push(Rule { id: self.next_id, matched: 0, played: 0, fault });

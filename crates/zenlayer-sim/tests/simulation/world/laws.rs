@@ -159,6 +159,7 @@ impl Run {
     /// All laws, at the end of a run.
     fn check_all(&self) {
         let (seed, books) = (self.seed, self.world.books());
+        assert_eq!(self.world.check(), Ok(()), "seed {seed}: it could not be put back");
         let paid: Decimal = books.charges.iter().map(|charge| charge.amount).sum();
         assert_eq!(
             books.opening + self.witness.topped_up - paid,
