@@ -13,7 +13,7 @@ pub enum LogFormat {
 /// Starts logging to standard error. `filter` has the syntax of `RUST_LOG`.
 pub fn init_logging(format: LogFormat, filter: &str) -> Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
-        anyhow!("log filter {filter:?}: {error}; write it as info, or info,hyper=debug")
+        anyhow!("--log-filter {filter:?}: {error}; write for example info, or info,hyper=debug")
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -26,5 +26,5 @@ pub fn init_logging(format: LogFormat, filter: &str) -> Result<()> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
     };
-    started.map_err(|error| anyhow!("start logging: {error}"))
+    started.map_err(|error| anyhow!("cannot start logging: {error}"))
 }

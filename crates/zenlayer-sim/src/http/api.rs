@@ -43,12 +43,11 @@ pub async fn call(
     let zipped = shared.settings.transport.gzip && accepts_gzip(&parts.headers);
     let body = collected(body).await?;
     if parts.method != Method::POST {
-        let message =
-            format!("a call is a POST to {API_PATH}; GET /control lists what else is here");
+        let message = format!("only POST {API_PATH} is a call; GET /control lists the control API");
         return refuse(&shared.settings.transport.wrong_method, message, zipped, shared, end).await;
     }
     let Some(body) = body else {
-        let message = format!("the body is above {BODY_LIMIT} bytes");
+        let message = format!("the body is larger than {BODY_LIMIT} bytes");
         return refuse(&shared.settings.transport.body_too_large, message, zipped, shared, end)
             .await;
     };
@@ -192,7 +191,7 @@ fn real(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Whether gzip, or everything, stands in Accept-Encoding and is not forbidden by a weight of 0.
+/// Whether Accept-Encoding names gzip, or everything, without a weight of 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::ACCEPT_ENCODING).into_iter();
     let mut entries = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));

@@ -191,7 +191,7 @@ fn within_rate(account: &mut Account, transport: &Transport, now: Timestamp) -> 
 /// The product, the action and the version exist (fact sheet section 12 #12: after the signature).
 fn known_call(transport: &Transport, request: &Request<'_>) -> Result<(), Denied> {
     if let Some(path) = request.other_path {
-        let message = format!("{path} is not simulated: post to {API_PATH}");
+        let message = format!("{path} is not simulated, only {API_PATH} is");
         return Err(Denied::as_set(&transport.other_product, message));
     }
     let action = request.action;

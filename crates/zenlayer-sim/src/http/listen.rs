@@ -23,7 +23,7 @@ use super::{
 
 /// Why the simulator cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on {address}: choose another address with {flag}, port 0 for a free one")]
+#[error("cannot listen on {address}: choose another address with {flag}; port 0 picks a free port")]
 pub struct ListenError {
     flag: &'static str,
     address: SocketAddr,

@@ -60,7 +60,7 @@ pub struct Decided {
     pub generation: u64,
 }
 
-/// All state behind the skin that a restart must not lose.
+/// All state behind the HTTP layer that a restart must not lose.
 pub struct Snapshot {
     /// Counts the starts of a simulation, so that request ids never come twice.
     pub epoch: u64,
@@ -69,7 +69,7 @@ pub struct Snapshot {
     pub world: World,
 }
 
-/// All state behind the skin.
+/// All state behind the HTTP layer.
 pub struct Service {
     pub world: World,
     pub clock: Clock,

@@ -67,7 +67,7 @@ impl Saved {
         if format == FORMAT {
             return Ok(());
         }
-        Err(format!("format is {format}, this simulator reads {FORMAT}"))
+        Err(format!("format is {format}, and this version reads {FORMAT}"))
     }
 }
 
@@ -86,10 +86,12 @@ pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
 /// Why a state file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("read the state file {path} of --state: {problem}; move it away to start anew")]
+    #[error(
+        "cannot use the state file {path} of --state: {problem}; move the file away to start from --config"
+    )]
     Read { path: PathBuf, problem: String },
     #[error(
-        "write the state file {path} of --state: {source}; choose a folder that can be written"
+        "cannot write the state file {path} of --state: {source}; choose a folder that can be written"
     )]
     Write { path: PathBuf, source: io::Error },
 }

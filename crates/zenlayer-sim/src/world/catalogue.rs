@@ -13,11 +13,10 @@ use super::{ChargeType, behaviour::CrossSeries};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     pub id: String,
-    /// Such as "Compute Optimized 4C8G"; made of the id when it is left out.
+    /// Such as "Compute Optimized 4C8G"; the id by default.
     #[serde(default)]
     pub name: Option<String>,
-    /// Decides which changes are allowed: within a series all, across series those of
-    /// `behaviour.crossSeries`.
+    /// Within a series every change is allowed; across series, those of `behaviour.crossSeries`.
     pub series: String,
     /// Cores.
     pub cpu_count: i64,
@@ -31,7 +30,7 @@ pub struct Model {
     /// POSTPAID list price of an hour, in zenPoints.
     #[schemars(with = "f64")]
     pub hourly_price: Decimal,
-    /// Of the processor, as the catalogue gives it, such as 2.5 GHz.
+    /// Frequency of the processor, as the catalogue gives it, such as 2.5 GHz.
     #[serde(default = "default_frequency")]
     pub frequency: String,
 }
@@ -41,7 +40,7 @@ fn default_frequency() -> String {
     "2.5 GHz".to_owned()
 }
 
-/// A zone, and what it offers otherwise than the list of models says.
+/// A zone, and how its offers differ from the list of models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Zone {
@@ -55,10 +54,10 @@ pub struct Zone {
     #[serde(default = "full")]
     #[schemars(with = "f64")]
     pub discount: Decimal,
-    /// Differences from the list of models.
+    /// How this zone differs from the list of models.
     #[serde(default)]
     pub offers: Vec<Offer>,
-    /// Machines left, by type; types that are not named are never sold out.
+    /// How many machines are left, by type; a type that is not named is never sold out.
     #[serde(default)]
     pub stock: BTreeMap<String, u64>,
 }
@@ -76,7 +75,7 @@ fn full() -> Decimal {
 pub struct Offer {
     #[serde(rename = "type")]
     pub type_id: String,
-    /// Both, when it is left out.
+    /// Both by default.
     #[serde(default)]
     pub charge_type: Option<ChargeType>,
     /// Whether the type is offered at all.
@@ -90,7 +89,7 @@ pub struct Offer {
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub hourly_price: Option<Decimal>,
-    /// Kinds of charging for traffic that the catalogue gives; all, when it is left out.
+    /// The `internetChargeTypes` that the catalogue gives; all of the current documents by default.
     #[serde(default)]
     pub internet_charge_types: Option<Vec<String>>,
 }

@@ -44,7 +44,7 @@ impl World {
             for (index, one) in past.iter().enumerate() {
                 let place = format!("past.{id}[{index}]");
                 if one.until < last {
-                    return wrong(format!("{place}.until"), "lies before the one above it");
+                    return wrong(format!("{place}.until"), "must not be before the one above it");
                 }
                 last = one.until;
                 if let Some(instance) = &one.instance {
@@ -71,8 +71,8 @@ impl World {
         for (index, order) in self.books.orders.iter().enumerate() {
             let open = order.outcome == OrderOutcome::Open;
             let problem = match (open, waiting.contains(order.order_number.as_str())) {
-                (true, false) => "is open, and no instance has a plan of it",
-                (false, true) => "is not open, and an instance still has a plan of it",
+                (true, false) => "is open, but no instance has a plan for it",
+                (false, true) => "is not open, but an instance still has a plan for it",
                 (true, true) | (false, false) => continue,
             };
             return wrong(format!("books.orders[{index}].outcome"), problem);
@@ -84,10 +84,16 @@ impl World {
         let due = self.instances.values().filter_map(|one| Some((one.due()?, one.id.clone())));
         let due: BTreeSet<(Timestamp, String)> = due.collect();
         if let Some((at, id)) = due.difference(&self.agenda).next() {
-            return wrong("agenda", format!("lacks what is due at {id} at {at}"));
+            return wrong(
+                "agenda",
+                format!("has no entry for {id} at {at}, when something is due there"),
+            );
         }
         if let Some((at, id)) = self.agenda.difference(&due).next() {
-            return wrong("agenda", format!("names {id} at {at}, when nothing is due there"));
+            return wrong(
+                "agenda",
+                format!("has an entry for {id} at {at}, when nothing is due there"),
+            );
         }
         Ok(())
     }
@@ -109,12 +115,12 @@ impl Books {
             if let Reason::Order(number) = &charge.reason
                 && self.find(number).is_none()
             {
-                return wrong(field("reason"), format!("names the order {number}: there is none"));
+                return wrong(field("reason"), format!("is order {number}, which does not exist"));
             }
         }
         let expected = *opening + *topped_up - paid;
         if expected != *balance {
-            let problem = format!("is {balance}; opening, toppedUp and charges make {expected}");
+            let problem = format!("is {balance}, but opening + toppedUp - charges is {expected}");
             return wrong("balance", problem);
         }
         check_stock(stock, catalogue)
@@ -126,7 +132,8 @@ impl Books {
             let field = |name: &str| format!("orders[{index}].{name}");
             let number = Self::number(index);
             if order.order_number != number {
-                let problem = format!("is {:?}: at this place it is {number}", order.order_number);
+                let problem =
+                    format!("is {:?}, but must be {number} at this place", order.order_number);
                 return wrong(field("orderNumber"), problem);
             }
             for (name, type_id) in [("from", &order.from), ("to", &order.to)] {
@@ -135,7 +142,8 @@ impl Books {
             }
             check_paid(order.amount).map_err(|problem| (field("amount"), problem))?;
             if (order.outcome == OrderOutcome::Open) != order.settled_at.is_none() {
-                let problem = "and settledAt disagree: an order that is not open has such a time";
+                let problem =
+                    "and settledAt disagree: only an order that is not open has a settledAt";
                 return wrong(field("outcome"), problem);
             }
         }
@@ -164,7 +172,7 @@ fn check_stock(stock: &BTreeMap<String, BTreeMap<String, u64>>, catalogue: &Cata
 impl Instance {
     fn check(&self, id: &str, catalogue: &Catalogue, books: &Books) -> Checked {
         if self.id != id {
-            return wrong("id", format!("is {:?}, and it is kept as {id:?}", self.id));
+            return wrong("id", format!("is {:?}, which differs from its key {id:?}", self.id));
         }
         let field = |name: &'static str| move |problem: String| (name.to_owned(), problem);
         known(&self.type_id, catalogue.models.keys()).map_err(field("type"))?;
@@ -174,10 +182,10 @@ impl Instance {
         }
         let prepaid = self.charge_type == ChargeType::Prepaid;
         if self.expires_at.is_some() != prepaid {
-            return wrong("expiresAt", "must be there for PREPAID, and for nothing else");
+            return wrong("expiresAt", "must be set for PREPAID, and only for PREPAID");
         }
         if self.metered_to.is_some() == prepaid {
-            return wrong("meteredTo", "must be there for POSTPAID, and for nothing else");
+            return wrong("meteredTo", "must be set for POSTPAID, and only for POSTPAID");
         }
         check_paid(self.owed).map_err(field("owed"))?;
         self.details.check(self.charge_type).map_err(inside("details"))?;
@@ -201,7 +209,7 @@ impl Instance {
         };
         let ordered = self.check_order(books, number)?;
         if ordered != to {
-            return wrong("to", format!("is {to:?}, and order {number} is for {ordered:?}"));
+            return wrong("to", format!("is {to:?}, but order {number} is for {ordered:?}"));
         }
         Ok(())
     }
@@ -211,10 +219,11 @@ impl Instance {
         match books.find(number) {
             Some(order) if order.instance_id == self.id => Ok(&order.to),
             Some(order) => {
-                let problem = format!("is {number}, an order of instance {}", order.instance_id);
+                let problem =
+                    format!("is {number}, which is an order of instance {}", order.instance_id);
                 wrong("orderNumber", problem)
             }
-            None => wrong("orderNumber", format!("is {number}: there is no such order")),
+            None => wrong("orderNumber", format!("is {number}, which does not exist")),
         }
     }
 }

@@ -211,7 +211,7 @@ pub struct Instance {
 /// Traffic that is bought by the TB.
 pub(super) const BY_TRAFFIC_PACKAGE: &str = "ByTrafficPackage";
 
-/// What DescribeInstances shows beside; the simulation does not act on it.
+/// What else DescribeInstances shows; the simulation does not act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Details {

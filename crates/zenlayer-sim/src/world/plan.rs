@@ -73,7 +73,7 @@ impl Site<'_> {
         let waits = |number: &String| number == order_number;
         let (to, fails) = match &self.instance.plan {
             Plan::Unpaid { to, order_number, fails } if waits(order_number) => (to.clone(), *fails),
-            _ => return Err(format!("order {order_number} does not wait for payment")),
+            _ => return Err(format!("order {order_number} is not waiting for payment")),
         };
         let amount = self.books.find(order_number).map_or_else(Default::default, |one| one.amount);
         if !self.books.covers(amount) {

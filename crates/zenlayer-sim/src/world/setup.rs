@@ -46,7 +46,7 @@ impl Default for Setup {
     }
 }
 
-/// How long states last that are left by themselves. The documents name none of these times.
+/// How long each passing state lasts. The documents name none of these times.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Durations {
@@ -124,7 +124,7 @@ impl Durations {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstanceSetup {
     pub id: String,
-    /// The id, when it is left out.
+    /// The id by default.
     #[serde(default)]
     pub name: Option<String>,
     #[serde(default = "default_zone")]
@@ -134,13 +134,13 @@ pub struct InstanceSetup {
     pub charge_type: ChargeType,
     #[serde(default = "default_state")]
     pub state: State,
-    /// Whether a passing state is left by itself after its time; otherwise it stays.
+    /// Whether a passing state ends after its time; otherwise it stays.
     #[serde(default)]
     pub settles: bool,
-    /// End of the PREPAID cycle, as a moment.
+    /// End of the PREPAID cycle, as a time such as 2026-02-01T00:00:00Z.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// End of the PREPAID cycle from the start on, such as 20d. Without either: one whole cycle.
+    /// End of the PREPAID cycle, counted from the start, such as 20d. By default one whole cycle.
     #[serde(default)]
     pub expires_in: Option<String>,
     #[serde(default)]
@@ -151,7 +151,7 @@ pub struct InstanceSetup {
     /// Mbps.
     #[serde(default = "default_bandwidth")]
     pub bandwidth: i64,
-    /// What is shown beside.
+    /// What else DescribeInstances shows.
     #[serde(default)]
     pub details: Details,
 }
@@ -219,7 +219,7 @@ impl Rules {
         let Self { behaviour, durations, processing_time, catalogue } = self;
         check_times(durations, *processing_time, behaviour)?;
         let other_key = |place: String, id: &str| {
-            Err((format!("{place}.id"), format!("is {id:?}, and it is kept under another one")))
+            Err((format!("{place}.id"), format!("is {id:?}, which differs from its key")))
         };
         for (id, model) in &catalogue.models {
             let place = format!("catalogue.models.{id}");
@@ -262,7 +262,9 @@ fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
         move |problem: String| (field, problem)
     };
     if zone.discount < Decimal::ZERO || zone.discount > Decimal::ONE_HUNDRED {
-        let problem = "is a percentage that is paid: write 95 for 5 % off".to_owned();
+        let problem =
+            "is the percentage of the price that is paid, from 0 to 100: write 95 for 5 % off"
+                .to_owned();
         return Err(wrong("discount")(problem));
     }
     for offer in &zone.offers {
@@ -293,7 +295,7 @@ fn check_times(
 
 fn not_negative(time: SignedDuration) -> Result<(), String> {
     if time.is_negative() {
-        return Err("must not be negative: write 4s".into());
+        return Err("must not be negative: write for example 4s".into());
     }
     Ok(())
 }
@@ -335,14 +337,14 @@ pub(super) fn known(
     if all.iter().any(|one| one == value) {
         return Ok(());
     }
-    Err(format!("{value:?} is none of {}", all.join(", ")))
+    Err(format!("{value:?} is not one of {}", all.join(", ")))
 }
 
 impl InstanceSetup {
     pub(super) fn check(&self, catalogue: &Catalogue) -> Result<(), SetupError> {
         let wrong = |field: &str, problem: String| Err((field.to_owned(), problem));
         if self.id.is_empty() {
-            return wrong("id", "is empty".into());
+            return wrong("id", "must not be empty".into());
         }
         if let Err(problem) = known(&self.type_id, catalogue.models.keys()) {
             return wrong("type", problem);
@@ -354,7 +356,10 @@ impl InstanceSetup {
             return wrong("period", "must be from 1 to 120, in months".into());
         }
         if self.expires_at.is_some() && self.expires_in.is_some() {
-            return wrong("expiresIn", "stands beside expiresAt: keep one".into());
+            return wrong(
+                "expiresIn",
+                "is given together with expiresAt: keep only one of them".into(),
+            );
         }
         let inside = |(field, problem)| (format!("details.{field}"), problem);
         self.details.check(self.charge_type).map_err(inside)?;
@@ -365,7 +370,8 @@ impl InstanceSetup {
 
     fn expiry(&self, now: Timestamp) -> Result<Option<Timestamp>, String> {
         let Some(text) = &self.expires_in else { return Ok(self.expires_at) };
-        let remedy = |error: jiff::Error| format!("{text:?}: {error}; write it as 20d or 36h");
+        let remedy =
+            |error: jiff::Error| format!("{text:?}: {error}; write for example 20d or 36h");
         let span: jiff::Span = text.parse().map_err(remedy)?;
         let zoned = now.to_zoned(jiff::tz::TimeZone::UTC);
         Ok(Some(zoned.checked_add(span).map_err(remedy)?.timestamp()))

@@ -128,7 +128,7 @@ fn scaled(file: &str, scale: &str) -> String {
 fn a_bad_file_is_refused_with_its_field_and_the_remedy() {
     let good = file("", "");
     let table = [
-        ("no YAML", "credentials: [".to_owned(), "is not a simulation"),
+        ("no YAML", "credentials: [".to_owned(), "is not a valid simulation file"),
         ("an unknown field", format!("{good}color: red\n"), "color"),
         (
             "a misspelt field",
@@ -316,7 +316,10 @@ async fn the_last_epoch_is_one_start_and_the_next_start_is_refused() {
     let refused = run(&["serve", "--config", &folder.path("sim.yaml"), "--state", &path]);
     assert_eq!(refused.status.code(), Some(1));
     let errors = text(&refused.stderr);
-    assert!(errors.contains("epoch is 16777215") && errors.contains("move it away"), "{errors}");
+    assert!(
+        errors.contains("epoch is 16777215") && errors.contains("move the file away"),
+        "{errors}"
+    );
 }
 
 /// Kills it at any moment of many changes: what was answered is there, and the file can be read.

@@ -1,4 +1,4 @@
-//! The simulator: its world, and its skin over HTTP.
+//! The simulator: its world and its HTTP layer.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

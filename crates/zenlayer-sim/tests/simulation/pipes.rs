@@ -85,7 +85,10 @@ fn output_that_cannot_be_written_is_an_error_that_says_so() {
         let ended = ended.arg(command).stdout(full).stderr(Stdio::piped()).output().unwrap();
         let errors = String::from_utf8_lossy(&ended.stderr);
         assert_eq!(ended.status.code(), Some(1), "{command}: {errors}");
-        assert!(errors.starts_with("error: write to standard output"), "{command}: {errors}");
+        assert!(
+            errors.starts_with("error: cannot write to standard output"),
+            "{command}: {errors}"
+        );
     }
 }
 

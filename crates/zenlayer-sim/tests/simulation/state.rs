@@ -51,7 +51,7 @@ fn changed(snapshot: &Value, path: &str, value: &Value) -> Value {
 
 fn head_rows() -> Vec<Row> {
     vec![
-        ("/format", json!(2), &["format", "is 2", "this simulator reads 1"]),
+        ("/format", json!(2), &["format", "is 2", "this version reads 1"]),
         ("/color", json!("red"), &["color"]),
         ("/epoch", json!(u64::MAX), &["epoch", "18446744073709551615", "write"]),
         ("/epoch", json!(1 << 24), &["epoch", "16777216", "write"]),
@@ -68,7 +68,11 @@ fn head_rows() -> Vec<Row> {
         ),
         ("/clock/service", json!("tomorrow"), &["clock.service"]),
         ("/clock/zone", json!("UTC"), &["clock", "zone"]),
-        ("/faults/rules/0/fault/nth", json!(0), &["faults.rules[0].fault", "nth", "counts from 1"]),
+        (
+            "/faults/rules/0/fault/nth",
+            json!(0),
+            &["faults.rules[0].fault", "nth", "must be at least 1"],
+        ),
         ("/faults/rules/0/fault/kind", json!("explode"), &["faults.rules[0].fault", "explode"]),
         ("/faults/rules/1/id", json!(1), &["faults.rules[1].id", "1", "twice"]),
         ("/faults/nextId", json!(1), &["faults.nextId", "2"]),
@@ -253,7 +257,7 @@ async fn a_start_from_a_bad_state_file_names_the_field_and_the_remedy() {
         let (code, errors) = started(path, &value).await;
         let last = errors.lines().last().unwrap_or_default();
         assert_eq!(code, 1, "{path}: {errors}");
-        for part in ["error: read the state file", "--state", field, "move it away to start anew"] {
+        for part in ["error: cannot use the state file", "--state", field, "move the file away"] {
             assert!(last.contains(part), "{path}: {part} is missing in {errors}");
         }
     }

@@ -52,7 +52,8 @@ pub async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
 
 pub async fn restore(State(shared): State<Arc<Shared>>, body: String) -> Response {
     let refused = |problem: String| {
-        let remedy = "nothing has changed: put a snapshot back as GET /control/snapshot gave it";
+        let remedy =
+            "nothing was changed: send a snapshot exactly as GET /control/snapshot gave it";
         Box::new(bad(format!("{problem}; {remedy}")))
     };
     let restored = Saved::read(body.as_bytes()).map_err(refused).map(|snapshot| {
