@@ -313,7 +313,13 @@ async fn the_last_epoch_is_one_start_and_the_next_start_is_refused() {
         }
     }
     assert!(ids[0].is_string() && ids[0] != ids[1], "{ids:?}");
-    let refused = run(&["serve", "--config", &folder.path("sim.yaml"), "--state", &path]);
+    // It ends in any case: this address cannot be written.
+    let (config, nowhere) = (folder.path("sim.yaml"), "/nowhere/address");
+    let refused = run(&[
+        &["serve", "--listen", "127.0.0.1:0", "--config", &config, "--state", &path],
+        &["--address-file", nowhere][..],
+    ]
+    .concat());
     assert_eq!(refused.status.code(), Some(1));
     let errors = text(&refused.stderr);
     assert!(
