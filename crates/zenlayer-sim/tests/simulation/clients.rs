@@ -70,6 +70,12 @@ async fn data_disks_are_counted_and_equal_ones_are_one_item() {
         items,
         [json!([100, "SSD", 3, 15]), json!([100, "STANDARD", 1, 5]), json!([20, "SSD", 3, 3])]
     );
+    // A name stays if all disks of an item have it.
+    let named = |first: &str, second: &str| json!([{ "diskSize": 1, "diskName": first }, { "diskSize": 1, "diskName": second }]);
+    for (disks, name) in [(named("a", "a"), json!("a")), (named("a", "b"), Value::Null)] {
+        let prices = ok(&stage, "InquiryPriceCreateInstance", price("PREPAID", disks)).await;
+        assert_eq!(prices["dataDiskPrices"][0]["diskName"], name);
+    }
     // POSTPAID names the price of an hour.
     let disks = json!([{ "diskSize": 100, "diskAmount": 2 }, { "diskSize": 44 }]);
     let prices = ok(&stage, "InquiryPriceCreateInstance", price("POSTPAID", disks)).await;
