@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 use super::{
-    Books, Catalogue, ChargeType, Instance, OrderOutcome, Plan, Reason, SetupError, Work, World,
+    Books, Catalogue, ChargeType, Instance, OrderOutcome, Plan, Reason, Rules, SetupError, Work,
+    World,
     billing::check_sum,
-    setup::{PERIODS, known},
+    setup::{PERIODS, check_model, check_times, check_zone, known},
 };
 
 type Checked = Result<(), SetupError>;
@@ -94,6 +95,30 @@ impl World {
                 "agenda",
                 format!("has an entry for {id} at {at}, when nothing is due there"),
             );
+        }
+        Ok(())
+    }
+}
+
+impl Rules {
+    fn check(&self) -> Checked {
+        let Self { behaviour, durations, processing_time, catalogue } = self;
+        check_times(durations, *processing_time, behaviour)?;
+        let same = |place: &str, id: &str, key: &str| {
+            if id == key {
+                return Ok(());
+            }
+            wrong(format!("{place}.id"), format!("is {id:?}, which differs from its key {key:?}"))
+        };
+        for (key, model) in &catalogue.models {
+            let place = format!("catalogue.models.{key}");
+            same(&place, &model.id, key)?;
+            check_model(model).map_err(inside(place))?;
+        }
+        for (key, zone) in &catalogue.zones {
+            let place = format!("catalogue.zones.{key}");
+            same(&place, &zone.id, key)?;
+            check_zone(zone, catalogue).map_err(inside(place))?;
         }
         Ok(())
     }

@@ -213,34 +213,7 @@ impl Setup {
     }
 }
 
-impl Rules {
-    /// Says what is wrong, by field.
-    pub(super) fn check(&self) -> Result<(), SetupError> {
-        let Self { behaviour, durations, processing_time, catalogue } = self;
-        check_times(durations, *processing_time, behaviour)?;
-        let other_key = |place: String, id: &str| {
-            Err((format!("{place}.id"), format!("is {id:?}, which differs from its key")))
-        };
-        for (id, model) in &catalogue.models {
-            let place = format!("catalogue.models.{id}");
-            if model.id != *id {
-                return other_key(place, &model.id);
-            }
-            check_model(model).map_err(|(name, problem)| (format!("{place}.{name}"), problem))?;
-        }
-        for (id, zone) in &catalogue.zones {
-            let place = format!("catalogue.zones.{id}");
-            if zone.id != *id {
-                return other_key(place, &zone.id);
-            }
-            check_zone(zone, catalogue)
-                .map_err(|(name, problem)| (format!("{place}.{name}"), problem))?;
-        }
-        Ok(())
-    }
-}
-
-fn check_model(model: &Model) -> Result<(), SetupError> {
+pub(super) fn check_model(model: &Model) -> Result<(), SetupError> {
     for (name, price) in
         [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
     {
@@ -256,7 +229,7 @@ fn check_price(price: Decimal) -> Result<(), String> {
     check_amount(price)
 }
 
-fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
+pub(super) fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
     let wrong = |field: &str| {
         let field = field.to_owned();
         move |problem: String| (field, problem)
@@ -279,7 +252,7 @@ fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn check_times(
+pub(super) fn check_times(
     durations: &Durations,
     processing_time: SignedDuration,
     behaviour: &Behaviour,
