@@ -1,5 +1,5 @@
-//! `zenlayer-sim`: the provider's `vm` API, simulated. It knows nothing of the operator and shares
-//! no code with the client that is tested against it, or it would share its misunderstandings.
+//! `zenlayer-sim`: the provider's `vm` API, simulated, for tests of any program that calls it. It
+//! shares no code with such a program, or it would share its misunderstandings.
 //!
 //! | part | what it is |
 //! | --- | --- |

@@ -1,4 +1,4 @@
-//! What the skin asks about actions.
+//! What the HTTP layer asks about actions.
 
 pub use crate::world::ACTIONS;
 
@@ -12,5 +12,5 @@ pub fn check(action: &str) -> Result<(), String> {
     if ACTIONS.contains(&action) {
         return Ok(());
     }
-    Err(format!("{action:?} is none of {}", ACTIONS.join(", ")))
+    Err(format!("{action:?} is not one of {}", ACTIONS.join(", ")))
 }

@@ -1,4 +1,4 @@
-//! The HTTP skin: the provider's API below `/api`, the control API below `/control`.
+//! The HTTP layer: the control API below `/control`, and the provider's API on all other paths.
 //!
 //! | part | what it is |
 //! | --- | --- |
@@ -10,7 +10,7 @@
 //! | `clock` | wall, scaled, or stepped by hand |
 //! | `control` | what a test or a person sees and changes |
 //! | `state` | the state file |
-//! | `settings` | the skin's part of the YAML file |
+//! | `settings` | the HTTP layer's part of the YAML file |
 
 mod actions;
 mod api;

@@ -23,6 +23,21 @@ pub(super) fn check_amount(amount: Decimal) -> Result<(), String> {
     if amount.abs() > LARGEST {
         return Err(format!("{amount} is beyond {LARGEST}: write a smaller amount"));
     }
+    check_digits(amount)
+}
+
+/// Of many amounts; more than any account comes to.
+const LARGEST_SUM: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
+
+/// Says what is wrong with a sum of amounts that comes from outside.
+pub(super) fn check_sum(sum: Decimal) -> Result<(), String> {
+    if sum.abs() > LARGEST_SUM {
+        return Err(format!("{sum} is beyond {LARGEST_SUM}: write a smaller amount"));
+    }
+    check_digits(sum)
+}
+
+fn check_digits(amount: Decimal) -> Result<(), String> {
     if amount.normalize().scale() > DIGITS {
         return Err(format!("{amount} has more than {DIGITS} digits after the point: round it"));
     }
@@ -55,7 +70,7 @@ pub enum OrderOutcome {
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Order {
     pub order_number: String,
     pub instance_id: String,
@@ -87,7 +102,7 @@ pub enum Reason {
 
 /// One payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Charge {
     pub at: Timestamp,
     pub instance_id: String,
@@ -97,7 +112,7 @@ pub struct Charge {
 
 /// The account: `opening + topped_up - charges = balance`, always.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Books {
     pub opening: Decimal,
     pub topped_up: Decimal,
@@ -131,6 +146,11 @@ impl Books {
         }
     }
 
+    /// Whether the account can pay this. What costs nothing it can, even when it is overdrawn.
+    pub(super) fn covers(&self, amount: Decimal) -> bool {
+        amount <= Decimal::ZERO || self.balance >= amount
+    }
+
     /// Takes money; nothing is recorded for nothing.
     pub(super) fn charge(&mut self, at: Timestamp, id: &str, amount: Decimal, reason: Reason) {
         if amount.is_zero() {
@@ -142,8 +162,7 @@ impl Books {
 
     pub(super) fn order(&mut self, new: NewOrder<'_>) -> String {
         let NewOrder { instance_id, from, to, kind, amount, at, request_id } = new;
-        let count = u64::try_from(self.orders.len()).unwrap_or(u64::MAX);
-        let order_number = FIRST_ORDER.saturating_add(count).to_string();
+        let order_number = Self::number(self.orders.len());
         self.orders.push(Order {
             order_number: order_number.clone(),
             instance_id: instance_id.to_owned(),
@@ -157,6 +176,11 @@ impl Books {
             settled_at: None,
         });
         order_number
+    }
+
+    /// The number of the order at a place.
+    pub(super) fn number(place: usize) -> String {
+        FIRST_ORDER.saturating_add(u64::try_from(place).unwrap_or(u64::MAX)).to_string()
     }
 
     /// Found by its number, which is its place.

@@ -17,7 +17,7 @@ impl Site<'_> {
     pub(super) fn renew(&mut self) -> bool {
         let (price, owed) = (self.renewal_price(), self.instance.owed);
         let next = later(self.at, cycle(self.instance.period));
-        if self.books.balance < price + owed || next == Timestamp::MAX {
+        if !self.books.covers(price + owed) || next == Timestamp::MAX {
             return false;
         }
         self.instance.owed = Decimal::ZERO;

@@ -10,11 +10,11 @@ use super::{Behaviour, Instance, World, later};
 
 /// What an instance looked like up to a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Past {
-    until: Timestamp,
+    pub(super) until: Timestamp,
     /// Nothing: there was no such instance.
-    instance: Option<Instance>,
+    pub(super) instance: Option<Instance>,
 }
 
 /// Keeps what was, and forgets what no read shows any more.

@@ -13,12 +13,14 @@
 //! | `history` | what reads show that lag behind |
 //! | `actions`, `describe` | the API's calls and answers |
 //! | `console` | what a person does outside the API |
+//! | `check` | whether a saved world can be gone on with |
 
 mod actions;
 mod answer;
 mod behaviour;
 mod billing;
 mod catalogue;
+mod check;
 mod console;
 mod describe;
 mod expiry;
@@ -41,6 +43,7 @@ pub use behaviour::*;
 pub use billing::{Books, Charge, MONTH, Order, OrderKind, OrderOutcome, Reason};
 pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
 pub use console::{ConsoleChange, InstanceChange};
+use instance::BY_TRAFFIC_PACKAGE;
 pub use instance::{
     ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
     Work,
@@ -52,7 +55,7 @@ use site::Site;
 
 /// The state of the simulated provider.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct World {
     rules: Rules,
     books: Books,
@@ -66,7 +69,7 @@ pub struct World {
 
 /// What does not change by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
     pub behaviour: Behaviour,
     pub durations: Durations,

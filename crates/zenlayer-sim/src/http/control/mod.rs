@@ -22,10 +22,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, patch, post},
 };
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shared::Shared;
+use super::{shared::Shared, state};
 
 /// A snapshot of 10,000 instances is about this large.
 const BODY_LIMIT: usize = 256 << 20;
@@ -54,7 +54,7 @@ pub fn router(shared: Arc<Shared>) -> Router {
         .route("/control/rate-limit", get(access::rate_limit).put(access::set_rate_limit))
         .route("/control/snapshot", get(records::snapshot).put(records::restore))
         .fallback(|| async {
-            problem(StatusCode::NOT_FOUND, "no such path: GET /control lists all")
+            problem(StatusCode::NOT_FOUND, "no such path: GET /control lists all paths")
         })
         .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
         .with_state(shared)
@@ -62,42 +62,43 @@ pub fn router(shared: Arc<Shared>) -> Router {
 
 /// The paths, for `GET /control` and `zenlayer-sim control`.
 pub const HELP: &str = "\
-Control API (JSON; no authorisation, so keep it on loopback)
+Control API (JSON; without authorisation, so keep it on a loopback address)
 
-GET    /control/instances        instances with their plans
-POST   /control/instances        add one, written as in the file
-PATCH  /control/instances/ID     {\"type\": …, \"state\": …, …} as a person in the console;
-                                 {\"remove\": true} takes it away
-DELETE /control/instances/ID     takes it away
-GET    /control/plans            changes that are accepted and not in effect
-GET    /control/ledger           orders that were accepted, charges, balance
-GET    /control/balance          the balance
-POST   /control/balance          {\"topUp\": 100}
-POST   /control/console          what else a person does there: {\"recycle\": {\"id\": …}}, {\"restore\": …},
-                                 {\"order\": {\"id\": …, \"type\": …}}, {\"dropPlan\": …}, {\"pay\": {\"orderNumber\": …}},
+GET    /control/instances        list the instances with their plans
+POST   /control/instances        add one, written as in the simulation file
+PATCH  /control/instances/ID     change one, as a person in the console would:
+                                 {\"type\": …, \"state\": …, …}; {\"remove\": true} removes it
+DELETE /control/instances/ID     remove it
+GET    /control/plans            list the changes that were accepted but are not in effect yet
+GET    /control/ledger           list the accepted orders and the charges, with the balance
+GET    /control/balance          show the balance
+POST   /control/balance          pay in: {\"topUp\": 100}
+POST   /control/console          anything else that a person does in the console:
+                                 {\"recycle\": {\"id\": …}}, {\"restore\": {\"id\": …}}, {\"dropPlan\": {\"id\": …}},
+                                 {\"order\": {\"id\": …, \"type\": …}}, {\"pay\": {\"orderNumber\": …}},
                                  {\"stock\": {\"zone\": …, \"type\": …, \"left\": 0}}
-GET    /control/behaviour        how open questions are played
-PUT    /control/behaviour        the same, set anew, written as in the file
-GET    /control/clock            the service's clock
+GET    /control/behaviour        show the switches for open questions
+PUT    /control/behaviour        replace them, written as in the simulation file
+GET    /control/clock            show the simulated clock
 POST   /control/clock            one of {\"advanceSeconds\": 3600}, {\"toNextEvent\": true},
                                  {\"advanceTo\": \"2026-02-01T00:00:00Z\"},
                                  {\"mode\": \"wall\"|\"scaled\"|\"stepped\", \"scale\": 3600}
-GET    /control/requests         calls with their codes, and counts by action and code;
-                                 ?action=…&instance=…&limit=… chooses
-DELETE /control/requests         forget them
-GET    /control/faults           rules that still apply
-POST   /control/faults           add one; `zenlayer-sim faults` lists the kinds
-DELETE /control/faults           forget all; /control/faults/ID one
-POST   /control/connections      {\"refuseSeconds\": 2}: the listeners are closed for a while
-GET    /control/credentials      names, permissions, whether revoked; no secrets
-POST   /control/credentials      add one, written as in the file
-PATCH  /control/credentials/NAME {\"revoked\": true}, {\"permissions\": [\"DescribeInstances\"]},
-                                 {\"expiresAt\": …}
-DELETE /control/credentials/NAME take it away
-GET    /control/rate-limit       the limit of each credential, or null
-PUT    /control/rate-limit       {\"perSecond\": 5, \"burst\": 10, \"retryAfter\": 1}, or null
-GET    /control/snapshot         world, clock and faults, to keep
-PUT    /control/snapshot         go back to one
+GET    /control/requests         list the calls with their codes, and counts by action and code;
+                                 ?action=…&instance=…&limit=… selects
+DELETE /control/requests         clear the list and the counts
+GET    /control/faults           list the rules that still apply
+POST   /control/faults           add a rule; `zenlayer-sim faults` lists the kinds
+DELETE /control/faults           remove all rules; /control/faults/ID removes one
+POST   /control/connections      close the listeners for a while: {\"refuseSeconds\": 2}
+GET    /control/credentials      list names, permissions and whether revoked; no secrets
+POST   /control/credentials      add one, written as in the simulation file
+PATCH  /control/credentials/NAME change one: {\"revoked\": true}, {\"expiresAt\": …},
+                                 {\"permissions\": [\"DescribeInstances\"]}
+DELETE /control/credentials/NAME remove it
+GET    /control/rate-limit       show the limit of each credential, or null
+PUT    /control/rate-limit       set it: {\"perSecond\": 5, \"burst\": 10, \"retryAfter\": 1}, or null
+GET    /control/snapshot         download world, clock and faults
+PUT    /control/snapshot         go back to a snapshot
 ";
 
 async fn help() -> &'static str {
@@ -112,8 +113,8 @@ fn bad(text: impl Into<String>) -> Response {
     problem(StatusCode::BAD_REQUEST, text)
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Box<Response>> {
-    serde_json::from_str(body).map_err(|error| Box::new(bad(error.to_string())))
+fn parsed<T: DeserializeOwned>(body: &str) -> Result<T, Box<Response>> {
+    state::read(body.as_bytes()).map_err(|problem| Box::new(bad(problem)))
 }
 
 /// What a change of the simulation answers with, or why it was not made.

@@ -68,7 +68,7 @@ fn apply(shared: &Shared, change: &ClockChange) -> Changed {
         }
     };
     if scale.is_some() && mode.is_none() {
-        return Err(Box::new(bad("scale needs the mode scaled")));
+        return Err(Box::new(bad("scale is for the mode scaled only: add \"mode\": \"scaled\"")));
     }
     service.clock.step(by).map_err(|error| bad(error.to_string()))?;
     let now = service.advance(wall);

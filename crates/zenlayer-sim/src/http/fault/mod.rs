@@ -6,6 +6,8 @@ mod codes;
 mod kind;
 mod play;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
@@ -31,24 +33,24 @@ pub struct Fault {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Selector {
-    /// The action; without it, every one.
+    /// Only calls of this action; without it, calls of every action.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<String>,
-    /// The instance that the body names; without it, every one.
+    /// Only calls whose body names this instance; without it, all calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// The first of these calls that the fault is played for, counted from 1.
+    /// Start with the nth of these calls, counted from 1.
     #[schemars(range(min = 1))]
     pub nth: u64,
-    /// How often it is played, or `always`.
+    /// How many times the fault is played, or `always`; once by default.
     pub times: Times,
-    /// How likely it is played, from 0 to 1; without it, surely.
+    /// The probability, from 0 to 1, that the fault is played for a call; without it, it always is.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: Option<f64>,
-    /// Where the rule's own random numbers begin: the same seed plays for the same calls.
+    /// Seed of the rule's own random numbers: the same seed chooses the same calls.
     pub seed: u64,
-    /// Whether the call takes effect all the same; without it, as the kind says.
+    /// Whether the call still takes effect; without it, as the kind says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<bool>,
 }
@@ -69,7 +71,7 @@ impl Default for Selector {
 
 /// How often a rule is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "times is a number of calls, or always")]
+#[serde(untagged, expecting = "times must be a number of calls, or always")]
 pub enum Times {
     Count(u64),
     Always(Always),
@@ -109,13 +111,13 @@ impl Fault {
             actions::check(action).map_err(|problem| ("action".to_owned(), problem))?;
         }
         if *nth == 0 {
-            return Err(("nth".into(), "counts from 1".into()));
+            return Err(("nth".into(), "must be at least 1".into()));
         }
         if *times == Times::Count(0) {
             return Err(("times".into(), "must be at least 1, or always".into()));
         }
         if probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability)) {
-            return Err(("probability".into(), "must lie from 0 to 1".into()));
+            return Err(("probability".into(), "must be from 0 to 1".into()));
         }
         self.kind.check()
     }
@@ -123,7 +125,7 @@ impl Fault {
 
 /// A rule with what it has seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
     pub id: u64,
     /// Calls that the selector matched.
@@ -149,13 +151,42 @@ impl Rule {
 
 /// The rules that still apply, in the order in which they are asked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Faults {
     pub rules: Vec<Rule>,
     next_id: u64,
 }
 
+/// Far above all that is ever counted, and far below what a number holds.
+const LARGEST_COUNT: u64 = 1 << 53;
+
 impl Faults {
+    /// Says what is wrong with rules that come from outside. What they ask for was checked when
+    /// they were read.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let mut ids = BTreeSet::new();
+        for (index, Rule { id, matched, played, fault: _ }) in self.rules.iter().enumerate() {
+            let wrong =
+                |name: &str, problem: String| Err((format!("rules[{index}].{name}"), problem));
+            if !ids.insert(id) {
+                return wrong("id", format!("{id} is used twice"));
+            }
+            if *matched > LARGEST_COUNT {
+                return wrong("matched", format!("is {matched}: write at most {LARGEST_COUNT}"));
+            }
+            if played > matched {
+                return wrong("played", format!("is {played}, and matched is only {matched}"));
+            }
+        }
+        let least = ids.last().map_or(0, |id| **id);
+        if !(least..=LARGEST_COUNT).contains(&self.next_id) {
+            let problem =
+                format!("is {}: write a number from {least} to {LARGEST_COUNT}", self.next_id);
+            return Err(("nextId".to_owned(), problem));
+        }
+        Ok(())
+    }
+
     pub fn add(&mut self, fault: Fault) -> u64 {
         self.next_id += 1;
         self.rules.push(Rule { id: self.next_id, matched: 0, played: 0, fault });

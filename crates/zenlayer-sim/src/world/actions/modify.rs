@@ -282,9 +282,9 @@ impl Wanted<'_> {
     fn balance(&self) -> Option<Refused> {
         let behaviour = &self.world.rules.behaviour;
         let Bill { amount, .. } = self.world.bill(self.instance, self.to);
-        let balance = self.world.books.balance;
-        let refuses = behaviour.payment == Payment::AtOnce && balance < amount;
-        let message = format!("the change costs {amount}, the balance is {balance}");
+        let books = &self.world.books;
+        let refuses = behaviour.payment == Payment::AtOnce && !books.covers(amount);
+        let message = format!("the change costs {amount}, the balance is {}", books.balance);
         refuses.then(|| Refused::by(&behaviour.codes.low_balance, message))
     }
 }
