@@ -13,6 +13,7 @@ use hyper::{
 };
 
 use super::{
+    actions::API_PATH,
     fault::{FaultKind, Play, Step},
     service::{Arrival, Decided},
     settings::Refusal,
@@ -20,8 +21,6 @@ use super::{
     wire::End,
 };
 
-/// Where every action is posted to (fact sheet section 1).
-pub const API_PATH: &str = "/api/v2/vm";
 /// Largest request body. The provider's limit is unknown; its one related number is 32 KB.
 const BODY_LIMIT: usize = 1 << 20;
 /// A body that is too large is read up to here, or the client would see a reset in place of the

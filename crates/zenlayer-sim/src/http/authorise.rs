@@ -7,8 +7,7 @@ use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    actions::ACTIONS,
-    api::API_PATH,
+    actions::{ACTIONS, API_PATH},
     settings::{Credential, DefaultPort, RateLimit, Refusal, SignedValues, Transport},
 };
 use crate::signature::{Authorization, SCHEME};

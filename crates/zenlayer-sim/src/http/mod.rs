@@ -5,6 +5,7 @@
 //! | `listen`, `tls`, `wire` | listeners, certificates, connections |
 //! | `api` | from an HTTP request to an HTTP answer, with the faults of the way |
 //! | `service` | one call from its bytes to its answer: no I/O |
+//! | `actions` | the path of the API, and the names of its actions |
 //! | `authorise` | signature, token, rate, version, permission |
 //! | `fault` | rules: for which calls, how often, and what goes wrong |
 //! | `clock` | wall, scaled, or stepped by hand |

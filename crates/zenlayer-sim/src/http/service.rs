@@ -6,8 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{
-    actions,
-    api::API_PATH,
+    actions::{self, API_PATH},
     authorise::{self, Account, Denied, text},
     clock::Clock,
     fault::{Draft, FaultKind, Faults, Play, Step, status_of},
