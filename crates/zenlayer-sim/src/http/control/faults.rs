@@ -11,8 +11,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, bad, finish, parsed, problem};
-use crate::http::{Fault, fault::Rule};
+use super::answer::{bad, finish, parsed, problem};
+use crate::http::{Fault, fault::Rule, shared::Shared};
 
 pub async fn list(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let service = shared.lock();

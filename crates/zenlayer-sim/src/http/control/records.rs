@@ -10,8 +10,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, bad, finish, problem};
-use crate::http::{log::Logged, state::Saved};
+use super::answer::{bad, finish, problem};
+use crate::http::{log::Logged, shared::Shared, state::Saved};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

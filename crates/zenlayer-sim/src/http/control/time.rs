@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Changed, Shared, bad, finish, parsed};
+use super::answer::{Changed, bad, finish, parsed};
 use crate::http::{
     clock::{ClockMode, ClockSettings},
     service::Service,
+    shared::Shared,
 };
 
 pub async fn show(State(shared): State<Arc<Shared>>) -> Json<Value> {
