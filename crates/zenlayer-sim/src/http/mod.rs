@@ -4,14 +4,16 @@
 //! | --- | --- |
 //! | `listen`, `tls`, `wire` | listeners, certificates, connections |
 //! | `api` | from an HTTP request to an HTTP answer, with the faults of the way |
-//! | `service` | one call from its bytes to its answer: no I/O |
-//! | `actions` | the path of the API, and the names of its actions |
-//! | `authorise` | signature, token, rate, version, permission |
-//! | `fault` | rules: for which calls, how often, and what goes wrong |
-//! | `clock` | wall, scaled, or stepped by hand |
 //! | `control` | what a test or a person sees and changes |
 //! | `state` | the state file |
+//! | `shared` | the service as connections share it, with the waits that belong to it |
+//! | `service` | one call from its bytes to its answer: no I/O |
+//! | `authorise` | signature, token, rate, version, permission |
+//! | `fault` | rules: for which calls, how often, and what goes wrong |
+//! | `log`, `request_id` | the request log, and the ids in it |
+//! | `clock` | wall, scaled, or stepped by hand |
 //! | `settings` | the HTTP layer's part of the YAML file |
+//! | `actions` | the path of the API, and the names of its actions |
 
 mod actions;
 mod api;
