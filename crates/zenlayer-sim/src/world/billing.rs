@@ -7,10 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::ChargeType;
+use super::{ChargeType, time::MONTH};
 
-/// A month is 30 days (Console, fact sheet section 8).
-pub const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Orders are numbered from here on.
 const FIRST_ORDER: u64 = 260_000_000_000_000_001;
 

@@ -3,7 +3,12 @@
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{ChargeType, Expiry, Plan, billing, billing::Reason, later, setup::cycle, site::Site};
+use super::{
+    ChargeType, Expiry, Plan, billing,
+    billing::Reason,
+    site::Site,
+    time::{cycle, later},
+};
 
 impl Site<'_> {
     /// The end of a PREPAID cycle: renewed and charged, or not.

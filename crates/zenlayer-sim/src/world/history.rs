@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Behaviour, Instance, World, later};
+use super::{Behaviour, Instance, World, time::later};
 
 /// What an instance looked like up to a moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,10 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::billing::check_amount;
+use super::{
+    billing::check_amount,
+    time::{MONTH, later},
+};
 
 /// Billing (fact sheet section 8).
 #[derive(
@@ -339,6 +342,6 @@ impl Instance {
 
     /// POSTPAID use is charged every 30 days (INF: only the price per hour is documented).
     pub(super) fn next_metering(&self) -> Option<Timestamp> {
-        self.metered_to.map(|from| super::later(from, super::billing::MONTH))
+        self.metered_to.map(|from| later(from, MONTH))
     }
 }

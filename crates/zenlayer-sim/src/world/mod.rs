@@ -13,6 +13,7 @@
 //! | `history` | what reads show that lag behind |
 //! | `actions`, `describe` | the API's calls and answers |
 //! | `console` | what a person does outside the API |
+//! | `time` | sums of time, and the length of a month |
 //! | `check` | whether a saved world can be gone on with |
 
 mod actions;
@@ -31,6 +32,7 @@ mod plan;
 mod power;
 mod setup;
 mod site;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +42,7 @@ use serde::{Deserialize, Serialize};
 pub use actions::ACTIONS;
 pub use answer::{Call, Effect, Refused};
 pub use behaviour::*;
-pub use billing::{Books, Charge, MONTH, Order, OrderKind, OrderOutcome, Reason};
+pub use billing::{Books, Charge, Order, OrderKind, OrderOutcome, Reason};
 pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
 pub use console::{ConsoleChange, InstanceChange};
 use instance::BY_TRAFFIC_PACKAGE;
@@ -49,6 +51,7 @@ pub use instance::{
     Work,
 };
 pub use setup::{Durations, InstanceSetup, Setup, SetupError};
+pub use time::MONTH;
 
 use history::Past;
 use site::Site;
@@ -76,11 +79,6 @@ pub struct Rules {
     /// How long an immediate change takes.
     pub processing_time: SignedDuration,
     pub catalogue: Catalogue,
-}
-
-/// A moment and a duration; the end of time stands for all that is later.
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 impl World {

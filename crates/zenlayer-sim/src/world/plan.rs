@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     BandwidthAboveLimit, FailedChange, Guest, OrderKind, OrderOutcome, Payment, Plan, State,
-    Transition, billing::Reason, later, site::Site,
+    Transition, billing::Reason, site::Site, time::later,
 };
 
 impl Site<'_> {

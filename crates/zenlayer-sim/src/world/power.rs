@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Durations, GracefulStop, OrderOutcome, Plan, State, Transition, Work, later, site::Site,
+    Durations, GracefulStop, OrderOutcome, Plan, State, Transition, Work, site::Site, time::later,
 };
 
 impl Durations {

@@ -8,8 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ACTIONS, Behaviour, Catalogue, ChargeType, Code, Details, Instance, MONTH, Model, Plan, Rules,
-    State, Zone, billing::check_amount, later,
+    ACTIONS, Behaviour, Catalogue, ChargeType, Code, Details, Instance, Model, Plan, Rules, State,
+    Zone,
+    billing::check_amount,
+    time::{cycle, later},
 };
 
 /// Months of a PREPAID cycle.
@@ -378,9 +380,4 @@ impl InstanceSetup {
             metered_to: (!prepaid).then_some(now),
         }
     }
-}
-
-/// The length of a PREPAID cycle of so many months.
-pub(super) fn cycle(months: i64) -> SignedDuration {
-    SignedDuration::from_secs(MONTH.as_secs().saturating_mul(months))
 }

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Call, Effect, Instance, Pending, Plan, Refused, Work, World, describe, later,
-    parameters::Parameters,
+    Call, Effect, Instance, Pending, Plan, Refused, Work, World, describe, parameters::Parameters,
+    time::later,
 };
 
 /// All of them.

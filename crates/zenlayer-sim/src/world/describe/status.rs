@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Page, page};
 use crate::world::{
     ChargeType, FailedChange, NoPlanStatus, NoPlanTarget, Plan, Refused, Rules, World,
-    answer::Field, history::Seen, later, parameters::Parameters,
+    answer::Field, history::Seen, parameters::Parameters, time::later,
 };
 
 #[derive(Serialize)]
