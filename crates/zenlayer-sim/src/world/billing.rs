@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::{ChargeType, time::MONTH};
+use super::time::MONTH;
 
 /// Orders are numbered from here on.
 const FIRST_ORDER: u64 = 260_000_000_000_000_001;
@@ -231,14 +231,4 @@ pub(super) fn rest_of_cycle(difference: Decimal, left: SignedDuration) -> Decima
 /// What so long a use costs, to the hundredth of a cent.
 pub(super) fn usage(hourly: Decimal, used: SignedDuration) -> Decimal {
     (hourly * Decimal::from(used.as_secs().max(0)) / Decimal::from(3600)).round_dp(4)
-}
-
-impl ChargeType {
-    /// As the API spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prepaid => "PREPAID",
-            Self::Postpaid => "POSTPAID",
-        }
-    }
 }

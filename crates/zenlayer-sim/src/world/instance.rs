@@ -22,6 +22,16 @@ pub enum ChargeType {
     Postpaid,
 }
 
+impl ChargeType {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepaid => "PREPAID",
+            Self::Postpaid => "POSTPAID",
+        }
+    }
+}
+
 /// The thirteen states of fact sheet section 9.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
