@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-use super::{ChargeType, Codes, Refused, actions::refusal};
+use super::{ChargeType, Codes, Refused, answer::refusal};
 
 /// The parameters of a call, or of an object in it.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Call, Effect, Instance, Pending, Plan, Refused, Work, World, describe, parameters::Parameters,
-    time::later,
+    Call, Effect, Instance, Pending, Plan, Refused, Work, World, answer::refusal, describe,
+    parameters::Parameters, time::later,
 };
 
 /// All of them.
@@ -39,10 +39,6 @@ pub(super) enum Response<'w> {
     Offers(describe::Offers<'w>),
     Prices(Box<describe::Prices>),
     Zones(describe::Zones<'w>),
-}
-
-pub(super) fn refusal(status: u16, code: &str, message: impl Into<String>) -> Refused {
-    Refused::new(status, code, message)
 }
 
 impl World {

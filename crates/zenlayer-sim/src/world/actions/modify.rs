@@ -3,11 +3,11 @@
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{Response, refusal};
+use super::Response;
 use crate::world::{
     BandwidthAboveLimit, Call, ChargeType, CheckOrder, Effect, EqualPrice, Instance, OrderKind,
     OrderNumberShown, Payment, Plan, Reason, Refused, SameTargetInFlight, State, Work, World,
-    answer::Field,
+    answer::{Field, refusal},
     billing::{NewOrder, rest_of_cycle},
     catalogue::Offered,
     parameters::Parameters,

@@ -1,7 +1,9 @@
 //! StartInstances, StopInstances, RebootInstances (fact sheet section 7.7).
 
-use super::{Response, refusal};
-use crate::world::{Batch, Call, Refused, State, Work, World, parameters::Parameters};
+use super::Response;
+use crate::world::{
+    Batch, Call, Refused, State, Work, World, answer::refusal, parameters::Parameters,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

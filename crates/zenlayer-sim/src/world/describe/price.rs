@@ -7,8 +7,7 @@ use serde::Serialize;
 use super::{instances::INTERNET_CHARGE_TYPES, zones::zone};
 use crate::world::{
     BY_TRAFFIC_PACKAGE, ChargeType, Refused, World,
-    actions::refusal,
-    answer::{Field, Number},
+    answer::{Field, Number, refusal},
     parameters::{IDS, Limits, Parameters},
 };
 

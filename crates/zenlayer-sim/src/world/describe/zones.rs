@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::instances::CURRENT_CHARGE_TYPES;
 use crate::world::{
     CatalogueExtras, Offered, Refused, World, Zone,
-    actions::refusal,
-    answer::Field,
+    answer::{Field, refusal},
     parameters::{IDS, Parameters},
 };
 
