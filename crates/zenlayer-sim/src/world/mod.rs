@@ -27,6 +27,7 @@ mod describe;
 mod expiry;
 mod history;
 mod instance;
+mod names;
 mod parameters;
 mod plan;
 mod power;
@@ -39,7 +40,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-pub use actions::ACTIONS;
 pub use answer::{Call, Effect, Refused};
 pub use behaviour::*;
 pub use billing::{Books, Charge, Order, OrderKind, OrderOutcome, Reason};
@@ -50,6 +50,7 @@ pub use instance::{
     ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
     Work,
 };
+pub use names::{ACTIONS, reads_only};
 pub use setup::{Durations, InstanceSetup, Setup, SetupError};
 pub use time::MONTH;
 

@@ -8,9 +8,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ACTIONS, Behaviour, Catalogue, ChargeType, Code, Details, Instance, Model, Plan, Rules, State,
-    Zone,
+    Behaviour, Catalogue, ChargeType, Code, Details, Instance, Model, Plan, Rules, State, Zone,
     billing::check_amount,
+    names::{ACTIONS, reads_only},
     time::{cycle, later},
 };
 
@@ -284,7 +284,7 @@ impl Behaviour {
         for (part, lags, reads) in
             [("readLag", &self.read_lag, true), ("registrationLag", &self.registration_lag, false)]
         {
-            let actions = ACTIONS.iter().filter(|action| is_read(action) == reads);
+            let actions = ACTIONS.iter().filter(|action| reads_only(action) == reads);
             for (action, lag) in lags {
                 known(action, actions.clone()).map_err(|problem| (part.to_owned(), problem))?;
                 not_negative(*lag).map_err(|problem| (format!("{part}.{action}"), problem))?;
@@ -298,10 +298,6 @@ impl Behaviour {
         }
         Ok(())
     }
-}
-
-fn is_read(action: &str) -> bool {
-    action.starts_with("Describe") || action.starts_with("Inquiry")
 }
 
 pub(super) fn known(

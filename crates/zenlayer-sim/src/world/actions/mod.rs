@@ -1,4 +1,4 @@
-//! The actions of the API (fact sheet section 7): which there are, and how a call finds its own.
+//! The actions of the API (fact sheet section 7): how a call finds its own.
 
 mod modify;
 mod power;
@@ -8,24 +8,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Call, Effect, Instance, Pending, Plan, Refused, Work, World, answer::refusal, describe,
-    parameters::Parameters, time::later,
+    ACTIONS, Call, Effect, Instance, Pending, Plan, Refused, Work, World, answer::refusal,
+    describe, parameters::Parameters, time::later,
 };
-
-/// All of them.
-pub const ACTIONS: &[&str] = &[
-    "CancelInstanceDowngrade",
-    "DescribeInstanceTypeStatus",
-    "DescribeInstances",
-    "DescribeInstancesStatus",
-    "DescribeZoneInstanceConfigInfos",
-    "DescribeZones",
-    "InquiryPriceCreateInstance",
-    "ModifyInstanceType",
-    "RebootInstances",
-    "StartInstances",
-    "StopInstances",
-];
 
 /// The fields of `response`, without the request id, in the order of the documents.
 #[derive(Serialize)]
