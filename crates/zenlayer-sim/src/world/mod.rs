@@ -24,6 +24,7 @@ mod catalogue;
 mod check;
 mod console;
 mod describe;
+mod durations;
 mod expiry;
 mod history;
 mod instance;
@@ -31,13 +32,14 @@ mod names;
 mod parameters;
 mod plan;
 mod power;
+mod rules;
 mod setup;
 mod site;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use answer::{Call, Effect, Refused};
@@ -45,13 +47,15 @@ pub use behaviour::*;
 pub use billing::{Books, Charge, Order, OrderKind, OrderOutcome, Reason};
 pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
 pub use console::{ConsoleChange, InstanceChange};
+pub use durations::Durations;
 use instance::BY_TRAFFIC_PACKAGE;
 pub use instance::{
     ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
     Work,
 };
 pub use names::{ACTIONS, reads_only};
-pub use setup::{Durations, InstanceSetup, Setup, SetupError};
+pub use rules::Rules;
+pub use setup::{InstanceSetup, Setup, SetupError};
 pub use time::MONTH;
 
 use history::Past;
@@ -69,17 +73,6 @@ pub struct World {
     /// When something is due at which instance next.
     agenda: BTreeSet<(Timestamp, String)>,
     now: Timestamp,
-}
-
-/// What does not change by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rules {
-    pub behaviour: Behaviour,
-    pub durations: Durations,
-    /// How long an immediate change takes.
-    pub processing_time: SignedDuration,
-    pub catalogue: Catalogue,
 }
 
 impl World {

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Behaviour, Catalogue, ChargeType, Code, Details, Instance, Model, Plan, Rules, State, Zone,
+    Behaviour, Catalogue, ChargeType, Code, Details, Durations, Instance, Model, Plan, Rules,
+    State, Zone,
     billing::check_amount,
     names::{ACTIONS, reads_only},
     time::{cycle, later},
@@ -45,79 +46,6 @@ impl Default for Setup {
             durations: Durations::default(),
             behaviour: Behaviour::default(),
         }
-    }
-}
-
-/// How long each passing state lasts. The documents name none of these times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Durations {
-    /// PENDING, then DEPLOYING.
-    pub pending: SignedDuration,
-    /// DEPLOYING, then RUNNING.
-    pub deploying: SignedDuration,
-    /// BOOTING, then RUNNING.
-    pub boot: SignedDuration,
-    /// STOPPING, then STOPPED.
-    pub stop: SignedDuration,
-    /// REBOOT, then RUNNING.
-    pub reboot: SignedDuration,
-    /// REBUILDING, then RUNNING.
-    pub rebuilding: SignedDuration,
-    /// IMAGING, then RUNNING.
-    pub imaging: SignedDuration,
-    /// RECYCLING, then RECYCLE.
-    pub recycling: SignedDuration,
-    /// RECYCLE, then RELEASING.
-    pub recycle: SignedDuration,
-    /// RELEASING, then the instance is gone.
-    pub releasing: SignedDuration,
-}
-
-impl Default for Durations {
-    fn default() -> Self {
-        let seconds = SignedDuration::from_secs;
-        Self {
-            pending: seconds(5),
-            deploying: seconds(30),
-            boot: seconds(10),
-            stop: seconds(10),
-            reboot: seconds(15),
-            rebuilding: seconds(60),
-            imaging: seconds(60),
-            recycling: seconds(5),
-            recycle: SignedDuration::from_hours(7 * 24),
-            releasing: seconds(10),
-        }
-    }
-}
-
-impl Durations {
-    fn all(&self) -> [(&'static str, SignedDuration); 10] {
-        let Self {
-            pending,
-            deploying,
-            boot,
-            stop,
-            reboot,
-            rebuilding,
-            imaging,
-            recycling,
-            recycle,
-            releasing,
-        } = self;
-        [
-            ("pending", *pending),
-            ("deploying", *deploying),
-            ("boot", *boot),
-            ("stop", *stop),
-            ("reboot", *reboot),
-            ("rebuilding", *rebuilding),
-            ("imaging", *imaging),
-            ("recycling", *recycling),
-            ("recycle", *recycle),
-            ("releasing", *releasing),
-        ]
     }
 }
 
