@@ -6,9 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::{Page, page, time};
 use crate::world::{
-    BY_TRAFFIC_PACKAGE, ChargeType, DataDisk, Instance, Nic, OptionalFields, Refused, State,
-    SystemDisk, World,
+    ChargeType, DataDisk, Instance, Nic, OptionalFields, Refused, State, SystemDisk, World,
     answer::{Field, Number},
+    instance::BY_TRAFFIC_PACKAGE,
     parameters::{IDS, Parameters, TAGS, address, tag_length},
 };
 

@@ -19,8 +19,8 @@ pub(super) use zones::{Offers, Zones, offers, zones};
 
 use super::{
     Refused, UnknownIds, World,
-    history::Seen,
     parameters::{IDS, Limits, Parameters},
+    seen::Seen,
 };
 
 /// A page of a list.

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::{instances::INTERNET_CHARGE_TYPES, zones::zone};
 use crate::world::{
-    BY_TRAFFIC_PACKAGE, ChargeType, Refused, World,
+    ChargeType, Refused, World,
     answer::{Field, Number, refusal},
+    instance::BY_TRAFFIC_PACKAGE,
     parameters::{IDS, Limits, Parameters},
 };
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Page, page};
 use crate::world::{
     ChargeType, FailedChange, NoPlanStatus, NoPlanTarget, Plan, Refused, Rules, World,
-    answer::Field, history::Seen, parameters::Parameters, time::later,
+    answer::Field, parameters::Parameters, seen::Seen, time::later,
 };
 
 #[derive(Serialize)]
