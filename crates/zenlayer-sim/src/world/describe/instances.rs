@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{Page, page, time};
+use super::page::{Page, page, time};
 use crate::world::{
     ChargeType, DataDisk, Instance, Nic, OptionalFields, Refused, State, SystemDisk, World,
     answer::{Field, Number},

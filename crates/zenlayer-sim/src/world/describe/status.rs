@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Page, page};
+use super::page::{Page, page};
 use crate::world::{
     ChargeType, FailedChange, NoPlanStatus, NoPlanTarget, Plan, Refused, Rules, World,
     answer::Field, parameters::Parameters, seen::Seen, time::later,
