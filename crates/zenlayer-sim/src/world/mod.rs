@@ -25,6 +25,7 @@ mod catalogue;
 mod check;
 mod console;
 mod describe;
+mod dispatch;
 mod durations;
 mod expiry;
 mod history;

@@ -3,7 +3,6 @@
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::Response;
 use crate::world::{
     BandwidthAboveLimit, Call, ChargeType, CheckOrder, Effect, EqualPrice, Instance, OrderKind,
     OrderNumberShown, Payment, Plan, Reason, Refused, SameTargetInFlight, State, Work, World,
@@ -77,11 +76,11 @@ pub(in crate::world) struct Bill {
 }
 
 impl World {
-    pub(super) fn modify_instance_type(
+    pub(in crate::world) fn modify_instance_type(
         &mut self,
         call: &Call<'_>,
         parameters: &Parameters<'_>,
-    ) -> Result<Response<'_>, Refused> {
+    ) -> Result<Ordered, Refused> {
         let id = parameters.required("instanceId")?;
         let to = parameters.required("instanceTypeId")?;
         let wanted = Wanted { world: self, instance: self.find(id)?, to };
@@ -95,7 +94,7 @@ impl World {
             OrderNumberShown::Null => Field::Null,
             OrderNumberShown::Absent => Field::Absent,
         };
-        Ok(Response::Ordered(Ordered { order_number }))
+        Ok(Ordered { order_number })
     }
 
     /// Orders a change that has passed its checks, takes the money and the machine, and lets it
