@@ -2,7 +2,7 @@
 //!
 //! | file | what is in it |
 //! | --- | --- |
-//! | `router` | the paths, and their list |
+//! | `routes` | the paths, and their list |
 //! | `cloud` | instances, plans, orders, balance |
 //! | `faults` | fault rules, and listeners that refuse |
 //! | `time` | the clock |
@@ -15,7 +15,7 @@ mod answer;
 mod cloud;
 mod faults;
 mod records;
-mod router;
+mod routes;
 mod time;
 
-pub use router::{HELP, router};
+pub use routes::{HELP, router};
