@@ -2,19 +2,27 @@
 //! moment and a call go in, an answer comes out. What is due in between is carried out in the order
 //! of its time, so that advancing in one step or in many leads to the same world.
 //!
+//! Each part uses only what comes after it in this list:
+//!
 //! | part | what it is |
 //! | --- | --- |
-//! | `setup` | what a world starts from |
-//! | `behaviour` | the switches for what the provider's documents leave open |
-//! | `catalogue` | zones, types, prices |
-//! | `instance`, `billing` | the state: instances with plans; orders, charges, balance, stock |
-//! | `site` | one instance at one moment, with the books: everything that happens to it |
-//! | `plan`, `power`, `expiry` | what happens: changes of type, of state, ends of cycles |
-//! | `history` | what reads show that lag behind |
-//! | `actions`, `describe` | the API's calls and answers |
+//! | `dispatch` | the entry for calls of the API |
 //! | `console` | what a person does outside the API |
-//! | `time` | sums of time, and the length of a month |
+//! | `actions`, `describe` | the API's calls that change something, and those that read |
 //! | `check` | whether a saved world can be gone on with |
+//! | `seen` | the world as a read sees it that may lag behind |
+//! | `state` | all that there is, and how it follows the time |
+//! | `carry_out` | what is due at an instance first |
+//! | `expiry`, `power`, `plan`, `metering` | what happens: ends of cycles, changes of state, of type, use |
+//! | `site` | one instance at one moment, with the books: everything that happens to it |
+//! | `setup` | what a world starts from |
+//! | `rules`, `durations` | what does not change by itself |
+//! | `history` | what instances looked like a while ago |
+//! | `parameters`, `answer` | a call on its way in, and its answer on its way out |
+//! | `catalogue` | zones, types, prices |
+//! | `instance`, `billing` | instances with plans; orders, charges, balance, stock |
+//! | `behaviour` | the switches for what the provider's documents leave open |
+//! | `names`, `time` | the names of the actions; sums of time, and the length of a month |
 
 mod actions;
 mod answer;

@@ -4,14 +4,16 @@
 //! Proxies are taken from the environment as reqwest takes them (`HTTPS_PROXY`, `HTTP_PROXY`,
 //! `ALL_PROXY`, `NO_PROXY`).
 //!
+//! Each file uses only what comes after it in this list:
+//!
 //! | file | what it is |
 //! | --- | --- |
-//! | `options`, `roots` | what a client can be told |
-//! | `limiter` | the rate of each credential |
-//! | `transport` | how anything is sent, and how an answer is taken in |
-//! | `http` | the client: connections, headers, signature |
+//! | `actions`, `list` | the provider's actions |
 //! | `read`, `write` | a read with its tries, and a call that is sent once |
-//! | `actions`, `list` | the provider's actions, on top of both |
+//! | `http` | the client itself: connections, headers, signature |
+//! | `transport` | how anything is sent, and how an answer is taken in |
+//! | `limiter` | the rate of each credential |
+//! | `options`, `roots` | what a client can be told |
 
 mod actions;
 mod http;
