@@ -1,7 +1,7 @@
 //! `zenlayer-sim`: the provider's `vm` API, simulated, for tests of any program that calls it. It
 //! shares no code with such a program, or it would share its misunderstandings.
 //!
-//! Each part uses only what comes after it in this list, and `http` and `world` have such a list, too:
+//! Each part uses only what comes after it in this list; `http` and `world` have such a list, too:
 //!
 //! | part | what it is |
 //! | --- | --- |

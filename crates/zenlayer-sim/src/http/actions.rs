@@ -1,4 +1,5 @@
-//! What the HTTP layer asks about actions: where they are posted to, which there are, which only read.
+//! What the HTTP layer asks about actions: where they are posted to, which there are, and which of
+//! them only read.
 
 pub use crate::world::{ACTIONS, reads_only};
 

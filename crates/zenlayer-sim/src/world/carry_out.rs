@@ -1,5 +1,5 @@
-//! What is due at an instance first, and what an accepted call does to it. What each of these things is
-//! stands in `plan`, `power`, `expiry` and `metering`.
+//! What is due at an instance first, and what an accepted call does to it. `plan`, `power`, `expiry`
+//! and `metering` say what each of these things is.
 
 use super::{Work, site::Site};
 

@@ -1,4 +1,4 @@
-//! The client itself: what it holds, and how a request is signed. What it sends is not decided here.
+//! The client itself: what it holds, and how a request is signed. What is sent is decided above.
 
 use std::{fmt, time::Duration};
 
@@ -31,7 +31,7 @@ type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 /// A client of one endpoint. Share one (in an [`Arc`](std::sync::Arc)) among all tasks and credentials:
 /// it holds the connections of reads, and the rate limit of each credential.
 ///
-/// Its calls are those of the trait [`Cloud`], which has to be in scope, and
+/// Its calls are those of the trait [`Cloud`](crate::Cloud), which has to be in scope, and
 /// [`list_instances`](Self::list_instances). It needs a Tokio runtime with time and I/O enabled.
 pub struct Client {
     pub(super) endpoint: Endpoint,
@@ -80,8 +80,8 @@ impl Client {
     }
 
     /// A mutating call that is signed with this moment and may be sent within 10 s. Make it after the
-    /// wait for the [rate limit](Cloud::ready), and never send it twice: a [`Call`] of one's own
-    /// making says when it was signed, whoever has to know that later.
+    /// wait for the [rate limit](crate::Cloud::ready), and never send it twice: a [`Call`] of one's
+    /// own making says when it was signed, whoever has to know that later.
     pub fn call(&self, mutation: Mutation, instance_id: InstanceId) -> Call {
         Call { mutation, instance_id, signed_at: (self.now)(), send_within: SEND_WITHIN }
     }

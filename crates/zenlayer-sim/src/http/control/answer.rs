@@ -1,4 +1,5 @@
-//! What every handler does alike: it reads a body, refuses, and answers once the state file is current.
+//! What every handler does alike: it reads a body, refuses, and answers once the state file is
+//! current.
 
 use axum::{
     Json,

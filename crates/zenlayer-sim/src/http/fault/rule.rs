@@ -1,5 +1,5 @@
-//! A rule as it is written in a file or sent to the control API: for which calls, how often, and what
-//! goes wrong.
+//! A rule as it is written in a file or sent to the control API: for which calls, how often, and
+//! what goes wrong.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
