@@ -91,7 +91,7 @@ pub struct RunArgs {
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
-    /// Address of /livez, /readyz and /metrics. [::] stands for every address, IPv4 and IPv6.
+    /// Address of /livez, /readyz and /metrics; the default stands for every address, IPv4 and IPv6.
     #[arg(long, env = "HTTP_LISTEN", default_value = "[::]:8080")]
     pub http_listen: SocketAddr,
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
