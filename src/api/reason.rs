@@ -71,6 +71,14 @@ reasons! {
     ReadsDisagree => "Nothing; the machine is read again.",
     /// The limit of orders per hour is reached.
     OrderLimitReached => "Nothing; the change is ordered when the message says. If so many changes are meant, raise --max-orders-per-hour; if not, set the specs back, or suspend the objects.",
+    /// The limit of orders per hour for one namespace is reached.
+    NamespaceOrderLimitReached => "Nothing; the change is ordered when the message says. If so many changes are meant, raise --max-orders-per-namespace-per-hour; if not, set the specs back, or suspend the objects.",
+    /// The limit of orders per hour for one VmInstance is reached.
+    ObjectOrderLimitReached => "Find out who keeps changing spec.instanceTypeId: two tools may fight over it. The change is ordered when the message says; --max-orders-per-object-per-hour raises the limit.",
+    /// A user released a change.
+    Released => "Nothing; the machine is read again at once.",
+    /// The VmInstance is being deleted.
+    BeingDeleted => "Nothing; nothing new is ordered.",
     /// The provider limits the rate of calls.
     RateLimited => "Nothing; it is tried again with growing pauses. Lower --requests-per-second if others share the credential.",
     /// The provider's API does not answer, or not as documented.

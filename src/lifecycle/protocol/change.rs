@@ -5,10 +5,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
     change_id::ChangeId,
-    invalid_status::{InvalidStatus, type_id},
+    lane::{Holding, HoldingState, LaneName},
 };
-use crate::api::{self, ChangeKind, ChangeState, Direction};
-use zenlayer::{InstanceState, InstanceTypeId, Mutation, OrderNumber, RequestId};
+use crate::{
+    api::{self, ChangeKind, ChangeState, Direction},
+    lifecycle::{
+        ObjectKey, Timing,
+        invalid_status::{InvalidStatus, type_id},
+        time::after,
+    },
+};
+use zenlayer::{InstanceTypeId, Mutation, OrderNumber, RequestId};
 
 /// The call in flight, or the change that it led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +31,6 @@ pub struct Change {
     /// Somebody else ordered it.
     pub adopted: bool,
     pub direction: Option<Direction>,
-    /// The power state that was found.
-    pub power_state: Option<InstanceState>,
     /// Cores and GiB of the new type by the catalogue.
     pub size: Size,
     pub started_at: Timestamp,
@@ -67,6 +72,54 @@ impl Change {
         }
     }
 
+    pub fn lane(&self) -> LaneName {
+        LaneName::of(self.kind)
+    }
+
+    /// The change that holds a lane, as far as the slot knows it.
+    pub fn from_slot(holding: &Holding, timing: &Timing) -> Self {
+        let (state, submitted_at, order_number, request_id) = match &holding.state {
+            HoldingState::Open => (ChangeState::Submitting, None, None, None),
+            HoldingState::Unverified => (ChangeState::Unverified, None, None, None),
+            HoldingState::Accepted { at, order_number, request_id } => {
+                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
+            }
+        };
+        Self {
+            id: holding.change.clone(),
+            kind: holding.kind,
+            from: holding.from.clone(),
+            to: holding.to.clone(),
+            target_generation: holding.target_generation,
+            state,
+            adopted: false,
+            direction: None,
+            size: Size::default(),
+            started_at: holding.started_at,
+            fence: holding.fence,
+            submitted_at,
+            effective_at: None,
+            deadline: Some(after(holding.started_at, timing.limit(holding.kind))),
+            order_number,
+            request_id,
+        }
+    }
+
+    /// What the slot keeps of it while its answer is open.
+    pub fn holding(&self, object: ObjectKey) -> Holding {
+        Holding {
+            change: self.id.clone(),
+            kind: self.kind,
+            object,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            target_generation: self.target_generation,
+            started_at: self.started_at,
+            fence: self.fence,
+            state: HoldingState::Open,
+        }
+    }
+
     /// Whether its answer is still open.
     pub fn is_unanswered(&self) -> bool {
         match self.state {
@@ -75,7 +128,7 @@ impl Change {
         }
     }
 
-    pub fn from_api(change: &api::Change) -> Result<Self, InvalidStatus> {
+    pub fn from_api(field: &'static str, change: &api::Change) -> Result<Self, InvalidStatus> {
         let api::Change {
             id,
             kind,
@@ -85,7 +138,6 @@ impl Change {
             state,
             adopted,
             direction,
-            power_state,
             cpu_count,
             memory_gib,
             started_at,
@@ -98,13 +150,12 @@ impl Change {
         Ok(Self {
             id: ChangeId(id.clone()),
             kind: *kind,
-            from: type_id("change.from", from)?,
-            to: type_id("change.to", to)?,
+            from: type_id(field, from)?,
+            to: type_id(field, to)?,
             target_generation: *target_generation,
             state: *state,
             adopted: *adopted,
             direction: *direction,
-            power_state: power_state.as_deref().map(InstanceState::from_wire),
             size: Size { cpu_count: *cpu_count, memory_gib: *memory_gib },
             started_at: started_at.0,
             fence: time(fence),
@@ -127,7 +178,6 @@ impl Change {
             state: self.state,
             adopted: self.adopted,
             direction: self.direction,
-            power_state: self.power_state.as_ref().map(ToString::to_string),
             cpu_count: self.size.cpu_count,
             memory_gib: self.size.memory_gib,
             started_at: Time(self.started_at),
