@@ -41,8 +41,10 @@ pub struct Observed {
     pub for_a_call: bool,
     /// The credential has no call left before that long.
     pub quota: Option<Duration>,
-    /// Reads of the credential fail, or its account is refused: nothing is asked before that long.
+    /// Reads of the credential fail: nothing is read before that long.
     pub trouble: Option<Trouble>,
+    /// The account of the credential is refused: nothing is ordered before that long.
+    pub account: Option<Trouble>,
     /// How often a paid call of the credential was refused in a row for a reason of its account.
     pub refused_in_a_row: u32,
 }
@@ -58,8 +60,8 @@ pub struct Since {
     pub missing: Option<Duration>,
     /// The two reads show different types.
     pub disagree: Option<Duration>,
-    /// The plan was read.
-    pub plan: Option<Duration>,
+    /// The plan of an object at rest has not been read for long.
+    pub plan_is_due: bool,
 }
 
 /// One value for each lane.

@@ -87,7 +87,7 @@ pub fn slot_is_of_another_version(facts: &Facts) -> Option<Decision> {
 /// The plan is read where a change is in flight or might be ordered, and now and then at rest.
 pub fn plan_is_needed(facts: &Facts) -> Option<Decision> {
     facts.observed.instance()?;
-    let due = facts.observed.since.plan.is_none_or(|since| since >= facts.desired.timing.plan);
+    let due = facts.observed.since.plan_is_due;
     let cancels = facts.desired.cancel_plan.is_some()
         && facts.desired.cancel_plan != facts.memory.handled.cancel_plan;
     let refused = facts.memory.refusal.is_some();

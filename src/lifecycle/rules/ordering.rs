@@ -27,7 +27,7 @@ pub fn edit_is_too_young(facts: &Facts) -> Option<Decision> {
 
 /// The provider refused the account of the credential; one object tries again for all.
 pub fn account_is_refused(facts: &Facts) -> Option<Decision> {
-    let trouble = facts.observed.trouble.as_ref()?;
+    let trouble = facts.observed.account.as_ref()?;
     Some(Decision::report(Looking::InTrouble { trouble: trouble.clone() }))
 }
 

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    Context,
     execute::{Executed, Moment, execute},
     observe::observe,
     publish::publish,
-    store::StoreError,
+    record::record,
 };
 use crate::{
     api::VmInstance,
+    controller::{Context, StoreError},
     lifecycle::{Desired, NextLook, decide, invalid, settle},
 };
 
-/// One pass over one object.
+/// One pass over one object. It is never cut: from the moment in which a slot is taken to the one in which
+/// the answer is written, it goes on.
 pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
     let before = object.status.clone().unwrap_or_default();
     let desired = match Desired::from_object(&object, &ctx.defaults) {
@@ -29,9 +30,13 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let seen = observe(ctx, &object, &desired).await;
     let now = Moment { wall: ctx.clock.now(), monotonic: ctx.clock.monotonic() };
     let decision = decide(&desired, &seen.observed, now.wall);
-    let Executed { outcome, object } = execute(ctx, object, &desired, &seen, &decision, now).await;
+    let Executed { outcome, object, answered } =
+        execute(ctx, object, &desired, &seen, &decision, now).await;
     let now = ctx.clock.now();
     let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
-    publish(ctx, object, &before, &verdict).await?;
+    match answered {
+        Some(answered) => record(ctx, object, &desired, &before, &seen, answered, &verdict).await,
+        None => publish(ctx, object, &before, &verdict).await?,
+    }
     Ok(verdict.next_look)
 }

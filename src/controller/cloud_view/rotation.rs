@@ -10,32 +10,32 @@ use std::{
 use futures::{Stream, StreamExt, stream};
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 
-use super::Store;
 use crate::{
+    controller::store::Store,
     api::{Phase, VmInstance},
-    lifecycle::SecretState,
+    lifecycle::{ObjectKey, SecretState},
 };
 
 /// A Secret by namespace and name.
 type Key = (String, String);
-/// The version of a Secret; `None` where there is no such Secret.
-type Version = Option<String>;
+/// The digest of the data of a Secret, salted with the uid of an object; `None` where there is none.
+type Digest = Option<String>;
 
-/// Which version of its Secret the last pass over each object saw, by uid. What changes between a
-/// pass and the next look is not missed.
+/// What the last pass over each object saw of its Secret, by uid. What changes between a pass and the
+/// next look is not missed.
 #[derive(Default)]
-pub struct Versions(Mutex<HashMap<String, Version>>);
+pub struct Digests(Mutex<HashMap<String, Digest>>);
 
-impl Versions {
+impl Digests {
     /// Remembers what a pass saw. Of a Secret that could not be read nothing is known.
     pub fn saw(&self, uid: &str, secret: &SecretState) {
-        if let Some(version) = version(secret) {
-            self.lock().insert(uid.to_owned(), version);
+        if let Some(digest) = digest(secret) {
+            self.lock().insert(uid.to_owned(), digest);
         }
     }
 
-    /// Whether the last pass over this object saw another version. No pass yet: one is to come.
-    fn differs(&self, uid: &str, now: &Version) -> bool {
+    /// Whether the last pass over this object saw something else. No pass yet: one is to come.
+    fn differs(&self, uid: &str, now: &Digest) -> bool {
         self.lock().get(uid).is_some_and(|seen| seen != now)
     }
 
@@ -44,18 +44,17 @@ impl Versions {
         self.lock().retain(|uid, _| uids.contains(uid));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Version>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Digest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn version(secret: &SecretState) -> Option<Version> {
+fn digest(secret: &SecretState) -> Option<Digest> {
     match secret {
         SecretState::Unreadable { .. } => None,
         SecretState::NotFound => Some(None),
-        SecretState::Usable { .. } | SecretState::Incomplete { .. } => {
-            Some(secret.version().map(str::to_owned))
-        }
+        SecretState::Incomplete { problem } => Some(Some(problem.clone())),
+        SecretState::Usable { digest, .. } => Some(Some(digest.clone())),
     }
 }
 
@@ -63,7 +62,7 @@ fn version(secret: &SecretState) -> Option<Version> {
 pub fn rotated(
     cache: Cache<VmInstance>,
     store: Arc<dyn Store>,
-    seen: Arc<Versions>,
+    seen: Arc<Digests>,
     pause: Duration,
 ) -> impl Stream<Item = ObjectRef<VmInstance>> {
     stream::unfold((), move |()| {
@@ -89,22 +88,25 @@ fn waiting(objects: Vec<Arc<VmInstance>>) -> BTreeMap<Key, Vec<Arc<VmInstance>>>
     waiting
 }
 
-/// Those of them whose last pass saw another version than there is now.
+/// Those of them whose last pass saw something else than there is now.
 async fn look(
     cache: &Cache<VmInstance>,
     store: &dyn Store,
-    seen: &Versions,
+    seen: &Digests,
 ) -> Vec<ObjectRef<VmInstance>> {
     let objects = cache.state();
     seen.keep(&objects.iter().filter_map(|one| one.metadata.uid.clone()).collect());
     let mut woken = Vec::new();
     for ((namespace, name), objects) in waiting(objects) {
-        let (state, _) = store.secret(&namespace, &name).await;
-        let Some(now) = version(&state) else { continue };
-        let stale = objects
-            .iter()
-            .filter(|one| seen.differs(one.metadata.uid.as_deref().unwrap_or_default(), &now));
-        woken.extend(stale.map(|one| ObjectRef::from_obj(one.as_ref())));
+        for object in objects {
+            let uid = object.metadata.uid.clone().unwrap_or_default();
+            let object_name = object.metadata.name.clone().unwrap_or_default();
+            let key = ObjectKey { namespace: namespace.clone(), name: object_name, uid };
+            let (state, _) = store.secret(&key, &name).await;
+            if digest(&state).is_some_and(|now| seen.differs(&key.uid, &now)) {
+                woken.push(ObjectRef::from_obj(object.as_ref()));
+            }
+        }
     }
     woken
 }

@@ -1,50 +1,43 @@
 //! [`Store`] on the kube client. Every write names the version it was decided from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_lc_rs::digest;
 use jiff::Timestamp;
-use k8s_openapi::api::{
-    coordination::v1::{Lease, LeaseSpec},
-    core::v1::Secret,
-    events::v1::Event as KubeEvent,
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Secret, events::v1::Event as KubeEvent},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::{
     Api, Client, Resource,
-    api::{ObjectMeta, PostParams},
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
     runtime::reflector,
 };
-use secrecy::SecretString;
-use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use zenlayer::{InstanceId, with_causes};
 
-use super::connect::FIELD_MANAGER;
-use super::store::{Counted, OrderLedger, Store, StoreError};
-use crate::{
-    api::{VmInstance, VmInstanceStatus},
-    lifecycle::{Event, SecretState, Slot, SlotRecord},
+use super::{
+    Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
+    leases::{
+        INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION, lease_of,
+        record_of, slot_name,
+    },
 };
-use zenlayer::with_causes;
-use zenlayer::{Credentials, InstanceId};
+use crate::{
+    api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
+    controller::connect::FIELD_MANAGER,
+    lifecycle::{Counted, Event, ObjectKey, SecretState, Slot, SlotRecord, LaneName},
+};
 
-/// Holds the slot's record, as JSON.
-const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";
-/// Holds the trail of paid calls, as JSON.
-const ORDERS_ANNOTATION: &str = "vm.zenlayer.com/orders";
-/// The Lease of that trail.
-const ORDERS_LEASE: &str = "zvm-orders";
 /// Longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
 /// Who publishes the events.
 const REPORTER: &str = "vm.zenlayer.com/vm-operator";
-/// Says which instance a slot belongs to; its name is a hash.
-const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
 
 pub struct KubeStore {
     client: Client,
     leases: Api<Lease>,
-    operator_namespace: String,
+    slot_namespace: String,
     cache: reflector::Store<VmInstance>,
     /// Which process publishes the events.
     identity: String,
@@ -54,7 +47,7 @@ pub struct KubeStore {
 #[derive(Debug, thiserror::Error)]
 pub enum SlotsError {
     #[error(
-        "namespace {0} does not exist: create it, or name another one with --operator-namespace"
+        "namespace {0} does not exist: create it, or name another one with --slot-namespace"
     )]
     NoNamespace(String),
     #[error(
@@ -69,13 +62,13 @@ impl KubeStore {
     /// conflict.
     pub fn new(
         client: Client,
-        operator_namespace: &str,
+        slot_namespace: &str,
         cache: reflector::Store<VmInstance>,
         identity: String,
     ) -> Self {
         Self {
-            leases: Api::namespaced(client.clone(), operator_namespace),
-            operator_namespace: operator_namespace.to_owned(),
+            leases: Api::namespaced(client.clone(), slot_namespace),
+            slot_namespace: slot_namespace.to_owned(),
             cache,
             identity,
             client,
@@ -89,7 +82,7 @@ impl KubeStore {
         let metadata = ObjectMeta { generate_name: name, ..ObjectMeta::default() };
         let lease = Lease { metadata, spec: None };
         let dry = PostParams { dry_run: true, ..params() };
-        let namespace = self.operator_namespace.clone();
+        let namespace = self.slot_namespace.clone();
         match self.leases.create(&dry, &lease).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.is_not_found() => {
@@ -115,8 +108,8 @@ impl KubeStore {
             Err(StoreError::Gone) if known => Err(StoreError::Conflict),
             Err(StoreError::Gone) => Err(StoreError::Failed(format!(
                 "namespace {} does not exist: create it, or start the operator with \
-                 --operator-namespace",
-                self.operator_namespace
+                 --slot-namespace",
+                self.slot_namespace
             ))),
             Err(error) => Err(error),
         }
@@ -132,54 +125,20 @@ fn params() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// The name of an instance's slot: ids are case-sensitive and may hold `_`, names may not.
-pub fn slot_name(instance: &InstanceId) -> String {
-    let hash = digest::digest(&digest::SHA256, instance.as_str().as_bytes());
-    let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("zvm-slot-{hex}")
+/// The slot in a Lease; none in one that cannot be read: it stays as it is.
+fn kept_slot(lease: &Lease) -> Option<KeptSlot> {
+    let id = lease.metadata.annotations.as_ref()?.get(INSTANCE_ANNOTATION)?;
+    let instance = InstanceId::new(id.clone()).ok()?;
+    let record = record_of(lease, SLOT_ANNOTATION).ok()?;
+    let version = lease.metadata.resource_version.clone();
+    Some(KeptSlot { instance, slot: Slot { version, record } })
 }
 
-/// The JSON that an annotation of a Lease holds.
-fn record_of<T: DeserializeOwned>(lease: &Lease, annotation: &str) -> Result<T, StoreError> {
-    let name = lease.metadata.name.as_deref().unwrap_or_default();
-    let text = lease.metadata.annotations.as_ref().and_then(|all| all.get(annotation));
-    let text = text.ok_or_else(|| {
-        StoreError::Failed(format!(
-            "Lease {name} has no annotation {annotation}: if a person removed it, and no change is \
-             in flight, delete the Lease"
-        ))
-    })?;
-    serde_json::from_str(text).map_err(|error| {
-        StoreError::Failed(format!(
-            "annotation {annotation} of Lease {name}: {error}; if another version wrote it, run \
-             that one; if a person did, and no change is in flight, delete the Lease"
-        ))
-    })
-}
-
-/// A Lease that holds a record in an annotation. `note` is for people.
-fn lease_of(
-    name: String,
-    version: Option<String>,
-    (annotation, record): (&str, &impl Serialize),
-    note: Option<(&str, String)>,
-) -> Result<Lease, StoreError> {
-    let text =
-        serde_json::to_string(record).map_err(|error| StoreError::Failed(error.to_string()))?;
-    let mut annotations = BTreeMap::from([(annotation.to_owned(), text)]);
-    annotations.extend(note.map(|(key, value)| (key.to_owned(), value)));
-    let labels =
-        BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "vm-operator".to_owned())]);
-    Ok(Lease {
-        metadata: ObjectMeta {
-            name: Some(name),
-            resource_version: version,
-            annotations: Some(annotations),
-            labels: Some(labels),
-            ..ObjectMeta::default()
-        },
-        spec: Some(LeaseSpec::default()),
-    })
+/// The changes that hold the lanes, for people; the record is what counts.
+fn holders(record: &SlotRecord) -> Option<String> {
+    let holder = |lane| record.lane(lane).holding().map(|holding| holding.change.to_string());
+    let names: Vec<String> = LaneName::ALL.into_iter().filter_map(holder).collect();
+    (!names.is_empty()).then(|| names.join(","))
 }
 
 fn failure(error: kube::Error) -> StoreError {
@@ -193,71 +152,21 @@ fn failure(error: kube::Error) -> StoreError {
 }
 
 /// The API server's own words, or the error with its causes.
-pub(super) fn problem(error: &kube::Error) -> String {
+pub fn problem(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error {
         return status.message.clone();
     }
     with_causes(error)
 }
 
-/// The credential in a Secret: an access key, or a bearer token.
-fn credentials(data: &BTreeMap<String, String>) -> Result<Credentials, String> {
-    let value = |key: &str| data.get(key).filter(|value| !value.is_empty());
-    match (value("accessKeyId"), value("accessKeyPassword"), value("token")) {
-        (Some(id), Some(password), None) => Ok(Credentials::AccessKey {
-            id: id.clone(),
-            password: SecretString::from(password.clone()),
-        }),
-        (None, None, Some(token)) => Ok(Credentials::Token(SecretString::from(token.clone()))),
-        (Some(_), None, _) => Err("the key accessKeyPassword is missing or empty: add it".into()),
-        (None, Some(_), _) => Err("the key accessKeyId is missing or empty: add it".into()),
-        (None, None, None) => Err(
-            "it has none of the keys accessKeyId, accessKeyPassword and token: add the first two, \
-             or the last"
-                .into(),
-        ),
-        (Some(_), Some(_), Some(_)) => {
-            Err("it has accessKeyId, accessKeyPassword and token: keep the first two, or the last"
-                .into())
-        }
-    }
-}
-
-/// The values as text, without the line end that `echo | base64` leaves behind.
-fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
-    let mut texts = BTreeMap::new();
-    for (key, value) in secret.data.iter().flatten() {
-        if !matches!(key.as_str(), "accessKeyId" | "accessKeyPassword" | "token") {
-            continue;
-        }
-        let text = std::str::from_utf8(&value.0).map_err(|_| format!("{key} is not UTF-8 text"))?;
-        let text = text.trim_end_matches(['\n', '\r']);
-        if !text.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(format!("{key} holds a space or a control character: remove it"));
-        }
-        texts.insert(key.clone(), text.to_owned());
-    }
-    Ok(texts)
-}
-
 #[async_trait]
 impl Store for KubeStore {
-    async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>) {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = match api.get(name).await.map_err(failure) {
-            Ok(secret) => secret,
-            Err(StoreError::Gone) => return (SecretState::NotFound, None),
-            Err(error) => {
-                return (SecretState::Unreadable { problem: error.to_string() }, None);
-            }
-        };
-        let version = secret.metadata.resource_version.clone().unwrap_or_default();
-        match texts(&secret).and_then(|texts| credentials(&texts)) {
-            Ok(found) => {
-                let expires_requests = found.expires_requests();
-                (SecretState::Usable { version, expires_requests }, Some(found))
-            }
-            Err(problem) => (SecretState::Incomplete { version, problem }, None),
+    async fn secret(&self, object: &ObjectKey, name: &str) -> (SecretState, Option<Credential>) {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &object.namespace);
+        match api.get(name).await.map_err(failure) {
+            Ok(secret) => credential::of_secret(&secret, &object.uid),
+            Err(StoreError::Gone) => (SecretState::NotFound, None),
+            Err(error) => (SecretState::Unreadable { problem: error.to_string() }, None),
         }
     }
 
@@ -285,11 +194,25 @@ impl Store for KubeStore {
             Some(note),
         )?;
         if let Some(spec) = &mut lease.spec {
-            // For people; the record is what counts.
-            spec.holder_identity = record.holding.as_ref().map(|held| held.change.to_string());
+            spec.holder_identity = holders(&record);
         }
         let version = self.swap(lease).await?;
         Ok(Slot { version, record })
+    }
+
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        let (label, value) = MANAGED_BY;
+        let ours = ListParams::default().labels(&format!("{label}={value}"));
+        let leases = self.leases.list(&ours).await.map_err(failure)?;
+        Ok(leases.items.iter().filter_map(kept_slot).collect())
+    }
+
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
+        let resource_version = kept.slot.version.clone();
+        let preconditions = Some(Preconditions { resource_version, uid: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let deleted = self.leases.delete(&slot_name(&kept.instance), &params).await;
+        deleted.map(|_| ()).map_err(failure)
     }
 
     async fn orders(&self) -> Result<OrderLedger, StoreError> {
@@ -329,6 +252,27 @@ impl Store for KubeStore {
             .await
             .map(Arc::new)
             .map_err(failure)
+    }
+
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let meta = &object.metadata;
+        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|name| name != POWER_FINALIZER);
+        if set {
+            finalizers.push(POWER_FINALIZER.to_owned());
+        }
+        let patch = Patch::Merge(json!({
+            "metadata": { "resourceVersion": meta.resource_version, "finalizers": finalizers },
+        }));
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let name = meta.name.as_deref().unwrap_or_default();
+        let patched = self.objects(namespace).patch(name, &params, &patch).await;
+        patched.map(Arc::new).map_err(failure)
     }
 
     async fn object(

@@ -1,21 +1,20 @@
-//! Kubernetes as the reconcile sees it. In production the kube client; in a simulation, a table.
+//! The trait, and what its calls give.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use zenlayer::InstanceId;
 
+use super::Credential;
 use crate::{
     api::{VmInstance, VmInstanceStatus},
-    lifecycle::{ChangeId, Event, SecretState, Slot, SlotRecord},
+    lifecycle::{Counted, Event, ObjectKey, SecretState, Slot, SlotRecord},
 };
-use zenlayer::{Credentials, InstanceId};
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// Somebody else wrote first.
+    /// Somebody else wrote first: nothing was written.
     #[error("somebody else wrote first")]
     Conflict,
     #[error("the object does not exist any more")]
@@ -25,25 +24,25 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// A paid call that was accepted, or may yet be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counted {
-    pub change: ChangeId,
-    pub at: Timestamp,
-}
-
-/// The trail as it was read, with the version that a write must name.
+/// The trail of paid calls as it was read, with the version that a write must name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OrderLedger {
     pub version: Option<String>,
     pub record: Vec<Counted>,
 }
 
+/// A slot among all others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KeptSlot {
+    pub instance: InstanceId,
+    pub slot: Slot,
+}
+
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// One Secret by name: what can be said of it, and the credential if it is usable.
-    async fn secret(&self, namespace: &str, name: &str) -> (SecretState, Option<Credentials>);
+    /// The Secret of an object: what can be said of it, and the credential if it is usable. The digest
+    /// of its data is salted with the object's uid.
+    async fn secret(&self, object: &ObjectKey, name: &str) -> (SecretState, Option<Credential>);
 
     /// The slot of an instance, read past every cache.
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError>;
@@ -55,6 +54,12 @@ pub trait Store: Send + Sync {
         read: &Slot,
         record: SlotRecord,
     ) -> Result<Slot, StoreError>;
+
+    /// Every slot that can be read.
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError>;
+
+    /// Deletes a slot unless it was written since.
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError>;
 
     /// The trail of paid calls, read past every cache.
     async fn orders(&self) -> Result<OrderLedger, StoreError>;
@@ -71,6 +76,14 @@ pub trait Store: Send + Sync {
         &self,
         object: &VmInstance,
         status: &VmInstanceStatus,
+    ) -> Result<Arc<VmInstance>, StoreError>;
+
+    /// Sets or removes the finalizer of the power state, if the object is still at its
+    /// resourceVersion.
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
     ) -> Result<Arc<VmInstance>, StoreError>;
 
     /// One object, read past every cache.
