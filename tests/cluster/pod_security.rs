@@ -70,7 +70,7 @@ async fn says_that_the_crd_is_missing(plane: &ControlPlane) {
         operator_namespace: "default",
         watch_namespace: None,
         arguments: Vec::new(),
-        gated: false,
+        wired: false,
     });
     let ended = operator.process.wait(LIMIT).unwrap();
     let log = operator.process.log();

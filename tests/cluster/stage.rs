@@ -136,26 +136,27 @@ impl Stage {
 
     /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        if !arguments.contains(&"--testing-poll") {
-            all.extend(["--testing-poll", "1s"].map(str::to_owned));
-        }
-        self.start(all)
+        self.start(with_short_pauses(arguments), false)
     }
 
-    /// The same, with the pauses of production.
+    /// The same, with a proxy between it and its servers: the test holds what it writes and calls.
+    pub fn operator_on_a_wire(&self, arguments: &[&str]) -> Operator {
+        self.start(with_short_pauses(arguments), true)
+    }
+
+    /// With the pauses of production.
     pub fn operator_at_its_own_pace(&self) -> Operator {
-        self.start(Vec::new())
+        self.start(Vec::new(), false)
     }
 
-    fn start(&self, arguments: Vec<String>) -> Operator {
+    fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
             operator_namespace: &self.operator_namespace,
             watch_namespace: Some(&self.namespace),
             arguments,
-            gated: true,
+            wired,
         })
     }
 
@@ -233,6 +234,14 @@ impl Stage {
         })
         .await
     }
+}
+
+fn with_short_pauses(arguments: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    if !arguments.contains(&"--testing-poll") {
+        all.extend(["--testing-poll", "1s"].map(str::to_owned));
+    }
+    all
 }
 
 /// Status and reason of a condition, such as `True InSync`.

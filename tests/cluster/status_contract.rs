@@ -39,7 +39,7 @@ const INSTANCES: &str = "  - { id: in-sync, type: c.2c4g, chargeType: POSTPAID }
 
 /// One object in each phase, as the API server gives it out.
 async fn fixtures(stage: &Stage) -> Vec<Value> {
-    let operator = stage.operator(&[]);
+    let operator = stage.operator_on_a_wire(&[]);
     operator.ready().await;
     let declare = async |name: &str, extra: Value| {
         let mut spec = json!({ "instanceId": name, "instanceTypeId": "c.2c4g" });
@@ -64,9 +64,9 @@ async fn fixtures(stage: &Stage) -> Vec<Value> {
     ] {
         stage.until_phase(&operator, name, phase).await;
     }
-    operator.close_gate("before-call");
+    let call = operator.wire().hold("before-call");
     declare("submitting", json!({})).await;
-    operator.reaches_gate("before-call").await;
+    call.reached().await;
     drop(operator);
     // Nobody is there to look at this one.
     declare("pending", json!({})).await;

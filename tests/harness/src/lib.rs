@@ -1,5 +1,6 @@
 //! What the tests of real processes, and the demo, stand on: a real etcd and kube-apiserver, the
-//! operator and the simulator as processes, and waits with a deadline.
+//! operator and the simulator as processes, a proxy between them that lets exchanges wait or go wrong,
+//! and waits with a deadline.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
@@ -11,6 +12,8 @@ pub mod processes;
 pub mod simulator;
 pub mod table;
 pub mod wait;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 use std::path::PathBuf;
 
@@ -21,6 +24,8 @@ pub use operator::Operator;
 pub use processes::Process;
 pub use simulator::Simulator;
 pub use wait::eventually;
+#[cfg(feature = "wire")]
+pub use wire::Wire;
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

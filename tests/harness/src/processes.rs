@@ -58,11 +58,32 @@ pub fn swept_after_us(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The output of a process.
+#[derive(Debug, Clone)]
+pub struct LogFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl LogFile {
+    /// All that it has written.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.path).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines that it has written, for the message of a failure.
+    pub fn tail(&self) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
+        format!("the last lines of {}:\n  {tail}", self.name)
+    }
+}
+
 /// A running child, killed when dropped. Its output goes to a file.
 pub struct Process {
-    name: String,
     child: Child,
-    log: PathBuf,
+    log: LogFile,
 }
 
 impl Process {
@@ -72,14 +93,15 @@ impl Process {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         dies_with_us(&mut command);
         let child = spawn(command)?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log.to_owned() } })
     }
 
     /// Starts `command` with this process's own outputs.
     pub fn attached(name: &str, mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::null());
         dies_with_us(&mut command);
-        Ok(Self { name: name.to_owned(), child: spawn(command)?, log: PathBuf::new() })
+        let log = LogFile { name: name.to_owned(), path: PathBuf::new() };
+        Ok(Self { child: spawn(command)?, log })
     }
 
     pub fn id(&self) -> u32 {
@@ -88,15 +110,17 @@ impl Process {
 
     /// All that it has written.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+        self.log.text()
     }
 
     /// The last lines that it has written, for the message of a failure.
     pub fn tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
-        format!("the last lines of {}:\n  {tail}", self.name)
+        self.log.tail()
+    }
+
+    /// Where it writes; to be read also by who does not own the process.
+    pub fn log_file(&self) -> LogFile {
+        self.log.clone()
     }
 
     /// Sends a signal, such as `libc::SIGKILL`.
@@ -120,7 +144,7 @@ impl Process {
                 return Ok(status);
             }
             if Instant::now() > deadline {
-                return Err(format!("{} still runs; {}", self.name, self.tail()));
+                return Err(format!("{} still runs; {}", self.log.name, self.tail()));
             }
             thread::sleep(Duration::from_millis(20));
         }
