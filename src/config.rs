@@ -127,9 +127,6 @@ pub struct TestingArgs {
     /// How far the clock is ahead, as the simulator's is after it was stepped.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_clock_ahead: Option<Duration>,
-    /// Folder of gates around each effect.
-    #[arg(long, hide = true)]
-    pub testing_gates: Option<PathBuf>,
 }
 
 /// Why the options do not fit together.
@@ -168,7 +165,6 @@ impl RunArgs {
             testing_drift,
             testing_grace,
             testing_clock_ahead,
-            testing_gates,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -176,8 +172,7 @@ impl RunArgs {
             || testing_send_window.is_some()
             || testing_drift.is_some()
             || testing_grace.is_some()
-            || testing_clock_ahead.is_some()
-            || testing_gates.is_some();
+            || testing_clock_ahead.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }

@@ -8,15 +8,12 @@ use std::{
 
 use clap::Parser;
 use kube::runtime::reflector;
+use zenlayer::Client;
 use zenlayer::with_causes;
-use zenlayer::{Client, Cloud};
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{
-        Clock, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings, Store,
-        SystemClock, run,
-    },
+    controller::{Clock, Context, GRACE, KubeStore, Settings, SystemClock, run},
     telemetry::{self, Metrics},
 };
 
@@ -73,16 +70,10 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let store = KubeStore::new(client, &args.operator_namespace, writer.as_reader(), identity);
-    let mut store: Arc<dyn Store> = Arc::new(store);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
-    let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, client_options, Arc::new(move || clock.now()))?);
-    if let Some(folder) = &args.testing.testing_gates {
-        let gates = Gates::new(folder.clone());
-        cloud = Arc::new(GatedCloud::new(cloud, gates.clone()));
-        store = Arc::new(GatedStore::new(store, gates));
-    }
-    let ctx = Context::new(cloud, store, Arc::new(clock), defaults, metrics.clone());
+    let cloud = Client::new(endpoint, client_options, Arc::new(move || clock.now()))?;
+    let clock = Arc::new(clock);
+    let ctx = Context::new(Arc::new(cloud), Arc::new(store), clock, defaults, metrics.clone());
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,

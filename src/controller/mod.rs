@@ -6,7 +6,6 @@
 mod authors;
 mod clock;
 mod execute;
-mod gate;
 mod guard;
 mod kube_store;
 mod lanes;
@@ -25,7 +24,6 @@ use crate::{lifecycle::Defaults, telemetry::Metrics};
 use zenlayer::Cloud;
 
 pub use clock::{Clock, SystemClock};
-pub use gate::{GatedCloud, GatedStore, Gates};
 pub use kube_store::{KubeStore, slot_name};
 pub use orders::{Counted, OrderLedger};
 pub use reconcile::reconcile;
