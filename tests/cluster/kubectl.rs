@@ -145,7 +145,7 @@ async fn waits_for_each_generation(instances: &str) {
     let operator = stage.operator_on_a_wire(&[]);
     operator.ready().await;
     stage.declare("c.2c4g").await;
-    let (ready, text) = wait_for_ready(&stage, 60);
+    let (ready, text) = wait_for_ready(&stage, 600);
     assert!(ready, "{text}");
     let before = stage.get("vm-1").await;
     assert_eq!(before.status.as_ref().unwrap().phase, Some(Phase::InSync));
@@ -165,7 +165,7 @@ async fn waits_for_each_generation(instances: &str) {
     let (ready, text) = wait_for_ready(&stage, 1);
     assert!(!ready && text.contains("timed out"), "early: {text}");
     call.release();
-    let (ready, text) = wait_for_ready(&stage, 60);
+    let (ready, text) = wait_for_ready(&stage, 600);
     assert!(ready, "{text}");
     let orders = stage.sim.orders("vm-1").await;
     assert_eq!(orders.len(), 2, "{orders:?}");

@@ -265,7 +265,7 @@ pub fn apply_crd(plane: &ControlPlane) {
     static APPLIED: OnceLock<()> = OnceLock::new();
     APPLIED.get_or_init(|| {
         plane.kubectl_ok(&["apply", "-k", root().join("crds").to_str().unwrap()]);
-        let wait = ["wait", "--for=condition=Established", "--timeout=30s"];
+        let wait = ["wait", "--for=condition=Established", "--timeout=300s"];
         plane.kubectl_ok(&[&wait[..], &["crd/vminstances.vm.zenlayer.com"]].concat());
     });
 }

@@ -9,8 +9,10 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{OnceLock, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::wait::Deadline;
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -138,12 +140,12 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
-        let deadline = Instant::now() + limit;
+        let mut deadline = Deadline::after(limit);
         loop {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }
-            if Instant::now() > deadline {
+            if deadline.passed() {
                 return Err(format!("{} still runs; {}", self.log.name, self.tail()));
             }
             thread::sleep(Duration::from_millis(20));
