@@ -55,7 +55,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let config = kube::Config::infer().await.map_err(|error| no_cluster(&error))?;
     let watch_client = kube::Client::try_from(config.clone())?;
     let mut unary = config;
-    unary.read_timeout = Some(UNARY_LIMIT);
+    unary.read_timeout = Some(args.testing.testing_answer_limit.unwrap_or(UNARY_LIMIT));
     unary.reset_reader_on_write = true;
     unary.default_retry = false;
     let client = kube::Client::try_from(unary)?;

@@ -136,12 +136,15 @@ impl Stage {
 
     /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        self.start(with_short_pauses(arguments), false)
+        self.start(with_flag(arguments, ["--testing-poll", "1s"]), false)
     }
 
     /// The same, with a proxy between it and its servers: the test holds what it writes and calls.
+    /// Unless the arguments say otherwise, it waits for an answer as long as that is held.
     pub fn operator_on_a_wire(&self, arguments: &[&str]) -> Operator {
-        self.start(with_short_pauses(arguments), true)
+        let patient = with_flag(arguments, ["--testing-answer-limit", "1h"]);
+        let arguments: Vec<&str> = patient.iter().map(String::as_str).collect();
+        self.start(with_flag(&arguments, ["--testing-poll", "1s"]), true)
     }
 
     /// With the pauses of production.
@@ -236,10 +239,11 @@ impl Stage {
     }
 }
 
-fn with_short_pauses(arguments: &[&str]) -> Vec<String> {
+/// These arguments, and this flag where they don't have it.
+fn with_flag(arguments: &[&str], flag: [&str; 2]) -> Vec<String> {
     let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    if !arguments.contains(&"--testing-poll") {
-        all.extend(["--testing-poll", "1s"].map(str::to_owned));
+    if !arguments.contains(&flag[0]) {
+        all.extend(flag.map(str::to_owned));
     }
     all
 }

@@ -53,7 +53,7 @@ fn effects() -> Vec<Point> {
 }
 
 /// Brings an instance to each point. Those with the longest way start first, so that nothing is held
-/// for long: the operator waits for an answer for 20 s only.
+/// for long: a pass ends after 150 s, whatever it waits for.
 async fn bring_to(stage: &Stage, operator: &Operator, points: &[Point]) {
     let of_call = |call: usize| points.iter().filter(move |point| point.call == call);
     let mut held = Vec::new();
@@ -67,13 +67,10 @@ async fn bring_to(stage: &Stage, operator: &Operator, points: &[Point]) {
             held.push(operator.wire().hold(&format!("{point}.{name}")));
             declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
         }
-        // The next ones start when all of these have as far to go as they will have.
-        for started in call..if call == 0 { 0 } else { 3 } {
-            let (kind, ..) = CALLS[started - call];
-            for point in of_call(started) {
-                let ended = Select::named(&format!("publish-{kind}-ended")).instance(&point.name);
-                operator.wire().answered(&ended, 1).await;
-            }
+        // The next ones have one call less to go.
+        if let Some(first) = of_call(call).next().filter(|_| call > 0) {
+            let stopped = Select::named("publish-stop-ended").instance(&first.name);
+            operator.wire().answered(&stopped, 1).await;
         }
     }
     for hold in &held {

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read, Seek, SeekFrom},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -75,10 +75,20 @@ impl LogFile {
 
     /// The last lines that it has written, for the message of a failure.
     pub fn tail(&self) -> String {
-        let text = self.text();
+        let text = self.end().unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
         format!("the last lines of {}:\n  {tail}", self.name)
+    }
+
+    /// Its last 16 KiB: tests that wait look often, and logs grow long.
+    fn end(&self) -> io::Result<String> {
+        let mut file = File::open(&self.path)?;
+        let start = file.metadata()?.len().saturating_sub(16 << 10);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 

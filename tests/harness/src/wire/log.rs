@@ -42,8 +42,14 @@ impl Log {
         self.all()[place].delivered = true;
     }
 
-    pub fn entries(&self) -> Vec<Exchange> {
-        self.all().clone()
+    /// Those that are meant, oldest first.
+    pub fn entries(&self, meant: impl Fn(&Class) -> bool) -> Vec<Exchange> {
+        self.all().iter().filter(|one| meant(&one.class)).cloned().collect()
+    }
+
+    /// How many have had an answer.
+    pub fn answers(&self, meant: impl Fn(&Class) -> bool) -> usize {
+        self.all().iter().filter(|one| one.delivered && meant(&one.class)).count()
     }
 
     /// The last exchanges, for the message of a failure.

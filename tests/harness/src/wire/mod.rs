@@ -12,8 +12,8 @@
 //!
 //! Requests are passed on byte for byte, `Host` and credentials included; the provider's signature covers
 //! the former. The operator speaks plain http, also where its server speaks TLS. A request that is held is
-//! dropped when the operator leaves, and so is one whose connection it closes: it waits for an answer for
-//! no longer than its own time limits (20 s for the Kubernetes API).
+//! dropped when the operator leaves, and so is one whose connection it closes: a test that holds one for long
+//! gives the operator a long `--testing-answer-limit`.
 
 mod classify;
 mod flow;
@@ -38,7 +38,7 @@ pub use proxy::Proxy;
 pub use rules::{Fault, Select};
 pub use upstream::Upstream;
 
-use crate::{eventually, processes::LogFile};
+use crate::{processes::LogFile, wait::Deadline};
 use classify::Memory;
 use flow::Flows;
 use log::Log;
@@ -77,9 +77,17 @@ impl Shared {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tail(&self) -> String {
-        let operator = self.operator.get().map(LogFile::tail).unwrap_or_default();
-        format!("{}\n{operator}", self.log.tail())
+    /// Waits until something about the exchanges is so.
+    async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let mut deadline = Deadline::after(LIMIT);
+        while !is_so() {
+            if deadline.passed() {
+                let operator = self.operator.get().map(LogFile::tail).unwrap_or_default();
+                let waited = deadline.waited();
+                panic!("waited {waited} for {what}; {}\n{operator}", self.log.tail());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 }
 
@@ -160,24 +168,19 @@ impl Wire {
 
     /// All exchanges so far, oldest first.
     pub fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.log.entries()
+        self.shared.log.entries(|_| true)
     }
 
     /// Those that fit.
     pub fn exchanges_of(&self, select: &Select) -> Vec<Exchange> {
-        let mut exchanges = self.exchanges();
-        exchanges.retain(|one| select.fits(&one.class));
-        exchanges
+        self.shared.log.entries(|class| select.fits(class))
     }
 
     /// Waits until so many exchanges that fit have had an answer.
     pub async fn answered(&self, select: &Select, count: usize) {
-        eventually(&format!("{count} answers to {select:?}"), LIMIT, async || {
-            let exchanges = self.exchanges_of(select);
-            let answered = exchanges.iter().filter(|one| one.delivered).count();
-            if answered >= count { Ok(()) } else { Err(self.shared.tail()) }
-        })
-        .await;
+        let log = &self.shared.log;
+        let what = format!("{count} answers to {select:?}");
+        self.shared.until(&what, || log.answers(|class| select.fits(class)) >= count).await;
     }
 }
 
@@ -199,10 +202,7 @@ impl Handle {
 
     async fn hits(&self, count: usize) {
         let what = format!("{count} exchanges at {}", self.what);
-        eventually(&what, LIMIT, async || {
-            if self.state().hits >= count { Ok(()) } else { Err(self.shared.tail()) }
-        })
-        .await;
+        self.shared.until(&what, || self.state().hits >= count).await;
     }
 }
 
