@@ -161,7 +161,9 @@ impl Given {
     async fn wire() -> Self {
         let behind = Behind::start().await;
         let wire = Wire::start(Upstream::plain(&behind.url), Upstream::plain(&behind.url));
-        Self { behind, wire, client: Client::builder().no_proxy().build().unwrap() }
+        // What never ends fails.
+        let client = Client::builder().no_proxy().timeout(2 * LIMIT).build().unwrap();
+        Self { behind, wire, client }
     }
 
     fn url(&self, path: &str) -> String {
@@ -212,7 +214,8 @@ impl Given {
             .await
             .unwrap();
         let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer).await;
+        let read = tokio::time::timeout(LIMIT, stream.read_to_end(&mut answer)).await;
+        let read = read.expect("its connection ends");
         read.expect_err(&String::from_utf8_lossy(&answer)).kind()
     }
 
@@ -443,7 +446,8 @@ async fn a_server_that_is_away_refuses_connections_and_ends_those_that_are_open(
     let held = given.getting("/one");
     hold.reached().await;
     given.wire.kubernetes.refuse_connections().await;
-    assert_eq!(idle.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    let end = tokio::time::timeout(LIMIT, idle.read_u8()).await.expect("its connection ends");
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     assert!(watch.bytes().await.is_err());
     assert!(held.await.unwrap().is_err());
     let refused = given.get("/two").await.unwrap_err();
