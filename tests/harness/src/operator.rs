@@ -13,7 +13,7 @@ pub struct OperatorOptions<'a> {
     pub operator_namespace: &'a str,
     pub watch_namespace: Option<&'a str>,
     pub arguments: Vec<String>,
-    /// Between it and its servers stands a proxy that a test programs.
+    /// With a proxy between it and its servers, which a test programs.
     pub wired: bool,
 }
 
@@ -55,7 +55,7 @@ impl Operator {
         Self { process, port, wire, _folder: folder }
     }
 
-    /// What stands between it and its servers.
+    /// The proxy between it and its servers.
     pub fn wire(&self) -> &Wire {
         self.wire.as_ref().expect("it was started with a wire")
     }

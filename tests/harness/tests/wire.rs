@@ -328,7 +328,7 @@ async fn a_held_answer_is_given_once_it_is_released() {
     assert_eq!(held.await.unwrap().unwrap().1, "served");
 }
 
-/// The record before stands in an answer that has passed; the record after in the request.
+/// The record before is that of an answer that has passed; the record after is in the request.
 #[tokio::test]
 async fn a_write_is_named_by_what_answers_have_shown() {
     let given = Given::wire().await;

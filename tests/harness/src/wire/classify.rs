@@ -34,7 +34,7 @@ pub struct Asked<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub query: &'a str,
-    /// The provider's action, which stands in a header.
+    /// The provider's action, from a header.
     pub action: Option<&'a str>,
     pub body: &'a [u8],
 }

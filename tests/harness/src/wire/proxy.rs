@@ -37,7 +37,7 @@ use super::{
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
-/// A port, and what stands behind it.
+/// A port, and the server behind it.
 pub struct Proxy {
     server: Server,
     address: SocketAddr,

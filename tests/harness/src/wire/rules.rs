@@ -63,7 +63,7 @@ impl Select {
         self
     }
 
-    /// The path; each `*` stands for any text.
+    /// The path; each `*` matches any text.
     pub fn path(mut self, pattern: &str) -> Self {
         self.path = Some(pattern.to_owned());
         self
@@ -102,7 +102,7 @@ impl Select {
     }
 }
 
-/// Whether a text fits a pattern in which `*` stands for any text.
+/// Whether a text fits a pattern in which `*` matches any text.
 fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
@@ -178,7 +178,7 @@ impl What {
     }
 }
 
-/// How a rule has fared so far.
+/// What a rule has met so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
     pub active: bool,
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_text() {
+    fn a_star_matches_any_text() {
         for (pattern, text, expected) in [
             ("/a/b", "/a/b", true),
             ("/a/*", "/a/", true),

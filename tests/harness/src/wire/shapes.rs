@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_and_instances_are_found_where_they_stand() {
+    fn contents_and_instances_are_found_in_objects_and_slots() {
         let lease = json!({ "metadata": { "annotations": {
             "vm.zenlayer.com/slot": "{\"returned\":\"c-1\"}", "vm.zenlayer.com/instance-id": "vm-1",
         } } });
