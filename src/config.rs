@@ -127,9 +127,9 @@ pub struct TestingArgs {
     /// How far the clock is ahead, as the simulator's is after it was stepped.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_clock_ahead: Option<Duration>,
-    /// Folder of gates around each effect.
-    #[arg(long, hide = true)]
-    pub testing_gates: Option<PathBuf>,
+    /// How long an answer is waited for, of the Kubernetes API and to a call that is made once.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_answer_limit: Option<Duration>,
 }
 
 /// Why the options do not fit together.
@@ -175,7 +175,7 @@ impl RunArgs {
             testing_drift,
             testing_grace,
             testing_clock_ahead,
-            testing_gates,
+            testing_answer_limit,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -184,7 +184,7 @@ impl RunArgs {
             || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
-            || testing_gates.is_some();
+            || testing_answer_limit.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
@@ -193,12 +193,14 @@ impl RunArgs {
 
     pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
         let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let usual = ClientOptions::default();
         Ok(ClientOptions {
             requests_per_second: per_second,
             burst: per_second.saturating_add(per_second.get()),
+            total_timeout: self.testing.testing_answer_limit.unwrap_or(usual.total_timeout),
             extra_roots: self.extra_roots()?,
             user_agent: concat!("vm-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
-            ..ClientOptions::default()
+            ..usual
         })
     }
 
