@@ -84,7 +84,7 @@ impl Demo {
             operator_namespace: NAMESPACE,
             watch_namespace: None,
             arguments: Vec::new(),
-            gated: false,
+            wired: false,
         });
         operator.ready().await;
         println!("vm-operator is ready");

@@ -31,12 +31,16 @@ pub struct Connections {
 
 impl Connections {
     /// Connects as the Pod's ServiceAccount, or as KUBECONFIG says.
-    pub async fn open(health: &WatchHealth) -> Result<Self, ConnectError> {
+    /// `call_limit` takes the place of the usual time limit of a single call.
+    pub async fn open(
+        health: &WatchHealth,
+        call_limit: Option<Duration>,
+    ) -> Result<Self, ConnectError> {
         let mut config = Config::infer().await.map_err(|error| no_cluster(&error))?;
         config.headers.push((USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME)));
         config.reset_reader_on_write = true;
         let mut calls = config.clone();
-        calls.read_timeout = Some(CALL_LIMIT);
+        calls.read_timeout = Some(call_limit.unwrap_or(CALL_LIMIT));
         calls.default_retry = false;
         config.read_timeout = Some(WATCH_SILENCE);
         Ok(Self { watches: observed(config, health.clone())?, calls: Client::try_from(calls)? })

@@ -1,4 +1,4 @@
-//! Kubernetes I/O around the pure core: watch, reconcile, observe, execute, publish.
+//! Kubernetes I/O around the pure core: watch, observe, execute, record, publish.
 //!
 //! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
@@ -8,7 +8,6 @@ mod cloud_view;
 mod connect;
 mod context;
 mod field_managers;
-mod gate;
 mod orders;
 mod pass;
 mod run;

@@ -90,7 +90,9 @@ async fn is_gone(ctx: &Context, key: &ObjectKey) -> bool {
 
 async fn delete(ctx: &Context, kept: &KeptSlot) {
     match ctx.store.delete_slot(kept).await {
-        Ok(()) => tracing::info!(instance = %kept.instance, "deleted a slot that says nothing any more"),
+        Ok(()) => {
+            tracing::info!(instance = %kept.instance, "deleted a slot that says nothing any more")
+        }
         Err(StoreError::Conflict | StoreError::Gone) => {}
         Err(problem @ StoreError::Failed(_)) => {
             tracing::warn!(%problem, instance = %kept.instance, "cannot delete a slot");

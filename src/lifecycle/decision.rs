@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use zenlayer::{Answer, ChargeType};
 
 use super::{
+    observed::Trouble,
     protocol::{Change, ChangeId, Restore, Slot, SlotRecord},
     situation::{Event, NextLook, Situation},
 };
@@ -75,6 +76,8 @@ pub struct Verdict {
     pub answers: Option<ChangeId>,
     pub events: Vec<Event>,
     pub next_look: NextLook,
+    /// The account of the credential was refused: what its other objects wait for.
+    pub account: Option<Trouble>,
 }
 
 /// Whether an unverified call may be made again without a person: never without a fence; a paid one

@@ -7,14 +7,15 @@ use super::{
     Desired, Observed,
     decision::{Action, Decision, Order, Outcome, Verdict},
     desired::InvalidSpec,
-    memory::Memory,
+    memory::{Memory, Refusal},
+    observed::Trouble,
     refusal::{self, Reaction},
     remember::{apply, begin, leave, remembered},
     situation::{
-        AT_ONCE, AtRest, Calling, Event, Looking, NextLook, Power, ReadProblem, Scene, Situation,
-        Told, TypeChange, Worth, Written, accepted, beside,
+        AtRest, Calling, Event, Looking, NextLook, Power, ReadProblem, Scene, Situation, Told,
+        TypeChange, Worth, Written, accepted, beside,
     },
-    write::{conditions, in_sync, unread, write},
+    write::{conditions, in_sync, write},
 };
 use crate::{
     api::{ChangeKind, Phase, Reason, VmInstanceStatus},
@@ -55,12 +56,24 @@ pub fn settle(
     }
     let told = as_it_was_told(before, told);
     let status = write(desired, before, observed, memory, &told, now);
-    Verdict { events: events(before, &status, &told), next_look: told.next_look, status, answers }
+    let account = account(&situation);
+    let events = events(before, &status, &told);
+    Verdict { events, next_look: told.next_look, status, answers, account }
+}
+
+/// What the other objects of a credential wait for once its account was refused.
+fn account(situation: &Situation) -> Option<Trouble> {
+    let Situation::AtRest(AtRest::Refused { refusal, account: Some(pause) }) = situation else {
+        return None;
+    };
+    let Refusal { reason, message, .. } = refusal;
+    let problem = message.clone();
+    Some(Trouble { reason: *reason, problem, person: true, again_in: *pause })
 }
 
 /// A pass that leaves the status as it is.
 fn kept(before: &VmInstanceStatus, next_look: NextLook) -> Verdict {
-    Verdict { status: before.clone(), answers: None, events: Vec::new(), next_look }
+    Verdict { status: before.clone(), answers: None, events: Vec::new(), next_look, account: None }
 }
 
 /// A pass that has nothing to say, and may have something to remember.
@@ -80,7 +93,7 @@ fn silent_pass(
         pending_decision: before.pending_decision.clone(),
         ..written
     };
-    Verdict { next_look: told.next_look, ..kept(&status, told.next_look) }
+    kept(&status, told.next_look)
 }
 
 fn scene<'a>(
@@ -208,7 +221,7 @@ fn unreadable(
     let in_sync = in_sync(before, desired, now);
     conditions(&mut status, before, &told, in_sync, desired.generation, now);
     let events = events(before, &status, &told);
-    Verdict { events, next_look: told.next_look, status, answers: None }
+    Verdict { events, next_look: told.next_look, status, answers: None, account: None }
 }
 
 /// The status with the intent of a call that is about to be made.
@@ -242,7 +255,7 @@ pub fn invalid(
     let told = Told::failed(Reason::InvalidSpec, with_causes(error), NextLook::OnChange);
     let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
     conditions(&mut status, before, &told, None, generation, now);
-    Verdict { status, answers: None, events: Vec::new(), next_look: NextLook::OnChange }
+    Verdict { status, ..kept(before, NextLook::OnChange) }
 }
 
 /// The situation once the outcome of the action is known.
@@ -256,7 +269,10 @@ fn after_the_effect(
 ) -> Situation {
     let (order, answer) = match (&decision.action, outcome) {
         (Action::Call(order), Outcome::Answered { answer }) => (order, answer),
-        (_, Outcome::StoreFailed { problem }) => {
+        (action, Outcome::StoreFailed { problem }) => {
+            if let Action::Call(order) = action {
+                memory.withdrawn = Some(order.change.id.clone());
+            }
             let text = format!("cannot record the change before it is made: {problem}");
             return passing(Reason::KubernetesUnavailable, text);
         }
@@ -321,11 +337,3 @@ fn refused(
 fn passing(reason: Reason, text: String) -> Situation {
     Looking::ReadFailed { problem: ReadProblem { reason, text, person: false } }.into()
 }
-
-/// Whether the machine could not be read in this pass.
-pub fn was_not_read(observed: &Observed) -> bool {
-    unread(observed)
-}
-
-/// The pause before a pass that only goes on where this one ended.
-pub const NEXT_STEP: NextLook = AT_ONCE;

@@ -104,7 +104,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short pause at rest, for real", with(&["--testing-drift", "1s"]), &[loopback]),
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
             ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
-            ("gates, for real", with(&["--testing-gates", "/tmp"]), &[loopback]),
+            ("a long wait, for real", with(&["--testing-answer-limit", "1h"]), &[loopback]),
             (
                 "more orders than one Lease can hold",
                 with(&["--max-orders-per-hour", "3001"]),

@@ -172,7 +172,7 @@ async fn an_object_that_an_older_schema_let_in_harms_nobody_else() {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start(&[]).unwrap()));
     let (applied, text) = plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &older_crd());
     assert!(applied, "{text}");
-    let established = ["wait", "--for=condition=Established", "--timeout=30s"];
+    let established = ["wait", "--for=condition=Established", "--timeout=300s"];
     plane.kubectl_ok(&[&established[..], &["crd/vminstances.vm.zenlayer.com"]].concat());
     let namespace = grant_in_new_namespace(plane, &Rules::of_deploy()).await;
     let stage = Stage::on(plane, &namespace, &simulation(ONE_POSTPAID), &[]).await;

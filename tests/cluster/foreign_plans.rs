@@ -143,19 +143,22 @@ async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
     let lost =
         json!({ "action": "CancelInstanceDowngrade", "kind": "dropBefore", "instance": "lost" });
     stage.sim.fault(lost).await;
-    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    let mut first = stage.operator_on_a_wire(&[SHORT, &["--concurrency", "64"]].concat());
     first.ready().await;
     for name in &names {
         declare(&stage, name, "c.4c8g", json!({})).await;
     }
     for name in &names {
         stage.until_phase(&first, name, Phase::Waiting).await;
-        first.close_gate(&format!("{name}.{name}"));
+    }
+    let hold = |point: &String| first.wire().hold(&format!("{point}.{point}"));
+    let held: Vec<_> = points.iter().map(hold).collect();
+    for name in &names {
         let asked = json!({ CANCEL_PLAN_ANNOTATION: "c.2c4g" });
         stage.patch(name, json!({ "metadata": { "annotations": asked } })).await;
     }
-    for name in &points {
-        first.reaches_gate(&format!("{name}.{name}")).await;
+    for hold in &held {
+        hold.reached().await;
     }
     eventually("a lost request", LIMIT, async || {
         let calls = stage.sim.calls("CancelInstanceDowngrade", "lost").await;

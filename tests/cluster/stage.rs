@@ -136,26 +136,30 @@ impl Stage {
 
     /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-        if !arguments.contains(&"--testing-poll") {
-            all.extend(["--testing-poll", "1s"].map(str::to_owned));
-        }
-        self.start(all)
+        self.start(with_flag(arguments, ["--testing-poll", "1s"]), false)
     }
 
-    /// The same, with the pauses of production.
+    /// The same, with a proxy between it and its servers: the test holds what it writes and calls.
+    /// Unless the arguments say otherwise, it waits for an answer as long as that is held.
+    pub fn operator_on_a_wire(&self, arguments: &[&str]) -> Operator {
+        let patient = with_flag(arguments, ["--testing-answer-limit", "1h"]);
+        let arguments: Vec<&str> = patient.iter().map(String::as_str).collect();
+        self.start(with_flag(&arguments, ["--testing-poll", "1s"]), true)
+    }
+
+    /// With the pauses of production.
     pub fn operator_at_its_own_pace(&self) -> Operator {
-        self.start(Vec::new())
+        self.start(Vec::new(), false)
     }
 
-    fn start(&self, arguments: Vec<String>) -> Operator {
+    fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
             operator_namespace: &self.operator_namespace,
             watch_namespace: Some(&self.namespace),
             arguments,
-            gated: true,
+            wired,
         })
     }
 
@@ -235,6 +239,15 @@ impl Stage {
     }
 }
 
+/// These arguments, and this flag where they don't have it.
+fn with_flag(arguments: &[&str], flag: [&str; 2]) -> Vec<String> {
+    let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
+    if !arguments.contains(&flag[0]) {
+        all.extend(flag.map(str::to_owned));
+    }
+    all
+}
+
 /// Status and reason of a condition, such as `True InSync`.
 pub fn shown(object: &VmInstance, type_: &str) -> String {
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice());
@@ -256,7 +269,7 @@ pub fn apply_crd(plane: &ControlPlane) {
     static APPLIED: OnceLock<()> = OnceLock::new();
     APPLIED.get_or_init(|| {
         plane.kubectl_ok(&["apply", "-k", root().join("crds").to_str().unwrap()]);
-        let wait = ["wait", "--for=condition=Established", "--timeout=30s"];
+        let wait = ["wait", "--for=condition=Established", "--timeout=300s"];
         plane.kubectl_ok(&[&wait[..], &["crd/vminstances.vm.zenlayer.com"]].concat());
     });
 }

@@ -194,17 +194,18 @@ async fn a_plan_of_an_unknown_kind_is_never_success() {
     // Long enough for the plan to be seen first, and gone while its state is still unknown.
     let fields = QUICK.replace("processingTime: 1s", "processingTime: 4s");
     let stage = crowd(&names.map(|name| (name, postpaid(name))), &fields).await;
-    let operator = stage.operator(&[SHORT, &["--change-deadline", "12s"]].concat());
+    let operator = stage.operator_on_a_wire(&[SHORT, &["--change-deadline", "12s"]].concat());
     operator.ready().await;
     // It begins to be shown once the order stands.
+    let mut held = Vec::new();
     for name in names {
-        operator.close_gate(&format!("after-publish-modify-accepted.{name}"));
+        held.push(operator.wire().hold(&format!("after-publish-modify-accepted.{name}")));
         declare(&stage, name, "c.2c4g", json!({})).await;
     }
-    for (name, value) in names.iter().zip(values) {
-        operator.reaches_gate(&format!("after-publish-modify-accepted.{name}")).await;
+    for ((name, value), hold) in names.iter().zip(values).zip(&held) {
+        hold.reached().await;
         stage.sim.fault(status_is(name, Some(json!(value)))).await;
-        operator.open_gate(&format!("after-publish-modify-accepted.{name}"));
+        hold.release();
     }
     for name in names {
         let object = until_ready(&stage, &operator, name, "False ChangeOverdue").await;

@@ -80,7 +80,13 @@ impl Limiter {
 }
 
 impl Queue {
-    fn turns(&mut self, caller: &str, calls: u32, spent: u32, now: Duration) -> Result<(), Duration> {
+    fn turns(
+        &mut self,
+        caller: &str,
+        calls: u32,
+        spent: u32,
+        now: Duration,
+    ) -> Result<(), Duration> {
         let kept = self.places.remove(caller);
         if let Some(place) = kept.as_ref().filter(|place| place.at > now) {
             let wait = place.at - now;

@@ -11,8 +11,8 @@ use futures::{Stream, StreamExt, stream};
 use kube::runtime::reflector::{ObjectRef, Store as Cache};
 
 use crate::{
-    controller::store::Store,
     api::{Phase, VmInstance},
+    controller::store::Store,
     lifecycle::{ObjectKey, SecretState},
 };
 

@@ -36,10 +36,15 @@ struct Seen {
 
 impl Sightings {
     /// This record of a slot was read or written. Tells for how long each of its lanes has been as it is.
-    pub fn slot(&self, instance: &InstanceId, record: &SlotRecord, now: Duration) -> PerLane<Known> {
+    pub fn slot(
+        &self,
+        instance: &InstanceId,
+        record: &SlotRecord,
+        now: Duration,
+    ) -> PerLane<Known> {
         let mut slots = lock(&self.slots);
         let known = slots.entry(instance.clone()).or_default();
-        let mut see = |lane: LaneName, sighting: &mut Sighting| {
+        let see = |lane: LaneName, sighting: &mut Sighting| {
             let what = crate::lifecycle::backoff::fnv(&format!("{:?}", record.lane(lane)));
             if sighting.what != what {
                 *sighting = Sighting { what, since: now };

@@ -52,7 +52,12 @@ impl Troubles {
     }
 
     /// Trouble of the account, if this object has to wait for it.
-    pub fn with_account(&self, scope: &Scope, object: &ObjectKey, now: Duration) -> Option<Trouble> {
+    pub fn with_account(
+        &self,
+        scope: &Scope,
+        object: &ObjectKey,
+        now: Duration,
+    ) -> Option<Trouble> {
         wait(&mut lock(&self.accounts), scope, object, now)
     }
 
@@ -69,7 +74,8 @@ impl Troubles {
             ReadResult::Failed { error, trouble } => {
                 let Some(first) = first_pause(error) else { return freed(&mut reads, scope) };
                 let in_a_row = reads.get(scope).map_or(0, |entry| entry.in_a_row);
-                let pause = first.saturating_mul(2u32.saturating_pow(in_a_row.min(10))).min(LONGEST);
+                let pause =
+                    first.saturating_mul(2u32.saturating_pow(in_a_row.min(10))).min(LONGEST);
                 put(&mut reads, scope, trouble, pause, now);
                 Vec::new()
             }

@@ -13,8 +13,8 @@ use crate::{
         store::{Credential, StoreError},
     },
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, HoldingState, LaneName, Observed, Order,
-        Outcome, Slot, intent, withdrawn,
+        Action, Change, ChangeId, Decision, Desired, HoldingState, Observed, Order, Outcome, Slot,
+        intent, withdrawn,
     },
 };
 
@@ -134,7 +134,8 @@ impl CallOf<'_> {
             orders.give_back(self.order).await;
         }
         self.told(&object, &answer);
-        let answered = Answered { order: self.order.clone(), held, answer: answer.clone(), taken_at };
+        let answered =
+            Answered { order: self.order.clone(), held, answer: answer.clone(), taken_at };
         Executed { outcome: Outcome::Answered { answer }, object, answered: Some(answered) }
     }
 
@@ -238,9 +239,8 @@ impl CallOf<'_> {
         };
         let author = field_managers::of(object, &["spec", "instanceTypeId"]);
         let prices = self.observed.prices.as_ref().filter(|_| change.kind == ChangeKind::Modify);
-        let price = |one: &crate::lifecycle::TypePrice| {
-            one.of(&one.type_id).map(|price| price.to_string())
-        };
+        let price =
+            |one: &crate::lifecycle::TypePrice| one.of(&one.type_id).map(|price| price.to_string());
         tracing::info!(
             audit = true,
             call = change.mutation().action(),
@@ -322,9 +322,4 @@ pub fn accepted_state(answer: &Answer, now: Timestamp) -> Option<HoldingState> {
         }),
         Answer::NotSent { .. } | Answer::Refused(_) | Answer::Unknown { .. } => None,
     }
-}
-
-/// The lane of a change.
-pub fn lane_of(change: &Change) -> LaneName {
-    change.lane()
 }

@@ -65,7 +65,12 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
 }
 
 /// Fetches what is needed, until nothing more is.
-async fn gather(ctx: &Context, desired: &Desired, credential: &Credential, observed: &mut Observed) {
+async fn gather(
+    ctx: &Context,
+    desired: &Desired,
+    credential: &Credential,
+    observed: &mut Observed,
+) {
     let mut spent = 0;
     loop {
         let reads = needs(desired, observed, ctx.clock.now());
@@ -209,7 +214,8 @@ fn trouble_of(desired: &Desired, error: &ReadError) -> Trouble {
 }
 
 fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
-    let throttled = |error: &ReadError| matches!(error, ReadError::Api { error, .. } if error.status == 429);
+    let throttled =
+        |error: &ReadError| matches!(error, ReadError::Api { error, .. } if error.status == 429);
     if error.is_some_and(throttled) {
         ctx.limiter.throttled(&credential.scope, ctx.clock.monotonic());
     }

@@ -19,14 +19,14 @@ use zenlayer::{InstanceId, with_causes};
 use super::{
     Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
     leases::{
-        INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION, lease_of,
-        record_of, slot_name,
+        INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION,
+        lease_of, record_of, slot_name,
     },
 };
 use crate::{
     api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
     controller::connect::FIELD_MANAGER,
-    lifecycle::{Counted, Event, ObjectKey, SecretState, Slot, SlotRecord, LaneName},
+    lifecycle::{Counted, Event, LaneName, ObjectKey, SecretState, Slot, SlotRecord},
 };
 
 /// Longest note that the API server takes, in bytes.
@@ -46,9 +46,7 @@ pub struct KubeStore {
 /// Why no slot can be written.
 #[derive(Debug, thiserror::Error)]
 pub enum SlotsError {
-    #[error(
-        "namespace {0} does not exist: create it, or name another one with --slot-namespace"
-    )]
+    #[error("namespace {0} does not exist: create it, or name another one with --slot-namespace")]
     NoNamespace(String),
     #[error(
         "create a Lease in namespace {namespace} (tried without writing it): {problem}; check the \
@@ -268,7 +266,8 @@ impl Store for KubeStore {
         let patch = Patch::Merge(json!({
             "metadata": { "resourceVersion": meta.resource_version, "finalizers": finalizers },
         }));
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let name = meta.name.as_deref().unwrap_or_default();
         let patched = self.objects(namespace).patch(name, &params, &patch).await;

@@ -57,8 +57,7 @@ pub fn lease_of(
         serde_json::to_string(record).map_err(|error| StoreError::Failed(error.to_string()))?;
     let mut annotations = BTreeMap::from([(annotation.to_owned(), text)]);
     annotations.extend(note.map(|(key, value)| (key.to_owned(), value)));
-    let labels =
-        BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]);
+    let labels = BTreeMap::from([(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned())]);
     Ok(Lease {
         metadata: ObjectMeta {
             name: Some(name),
@@ -70,4 +69,3 @@ pub fn lease_of(
         spec: Some(LeaseSpec::default()),
     })
 }
-
