@@ -235,7 +235,8 @@ async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, Pass
     );
     let ctx = shell.ctx.clone();
     let started = ctx.clock.monotonic();
-    let task = tokio::spawn(async move { reconcile(object, &ctx).await }.instrument(span));
+    let whole = async move { Box::pin(reconcile(object, &ctx)).await };
+    let task = tokio::spawn(whole.instrument(span));
     let result = match task.await {
         Ok(Ok(next)) => Ok(next),
         // Another write came first: nothing is wrong, the next pass sees it.

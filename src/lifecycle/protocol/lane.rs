@@ -35,6 +35,7 @@ impl LaneName {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Lane(Record);
 
+#[allow(clippy::large_enum_variant, reason = "there are two of it in a slot")]
 #[derive(Debug, Clone, PartialEq)]
 enum Record {
     Free(Option<Expectation>),

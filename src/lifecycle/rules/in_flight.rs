@@ -70,7 +70,7 @@ fn effect(instance: &Instance, status: &TypeStatus, change: &Change) -> Option<O
 /// What is not yet as a finished change leaves it.
 fn unfinished(change: &Change, instance: &Instance) -> Option<Problem> {
     let agrees = change.size.agrees(instance.cpu_count, instance.memory_gib);
-    (change.kind == ChangeKind::Modify && !agrees).then(|| Problem::Size {
+    (change.kind == ChangeKind::Modify && !agrees).then_some(Problem::Size {
         shown: (instance.cpu_count, instance.memory_gib),
         expected: (change.size.cpu_count, change.size.memory_gib),
     })

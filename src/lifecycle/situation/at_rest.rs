@@ -13,6 +13,7 @@ use crate::{
     lifecycle::{Desired, memory::Refusal, protocol::LaneName},
 };
 
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum AtRest {
     InSync,

@@ -19,6 +19,7 @@ pub struct ReadProblem {
     pub person: bool,
 }
 
+#[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Looking {
     /// This has to be read first.

@@ -25,6 +25,7 @@ pub use type_change::{Problem, TypeChange, accepted, farewell};
 macro_rules! themes {
     ($($theme:ident),+ $(,)?) => {
         /// Where the object stands, by theme.
+        #[allow(clippy::large_enum_variant, reason = "few are made, and none is kept")]
         #[derive(Debug, Clone, PartialEq)]
         pub enum Situation { $($theme($theme),)+ }
 

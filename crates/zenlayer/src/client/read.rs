@@ -129,7 +129,8 @@ impl Client {
                 Failed::for_good(ReadError::Malformed { cause })
             }
         })?;
-        decoded(&body, decode).map(|value| Reading { value, date: arrived.date, sent_at })
+        let decoded = decoded(&body, decode).map_err(Failed::for_good);
+        decoded.map(|value| Reading { value, date: arrived.date, sent_at })
     }
 }
 
@@ -137,8 +138,8 @@ impl Client {
 fn decoded<T>(
     body: &[u8],
     decode: &impl Fn(&Success<'_>) -> Result<T, DecodeError>,
-) -> Result<T, Failed> {
-    let malformed = |cause| Failed::for_good(ReadError::Malformed { cause });
+) -> Result<T, ReadError> {
+    let malformed = |cause| ReadError::Malformed { cause };
     let success =
         Success::parse(body).map_err(|error| malformed(format!("HTTP 200, but {error}")))?;
     decode(&success).map_err(|error| {
