@@ -25,7 +25,7 @@ async fn alive_at_once_and_ready_only_after_the_first_list() {
     let operator = Operator::start(&OperatorOptions {
         kubeconfig: &kubeconfig,
         endpoint: "http://127.0.0.1:9",
-        operator_namespace: "nowhere",
+        slot_namespace: "nowhere",
         watch_namespace: None,
         arguments: Vec::new(),
         wired: false,

@@ -52,7 +52,7 @@ async fn a_running_machine_is_stopped_changed_and_started_again_with_one_order()
     let object = stage.until_phase(&operator, "vm-1", Phase::InSync).await;
     assert_eq!(history(&object), DONE);
     let status = object.status.clone().unwrap();
-    assert_eq!(status.restore, None);
+    assert_eq!(status.power.restore, None);
     assert_eq!(status.instance.unwrap().state, "RUNNING");
     let orders = stage.sim.orders("vm-1").await;
     assert_eq!(orders.len(), 1, "{orders:?}");
@@ -151,13 +151,13 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
             history(object) == [(ChangeKind::Stop, HistoryOutcome::Overdue)]
         })
         .await;
-    assert!(object.status.unwrap().restore.is_some(), "a late stop would count");
+    assert!(object.status.unwrap().power.restore.is_some(), "a late stop would count");
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.1c2g" } })).await;
     stage.until(&operator, "vm-1", "is looked at", |_| true).await;
     stage.sim.change_instance("vm-1", json!({ "state": "STOPPED" })).await;
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(&operator, "vm-1", "runs again", restored).await;
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
@@ -236,7 +236,7 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
 pub async fn until_restored(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(operator, name, "is in sync and runs", restored).await
 }

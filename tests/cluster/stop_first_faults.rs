@@ -281,7 +281,7 @@ async fn a_person_is_asked(stage: &Stage, operator: &Operator, row: &Row) -> Str
     let of_a_read = name.contains("-5-");
     let failed = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::Failed) && (of_a_read || status.restore.is_none())
+        status.phase == Some(Phase::Failed) && (of_a_read || status.power.restore.is_none())
     };
     let object = stage.until(operator, name, "has failed, and runs", failed).await;
     let reason = if name.ends_with("-unknown") { "RefusedByProvider" } else { "RequestInvalid" };
@@ -379,7 +379,7 @@ async fn killed_between_slot_and_intent_of_a_start_beside_a_scheduled_change_the
     let second = stage.operator(SHORT);
     let runs = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::Scheduled) && status.restore.is_none()
+        status.phase == Some(Phase::Scheduled) && status.power.restore.is_none()
     };
     stage.until(&second, "a", "runs, and is scheduled", runs).await;
     let cost = rest(&stage, &second, &["a"]).await.remove(0);

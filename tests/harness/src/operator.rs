@@ -10,7 +10,7 @@ use crate::{Wire, binary, control_plane::free_port, eventually, processes::Proce
 pub struct OperatorOptions<'a> {
     pub kubeconfig: &'a Path,
     pub endpoint: &'a str,
-    pub operator_namespace: &'a str,
+    pub slot_namespace: &'a str,
     pub watch_namespace: Option<&'a str>,
     pub arguments: Vec<String>,
     /// With a proxy between it and its servers, which a test programs.
@@ -41,7 +41,7 @@ impl Operator {
         command
             .env("KUBECONFIG", kubeconfig)
             .args(["run", "--log-format", "text", "--endpoint", &endpoint])
-            .args(["--operator-namespace", options.operator_namespace])
+            .args(["--slot-namespace", options.slot_namespace])
             .args(["--http-listen", &format!("127.0.0.1:{port}")])
             .args(&options.arguments);
         if let Some(namespace) = options.watch_namespace {
