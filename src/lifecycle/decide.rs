@@ -7,12 +7,13 @@ use super::{
     Desired, Observed,
     decision::{Action, Decision},
     facts::Facts,
-    rules::{first_that_applies, start_of_a_stopped_machine},
-    situation::Looking,
+    rules::{first_that_applies, object_is_kept_too_long, what_follows_the_type},
+    situation::{Looking, Situation},
 };
 
 /// The first rule that applies decides. Where nothing is left to do about the type, a machine that was
-/// stopped for it is started first.
+/// stopped for it is started first, and the object is no longer kept from being deleted. Where nothing
+/// can be done at all, it is not kept for ever.
 pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decision {
     let memory = match &observed.memory {
         Ok(memory) => memory,
@@ -23,14 +24,18 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
                 with_causes(error),
                 desired.object.name
             );
-            return Decision::report(Looking::InvalidStatus { problem });
+            let over = desired.is_kept_too_long(now);
+            let action = if over { Action::SetFinalizer(false) } else { Action::Nothing };
+            return Decision::of(action, Looking::InvalidStatus { problem });
         }
     };
     let facts = Facts::new(desired, observed, memory, now);
     let decision = first_that_applies(&facts);
-    let settled = decision.action == Action::Nothing && decision.situation.settles_the_type();
-    if settled && let Some(start) = start_of_a_stopped_machine(&facts) {
-        return start;
+    let reads_on = matches!(decision.situation, Situation::Looking(Looking::Needs(_)));
+    if decision.action != Action::Nothing || reads_on {
+        return decision;
     }
-    decision
+    let settled = decision.situation.settles_the_type();
+    let next = if settled { what_follows_the_type(&facts) } else { None };
+    next.or_else(|| object_is_kept_too_long(&facts)).unwrap_or(decision)
 }

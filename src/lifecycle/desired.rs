@@ -1,6 +1,6 @@
 //! What the object asks for, validated once.
 
-use super::{ObjectKey, Timing, protocol::OrderLimits};
+use super::{ObjectKey, Timing, protocol::OrderLimits, time::after};
 
 use crate::api::{
     CANCEL_PLAN_ANNOTATION, ManagementPolicy, POWER_FINALIZER, PrepaidDowngrade, PrepaidUpgrade,
@@ -112,6 +112,12 @@ impl Desired {
             ManagementPolicy::Enforce => !self.suspend,
             ManagementPolicy::Observe => false,
         }
+    }
+
+    /// Whether the object has been kept from being deleted for as long as it may be.
+    pub fn is_kept_too_long(&self, now: Timestamp) -> bool {
+        let bound = self.timing.restore_bound;
+        self.has_finalizer && self.deleted_at.is_some_and(|time| now > after(time, bound))
     }
 
     /// Whether a change of the type may be asked for: never by an object that is being deleted.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use zenlayer::{Instance, TypeStatus};
 
+use crate::api::{ChangeKind, ChangeState};
+
 use super::{
     Desired, Memory, Observed,
     decision::Action,
@@ -92,15 +94,22 @@ impl<'a> Facts<'a> {
     }
 
     /// Whether the request of this change can no longer land, and all reads would show it. A request
-    /// with a token never expires; of one that only changes the power state it is taken for granted
+    /// with a token never expires: of an order that is never taken for granted, of any other call it is
     /// after a while.
     pub fn is_past_fence(&self, change: &Change) -> bool {
+        let Some(fence) = change.fence else {
+            return change.kind != ChangeKind::Modify && self.is_past_own_time(change);
+        };
+        // One that is unverified has been waited for, by this process or by another one.
+        change.state == ChangeState::Unverified
+            || self.witness(change.lane()).has_passed(fence, self.desired.timing.fence())
+    }
+
+    /// Whether a request that never expires has been waited for as long as any other one.
+    pub fn is_past_own_time(&self, change: &Change) -> bool {
         let witness = self.witness(change.lane());
-        let wait = self.desired.timing.fence();
-        match change.fence {
-            Some(fence) => witness.has_passed(fence, wait),
-            None => witness.known.0 >= wait.saturating_add(witness.signature_life),
-        }
+        let wait = self.desired.timing.fence().saturating_add(witness.signature_life);
+        change.fence.is_none() && witness.known.0 >= wait
     }
 
     /// Whether this moment of the provider's time has passed, and one margin of our own since the lane

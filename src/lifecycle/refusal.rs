@@ -14,7 +14,7 @@ use super::{
     facts::Facts,
     memory::{Memory, Refusal},
     observed::{Observed, SecretState},
-    protocol::Change,
+    protocol::{Change, Restore},
     situation::{AtRest, ReadProblem},
     time::{after, whole_seconds},
 };
@@ -41,10 +41,10 @@ pub enum Reaction {
     Stop { refusal: Refusal, account: Option<Duration> },
 }
 
-/// A digest of what was seen of the instance and may have been the reason of a refusal. The power
-/// state that this operator itself restores is no news about the machine.
-pub fn instance_digest(instance: &Instance, restoring: bool) -> String {
-    let state = if restoring { "" } else { instance.state.as_str() };
+/// A digest of what was seen of the instance and may have been the reason of a refusal. A machine that
+/// this operator has stopped counts as if it were brought back already: that is no news about it.
+pub fn instance_digest(instance: &Instance, restore: Option<&Restore>) -> String {
+    let state = restore.map_or(instance.state.as_str(), |restore| &restore.power_state);
     let parts = format!(
         "{}|{state}|{}|{:?}|{:?}|{:?}|{:?}",
         instance.type_id,
@@ -57,6 +57,11 @@ pub fn instance_digest(instance: &Instance, restoring: bool) -> String {
     format!("{:016x}", super::backoff::fnv(&parts))
 }
 
+/// Whether a person asks for another try, and nothing was tried at that word yet.
+pub fn is_asked_again(desired: &Desired, memory: &Memory) -> bool {
+    desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at
+}
+
 /// The remembered refusal, if all that it rests on is as it was.
 pub fn standing<'a>(
     desired: &Desired,
@@ -67,16 +72,13 @@ pub fn standing<'a>(
     let refusal = memory.refusal.as_ref()?;
     // One that lies further ahead was reckoned by a clock that was wrong.
     let furthest = after(now, desired.timing.account_retry.max(desired.timing.slow_retry));
-    let asked_again =
-        desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
-    let restoring = observed.restore().is_some();
     let same_instance = observed
         .instance()
-        .is_none_or(|instance| instance_digest(instance, restoring) == refusal.instance);
+        .is_none_or(|instance| instance_digest(instance, observed.restore()) == refusal.instance);
     let stands = same_instance
         && observed.secret.digest().is_none_or(|digest| digest == refusal.credential)
         && refusal.retry_after.is_none_or(|time| now < time && time <= furthest)
-        && !asked_again;
+        && !is_asked_again(desired, memory);
     stands.then_some(refusal)
 }
 
@@ -169,8 +171,8 @@ pub fn reaction(
 }
 
 fn digest_of(observed: &Observed) -> String {
-    let restoring = observed.restore().is_some();
-    observed.instance().map(|instance| instance_digest(instance, restoring)).unwrap_or_default()
+    let digest = |instance| instance_digest(instance, observed.restore());
+    observed.instance().map(digest).unwrap_or_default()
 }
 
 /// A refusal by this operator, before anything was sent. It stands for a while only: what it rests

@@ -54,24 +54,31 @@ fn kept_for_its_attempts(
     let refusal = memory.refusal.as_ref()?;
     let same_credential =
         observed.secret.digest().is_none_or(|digest| digest == refusal.credential);
-    let asked_again =
-        desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
     let same_target = refusal.to == desired.type_id;
+    let asked_again = refusal::is_asked_again(desired, memory);
     (same_credential && same_target && !asked_again && refusal.retry_after.is_some())
         .then(|| refusal.clone())
 }
 
 /// Makes room for another call in the lane of the type: a scheduled change that is about to be
-/// cancelled waits in the history.
+/// cancelled waits in the history. A call of the other lane needs none.
 fn make_room(memory: &mut Memory, by: ChangeKind, now: Timestamp) {
-    let (LaneName::Type, Some(change)) = (LaneName::of(by), memory.change.take()) else { return };
-    if change.kind == ChangeKind::Modify && change.state == ChangeState::Observed {
-        let outcome = match by {
-            ChangeKind::CancelDowngrade => HistoryOutcome::Scheduled,
-            ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => HistoryOutcome::Overdue,
-        };
-        memory.end(&change, outcome, whole_seconds(now));
+    if LaneName::of(by) == LaneName::Power {
+        return;
     }
+    let Some(change) = memory.change.take() else { return };
+    if change.kind != ChangeKind::Modify {
+        return;
+    }
+    let outcome = match (change.state, by) {
+        (ChangeState::Observed, ChangeKind::CancelDowngrade) => HistoryOutcome::Scheduled,
+        (ChangeState::Observed, _) => HistoryOutcome::Overdue,
+        // Its record is gone, or another change could not hold the lane.
+        (ChangeState::Submitting | ChangeState::Accepted | ChangeState::Unverified, _) => {
+            HistoryOutcome::Unrecorded
+        }
+    };
+    memory.end(&change, outcome, whole_seconds(now));
 }
 
 /// Puts a call into its lane.

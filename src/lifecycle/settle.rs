@@ -46,13 +46,12 @@ pub fn settle(
         (Action::Call(order), Outcome::Answered { .. }) => Some(order.change.id.clone()),
         _ => None,
     };
-    let silent = match told.written {
-        Written::Always => false,
-        Written::OfANewSpec => current,
-        Written::Never => true,
-    };
-    if silent && answers.is_none() {
-        return silent_pass(desired, before, observed, memory, &told, now);
+    match told.written {
+        Written::OfANewSpec if current && answers.is_none() => {
+            return silent_pass(desired, before, observed, memory, &told, now);
+        }
+        Written::Never if answers.is_none() => return kept(before, told.next_look),
+        Written::Always | Written::OfANewSpec | Written::Never => {}
     }
     let told = as_it_was_told(before, told);
     let status = write(desired, before, observed, memory, &told, now);
@@ -197,7 +196,9 @@ fn events(before: &VmInstanceStatus, after: &VmInstanceStatus, told: &Told) -> V
     };
     let moved = before.phase != after.phase || ready_reason(before) != ready_reason(after);
     // It stood before, and was told; a read that failed in between is no news of it.
-    let stood = after.refusal.is_some() && after.refusal == before.refusal;
+    let stood = after.refusal.as_ref().is_some_and(|refusal| {
+        before.refusal.as_ref() == Some(refusal) && refusal.reason == told.reason.as_str()
+    });
     let (warning, reason) = match told.event {
         Worth::Always(warning, reason) => (warning, reason),
         Worth::News(warning, reason) if moved && !stood => (warning, reason),

@@ -21,7 +21,7 @@ pub enum Standing {
     /// The slot is taken for a call of this object whose intent the status does not hold: its process
     /// is between the two writes, or ended there.
     WithoutIntent(Change),
-    /// The slot still holds a change of this object that has ended.
+    /// The slot still holds a change that this object knows to have ended.
     Ended(Change),
     /// Another object looks after it.
     HeldElsewhere(ObjectKey),
@@ -60,6 +60,9 @@ impl Standing {
             }
             Held::By(holding) => match observed.held_elsewhere(lane, me) {
                 Some(holder) => Self::HeldElsewhere(holder.clone()),
+                None if memory.has_ended(&holding.change) => {
+                    Self::Ended(Change::from_slot(holding, timing))
+                }
                 // Whoever sees the machine follows the change of an object that is gone to its end. It
                 // was not ordered for a target of this object.
                 None => Self::InFlight(Change {

@@ -27,7 +27,7 @@ fn back(ago: i64) -> Change {
 fn trace_1_a_lagging_read_does_not_adopt_a_change_early() {
     let given = given().wants(SMALL).generation(4).target(SMALL, 4);
     let lagging = given.remembering(&back(30)).holding(&back(30), HoldingState::Open);
-    assert_eq!(does_of(&lagging.pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&lagging.pass()), "Nothing Unknown");
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn trace_2_a_recreated_object_does_not_order_again() {
     let intent = given_change(ChangeState::Submitting, 30);
     let recreated =
         given().held_by("its predecessor", &intent, HoldingState::Open).holder_is_gone();
-    assert_eq!(does_of(&recreated.pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&recreated.pass()), "Nothing Unknown");
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn trace_3_the_younger_object_does_not_order_while_the_older_ones_request_flies(
     let young = given().held_by("older", &intent, HoldingState::Open);
     assert_eq!(does_of(&young.clone().duplicate_of(None).pass()), "Nothing DuplicateClaim");
     assert_eq!(does_of(&young.clone().pass()), "Nothing HeldElsewhere");
-    assert_eq!(does_of(&young.holder_is_gone().pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&young.holder_is_gone().pass()), "Nothing Unknown");
 }
 
 #[test]
@@ -55,9 +55,9 @@ fn trace_4_a_cancel_that_may_land_late_holds_the_slot_until_its_fence() {
         plain.in_flight(&cancel(ago)).scheduled(LARGE)
     };
     // The plan was made anew meanwhile: nothing else is sent, and nothing is settled.
-    assert_eq!(does_of(&open(60).pass()), "Nothing OutcomeUnknown");
-    assert_eq!(does_of(&open(600).pass()), "Nothing OutcomeUnknown");
-    assert_eq!(does_of(&open(601).pass()), "ReturnSlot Unverified");
+    assert_eq!(does_of(&open(60).pass()), "Nothing Unknown");
+    assert_eq!(does_of(&open(600).pass()), "Nothing Unknown");
+    assert_eq!(does_of(&open(601).pass()), "Nothing NotMade");
 }
 
 #[test]
@@ -65,11 +65,11 @@ fn trace_5_a_stop_that_lands_late_is_brought_back() {
     let stop = given_call(ChangeKind::Stop, ChangeState::Submitting, 60);
     let back = given().wants(SMALL).stop_first().stopped_for_a_change(60);
     let running = back.clone().in_flight(&stop).state("RUNNING");
-    assert_eq!(does_of(&running.pass()), "Nothing OutcomeUnknown", "not forgotten yet");
+    assert_eq!(does_of(&running.pass()), "Nothing Unknown", "not forgotten yet");
     let landed = back.in_flight(&stop).state("STOPPED").later(541);
-    assert_eq!(does_of(&landed.pass()), "CloseSlot EffectSeen");
+    assert_eq!(does_of(&landed.pass()), "CloseLane EffectSeen");
     let action = landed.decide().action;
-    let seen = crate::given::with_slot_after(landed.then(), &action).later(550);
+    let seen = crate::given::landed.step().later(550);
     assert_eq!(does_of(&seen.pass()), "Start Calling");
 }
 
@@ -98,7 +98,7 @@ fn trace_7_a_stale_read_after_completion_orders_nothing() {
 #[test]
 fn trace_8_a_fast_clock_without_date_does_not_end_the_wait() {
     let open = given().in_flight(&given_change(ChangeState::Submitting, 601 + 240)).without_date();
-    assert_eq!(does_of(&open.pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&open.pass()), "Nothing Unknown");
 }
 
 #[test]
@@ -127,9 +127,9 @@ fn trace_11_a_change_is_signed_with_the_second_of_its_decision() {
 fn trace_12_registration_that_lags_up_to_the_margin_is_waited_for() {
     // Landed at the signature's last second, shown a margin later.
     let open = given().in_flight(&given_change(ChangeState::Submitting, 600));
-    assert_eq!(does_of(&open.pass()), "Nothing OutcomeUnknown");
+    assert_eq!(does_of(&open.pass()), "Nothing Unknown");
     let shown = given().in_flight(&given_change(ChangeState::Submitting, 601)).processing(LARGE);
-    assert_eq!(does_of(&shown.pass()), "CloseSlot EffectSeen");
+    assert_eq!(does_of(&shown.pass()), "CloseLane EffectSeen");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn trace_15_a_change_that_was_never_sent_is_not_adopted_from_a_stale_plan() {
     // Current shows the target, under a plan to another type.
     let open = given().in_flight(&given_change(ChangeState::Submitting, 601));
     let stale = open.of_type(LARGE).processing(SMALL);
-    assert_eq!(does_of(&stale.pass()), "ReturnSlot Unverified");
+    assert_eq!(does_of(&stale.pass()), "Nothing NotMade");
 }
 
 #[test]

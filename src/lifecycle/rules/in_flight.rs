@@ -38,12 +38,13 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     if !facts.observed.is_missing() {
         return None;
     }
-    let power = facts.power_change().cloned();
+    let over = |change: &&Change| !change.is_unanswered() || facts.is_past_fence(change);
+    let power = facts.power_change().filter(over).cloned();
     let Some(change) = facts.type_change().cloned() else {
         return Some(Decision::report(Looking::InstanceGone { ended: None, power }));
     };
     if change.is_unanswered() && !facts.is_past_fence(&change) {
-        return Some(Decision::report(TypeChange::Unknown { change }));
+        return Some(may_still_land(facts, &change));
     }
     let action = facts.close(&change);
     Some(Decision::of(action, Looking::InstanceGone { ended: Some(change), power }))
@@ -85,9 +86,8 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
         ChangeState::Accepted | ChangeState::Observed => return None,
     };
     let (instance, status) = facts.seen()?;
-    let unknown = || Decision::report(TypeChange::Unknown { change: change.clone() });
     if !facts.is_past_fence(change) {
-        return Some(unknown());
+        return Some(may_still_land(facts, change));
     }
     if let Some(stage) = effect(instance, status, change) {
         return Some(effect_is_seen(facts, change, stage, true));
@@ -97,14 +97,28 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
         return Some(effect_is_seen(facts, change, Some(PlanStage::Running), true));
     }
     if !asked && shows_in_one_read(instance, status, change) && !facts.is_overdue(change) {
-        return Some(unknown());
+        return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
     }
     if may_repeat_unverified(change.kind, &instance.charge_type, change.fence) {
         return Some(Decision::report(TypeChange::NotMade { change: change.clone() }));
     }
+    Some(a_person_is_asked(facts, change))
+}
+
+/// A request that may still take effect is waited for. One that never expires is waited for as long as
+/// any other one, and nothing that shows then proves that it was this one.
+fn may_still_land(facts: &Facts, change: &Change) -> Decision {
+    let asked = change.state == ChangeState::Unverified;
+    if asked || facts.is_past_own_time(change) {
+        return a_person_is_asked(facts, change);
+    }
+    Decision::report(TypeChange::Unknown { change: change.clone() })
+}
+
+fn a_person_is_asked(facts: &Facts, change: &Change) -> Decision {
     let state = HoldingState::Unverified;
     let action = facts.write_slot(|record| record.answered(&change.id, state));
-    Some(Decision::of(action, TypeChange::Unverified { change: change.clone() }))
+    Decision::of(action, TypeChange::Unverified { change: change.clone() })
 }
 
 /// Without a plan, one of the two reads shows the target and the other one does not.

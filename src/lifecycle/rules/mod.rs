@@ -36,7 +36,7 @@ const RULES: &[Rule] = &[
     power_change_ends,
     machine_is_back,
     machine_is_left_as_it_is,
-    finalizer_comes_off,
+    deleted_object_is_free_to_go,
     start_is_overdue,
     // The change of the type in flight.
     person_releases_the_change,
@@ -84,7 +84,14 @@ pub fn first_that_applies(facts: &Facts) -> Decision {
     RULES.iter().find_map(|rule| rule(facts)).unwrap_or_else(|| order_the_change(facts))
 }
 
-/// The start of a machine that was stopped for a change, unless something holds it back.
-pub fn start_of_a_stopped_machine(facts: &Facts) -> Option<Decision> {
-    start(facts)
+/// Nothing is left to do about the type for now: a machine that was stopped for it is started, unless
+/// something holds that back; after that the object is no longer kept from being deleted.
+pub fn what_follows_the_type(facts: &Facts) -> Option<Decision> {
+    start(facts).or_else(|| finalizer_is_not_needed(facts))
+}
+
+/// Nothing can be done, for as long as an object may be kept from being deleted.
+pub fn object_is_kept_too_long(facts: &Facts) -> Option<Decision> {
+    let over = facts.desired.is_kept_too_long(facts.now);
+    over.then(|| let_go(facts))
 }

@@ -25,10 +25,12 @@ pub fn edit_is_too_young(facts: &Facts) -> Option<Decision> {
     (known < delay).then(|| Decision::report(HeldBack::EditIsYoung { again_in: delay - known }))
 }
 
-/// The provider refused the account of the credential; one object tries again for all.
+/// The provider refused the account of the credential; one object tries again for all, and any object
+/// at a person's word.
 pub fn account_is_refused(facts: &Facts) -> Option<Decision> {
     let trouble = facts.observed.account.as_ref()?;
-    Some(Decision::report(Looking::InTrouble { trouble: trouble.clone() }))
+    let asked = refusal::is_asked_again(facts.desired, facts.memory);
+    (!asked).then(|| Decision::report(Looking::InTrouble { trouble: trouble.clone() }))
 }
 
 /// How many orders were made is asked before anything else is read for one: hundreds of objects may

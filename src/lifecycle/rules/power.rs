@@ -11,7 +11,8 @@ use crate::{
         decision::{Action, Decision},
         facts::Facts,
         protocol::{Change, Held, LaneName, leads_to},
-        situation::Power,
+        refusal,
+        situation::{Looking, Power, Situation},
         time::after,
     },
 };
@@ -80,10 +81,13 @@ fn may_still_change(facts: &Facts) -> bool {
     held || facts.power_change().is_some() || lags
 }
 
-/// The machine runs, or is gone: there is nothing left to bring it back to.
+/// The machine runs, or is gone for longer than any read lags: there is nothing left to bring it back to.
 pub fn machine_is_back(facts: &Facts) -> Option<Decision> {
-    facts.observed.slot()?.record.restore()?;
-    let gone = facts.observed.is_missing();
+    let record = &facts.observed.slot()?.record;
+    record.restore()?;
+    let missing = facts.observed.since.missing.filter(|_| facts.observed.is_missing());
+    let gone = missing.is_some_and(|known| known >= facts.desired.timing.margin)
+        && !record.lane(LaneName::Power).is_open();
     let back = gone || facts.observed.runs() && !may_still_change(facts);
     back.then(|| Decision::of(facts.write_slot(|record| Some(record.restored())), Power::Restored))
 }
@@ -91,20 +95,31 @@ pub fn machine_is_back(facts: &Facts) -> Option<Decision> {
 /// An object that is being deleted is not kept for ever.
 pub fn machine_is_left_as_it_is(facts: &Facts) -> Option<Decision> {
     facts.observed.slot()?.record.restore()?;
-    let deleted_at = facts.desired.deleted_at?;
-    let bound = facts.desired.timing.restore_bound;
-    let over = facts.now > after(deleted_at, bound) && !facts.slot().record.is_open();
+    let over = facts.desired.is_kept_too_long(facts.now) && !facts.slot().record.is_open();
     over.then(|| {
         Decision::of(facts.write_slot(|record| Some(record.restored())), Power::LeftAsItIs)
     })
 }
 
-/// The finalizer comes off once the machine is back.
-pub fn finalizer_comes_off(facts: &Facts) -> Option<Decision> {
+/// An object that is being deleted is not kept any longer once the machine is back.
+pub fn deleted_object_is_free_to_go(facts: &Facts) -> Option<Decision> {
+    facts.desired.deleted_at?;
+    finalizer_is_not_needed(facts)
+}
+
+/// Nothing is to be brought back, and no stop or start is under way.
+pub fn finalizer_is_not_needed(facts: &Facts) -> Option<Decision> {
     let record = &facts.observed.slot()?.record;
     let needed = record.restore().is_some() || facts.power_change().is_some();
     let off = facts.desired.has_finalizer && !needed;
     off.then(|| Decision::of(Action::SetFinalizer(false), Power::FinalizerChanges))
+}
+
+/// The object is deleted although its machine may still be off.
+pub fn let_go(facts: &Facts) -> Decision {
+    let off = facts.observed.restore().is_some() || facts.power_change().is_some();
+    let situation = if off { Power::LeftAsItIs } else { Power::FinalizerChanges };
+    Decision::of(Action::SetFinalizer(false), situation)
 }
 
 /// A machine that was stopped for a change is started after a while, whatever the change waits for; at
@@ -113,7 +128,10 @@ pub fn start_is_overdue(facts: &Facts) -> Option<Decision> {
     let restore = facts.observed.slot()?.record.restore()?;
     let waited = facts.now > after(restore.since, facts.desired.timing.change_deadline);
     let due = waited || facts.desired.deleted_at.is_some();
-    due.then(|| start(facts))?
+    // What holds the start back does not hold up the rules below: they may settle just that.
+    let start = due.then(|| start(facts))??;
+    let goes_on = matches!(start.situation, Situation::Looking(Looking::Needs(_)));
+    (start.action != Action::Nothing || goes_on).then_some(start)
 }
 
 /// The start of a machine that was stopped for a change, unless something holds it back.
@@ -131,8 +149,10 @@ pub fn start(facts: &Facts) -> Option<Decision> {
     if pauses {
         return None;
     }
-    let (from, to) = (&instance.type_id, &facts.desired.type_id);
-    permits::start_is_held_back(facts).or_else(|| Some(call(facts, ChangeKind::Start, from, to)))
+    let (kind, from, to) = (ChangeKind::Start, &instance.type_id, &facts.desired.type_id);
+    refusal::stands(facts, kind, from, to)
+        .or_else(|| permits::start_is_held_back(facts))
+        .or_else(|| Some(call(facts, kind, from, to)))
 }
 
 /// A stop is waited for before anything else is done.

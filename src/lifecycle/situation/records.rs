@@ -37,7 +37,7 @@ impl Records {
                 Told::quiet(Reason::Submitting, "a call is being made".to_owned(), look)
             }
             Self::Withdrawn { change } => Told::waiting(
-                Reason::ReadsDisagree,
+                Reason::Submitting,
                 format!(
                     "the call of {} was not made; {again}",
                     super::words::clock(change.started_at)
