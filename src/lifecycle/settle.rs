@@ -88,8 +88,11 @@ fn silent_pass(
     let status = VmInstanceStatus {
         observed_generation: before.observed_generation,
         phase: before.phase,
+        instance: before.instance.clone(),
         conditions: before.conditions.clone(),
         pending_decision: before.pending_decision.clone(),
+        // A target begins when it is acted on, or told.
+        target: before.target.clone(),
         ..written
     };
     kept(&status, told.next_look)
@@ -161,9 +164,15 @@ fn at_rest_stays_ready(
     let ready = before.conditions.iter().find(|one| one.type_ == "Ready");
     let Some((ready, phase)) = ready.zip(before.phase) else { return told };
     let Some(reason) = Reason::parse(&ready.reason) else { return told };
-    let since = unread_words(before, now);
     let said = ready.message.split("; not read since ").next().unwrap_or_default();
-    let message = format!("{said}; not read since {since}: {}", told.message);
+    let message = match observed.instance() {
+        // Only its plan could not be read, which says nothing of what the machine is.
+        Some(_) => said.to_owned(),
+        None => {
+            let since = unread_words(before, now);
+            format!("{said}; not read since {since}: {}", told.message)
+        }
+    };
     Told { phase, ready: true, reason, message, event: Worth::Nothing, asks: None, ..told }
 }
 

@@ -3,7 +3,7 @@
 use zenlayer::InstanceTypeId;
 
 use super::{
-    ordering::{adopted, call},
+    ordering::{adopted, call, name_is_taken},
     permits::call_is_held_back,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         observed::Claim,
         plan::{PlanStage, PlanView},
         refusal,
-        situation::{AtRest, HeldBack, Others, Situation, TypeChange},
+        situation::{AtRest, HeldBack, Looking, Others, Situation, TypeChange},
         standing::Standing,
         time::after,
     },
@@ -75,6 +75,9 @@ pub fn plan_is_to_the_declared_type(facts: &Facts) -> Option<Decision> {
     match facts.plan() {
         PlanView::Open { to: Some(to), stage } if to == facts.desired.type_id => {
             let change = adopted(facts, &to)?;
+            if name_is_taken(facts, &change.id) {
+                return Some(Decision::report(Looking::TooOld));
+            }
             Some(Decision::report(TypeChange::Adopted { change, stage }))
         }
         PlanView::Open { .. } | PlanView::None => None,

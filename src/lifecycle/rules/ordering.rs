@@ -221,7 +221,7 @@ pub fn order_the_change(facts: &Facts) -> Decision {
 
 /// A change is named by its second. One that ended within this very second keeps its name, or an
 /// answer to it could be taken for an answer to the next one.
-fn name_is_taken(facts: &Facts, id: &ChangeId) -> bool {
+pub fn name_is_taken(facts: &Facts, id: &ChangeId) -> bool {
     let record = facts.slot().record;
     let expected =
         |lane: &LaneName| record.lane(*lane).expects().is_some_and(|expects| expects.change == *id);

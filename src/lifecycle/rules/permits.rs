@@ -23,12 +23,8 @@ pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
 
 /// What holds back a start: it rests on the instance alone.
 pub fn start_is_held_back(facts: &Facts) -> Option<Decision> {
-    const PERMITS: &[fn(&Facts) -> Option<Decision>] = &[
-        a_request_may_still_take_effect,
-        reads_for_a_call_are_needed,
-        clock_is_skewed,
-        instance_is_stale,
-    ];
+    const PERMITS: &[fn(&Facts) -> Option<Decision>] =
+        &[reads_for_a_call_are_needed, clock_is_skewed, instance_is_stale];
     PERMITS.iter().find_map(|permit| permit(facts))
 }
 

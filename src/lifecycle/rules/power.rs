@@ -140,7 +140,8 @@ pub fn start(facts: &Facts) -> Option<Decision> {
     record.restore()?;
     let instance = facts.observed.instance().filter(|_| facts.observed.is_stopped())?;
     let free = record.lane(LaneName::Power).free().is_some() && facts.power_change().is_none();
-    if !free || may_still_change(facts) || !facts.desired.allows_changes() {
+    // What may still take effect is settled first.
+    if !free || record.is_open() || may_still_change(facts) || !facts.desired.allows_changes() {
         return None;
     }
     let tried = facts.memory.without_effect(facts.desired, ChangeKind::Start);

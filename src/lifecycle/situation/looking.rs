@@ -109,7 +109,9 @@ impl Looking {
             .not_written(),
             Self::InTrouble { trouble } => {
                 let make = if trouble.person { Told::failed } else { Told::waiting };
-                make(trouble.reason, trouble.problem.clone(), scene.after(trouble.again_in))
+                // The machine is looked at as often as any, whatever its account waits for.
+                let pause = trouble.again_in.min(scene.desired.timing.drift);
+                make(trouble.reason, trouble.problem.clone(), scene.after(pause))
             }
             Self::ReadFailed { problem } => {
                 let make = if problem.person { Told::failed } else { Told::waiting };
@@ -174,8 +176,12 @@ fn disagree(
         }
         None => format!("one read shows instance {id}, and another one does not"),
     };
+    let message = format!("{what}; it is read again");
+    // A moment of it is not worth a word.
+    if since < scene.desired.timing.poll.1 {
+        return Told::quiet(Reason::ReadsDisagree, message, NextLook::Backoff);
+    }
     if since < scene.desired.timing.change_deadline {
-        let message = format!("{what}; it is read again");
         return Told::waiting(Reason::ReadsDisagree, message, NextLook::Backoff);
     }
     let message = format!(
