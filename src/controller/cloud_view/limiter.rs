@@ -1,65 +1,109 @@
-//! One rate for each credential, however many objects and Secrets use it. Nobody waits in here: who has
-//! no turn yet is told when it comes, and keeps its place until then.
+//! One rate for each credential, however many objects and Secrets use it, and an order of service. Nobody
+//! waits in here: who has no turn yet is told when it comes, and keeps it for a while.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use zenlayer::Pace;
+use tokio::sync::Notify;
+use zenlayer::{Pace, Rate};
 
-use crate::controller::store::Scope;
+use crate::controller::{store::Scope, waker::Name};
 
-/// How long a place is kept for one who does not come back.
-const KEPT: Duration = Duration::from_secs(60);
+/// How long a turn is kept for one who does not come.
+const KEPT: Duration = Duration::from_secs(20);
+/// One turn in so many goes to whoever has waited longest, whatever for: nobody starves.
+const FAIR: u32 = 4;
+/// The calls of an order come together.
+const OF_AN_ORDER: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
+
+/// The order of service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// A person has just edited the object.
+    Edit,
+    /// An order is about to be made.
+    Order,
+    /// A change is followed.
+    InFlight,
+    /// A look at what is at rest.
+    Drift,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Caller {
+    Object(Name),
+    /// The inventory of the credential.
+    Inventory,
+}
+
+/// So many calls, made together.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask {
+    pub class: Class,
+    pub calls: u32,
+    /// What the pass has used already: it begins anew when it is told, so it needs that once more.
+    pub spent: u32,
+}
 
 /// The rates of all credentials. Time is the monotonic time of the caller's clock.
 pub struct Limiter {
-    per_second: NonZeroU32,
+    rate: Rate,
     queues: Mutex<HashMap<Scope, Queue>>,
+    news: Notify,
 }
+
+/// A place in a queue: whoever has a lower one is served before.
+type Place = (Class, u64);
 
 struct Queue {
     pace: Pace,
-    /// Whoever waits for a turn.
-    places: HashMap<String, Place>,
+    waiting: BTreeMap<Place, (Caller, u32)>,
+    places: HashMap<Caller, Place>,
+    granted: HashMap<Caller, Grant>,
+    /// Tells who came first.
+    next: u64,
+    served: u32,
 }
 
-/// Calls that `caller` may make from then on.
-struct Place {
+#[derive(Debug, Clone, Copy)]
+struct Grant {
     calls: u32,
-    at: Duration,
+    until: Duration,
 }
 
 impl Limiter {
     /// So many calls a second for each credential, with bursts of twice as many, and at least of those
     /// that an order takes.
-    pub fn new(per_second: NonZeroU32) -> Self {
-        Self { per_second, queues: Mutex::default() }
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, queues: Mutex::default(), news: Notify::new() }
     }
 
-    /// Turns for so many calls of `caller`, made together; or after what time they come. Who is turned
-    /// away begins anew then, so its place holds what it has `spent` in this pass, too.
-    pub fn turns(
-        &self,
-        scope: &Scope,
-        caller: &str,
-        (calls, spent): (u32, u32),
-        now: Duration,
-    ) -> Result<(), Duration> {
+    /// Whether so many calls may be made now. If not, `serve` tells when.
+    pub fn turns(&self, scope: &Scope, caller: &Caller, ask: Ask, now: Duration) -> bool {
         let mut queues = self.lock();
-        if !queues.contains_key(scope) {
-            // A rotated credential leaves nothing behind.
-            queues.retain(|_, queue| !queue.pace.is_idle(now) || !queue.places.is_empty());
+        let queue = queues.entry(scope.clone()).or_insert_with(|| Queue::new(self.rate));
+        let granted = queue.turns(caller, ask, now);
+        if !granted {
+            self.news.notify_one();
         }
-        let queue = queues.entry(scope.clone()).or_insert_with(|| Queue {
-            pace: Pace::new(self.per_second, self.burst()),
-            places: HashMap::new(),
-        });
-        queue.places.retain(|_, place| now < place.at.saturating_add(KEPT));
-        queue.turns(caller, calls, spent, now)
+        granted
+    }
+
+    /// A pass has ended: what it did not use goes to others.
+    pub fn done(&self, scope: &Scope, caller: &Caller) {
+        if let Some(queue) = self.lock().get_mut(scope)
+            && let Some(grant) = queue.granted.remove(caller)
+        {
+            queue.pace.give_back(grant.calls);
+            if !queue.waiting.is_empty() {
+                self.news.notify_one();
+            }
+        }
     }
 
     /// The provider said 429.
@@ -69,9 +113,28 @@ impl Limiter {
         }
     }
 
-    fn burst(&self) -> NonZeroU32 {
-        const FOR_AN_ORDER: NonZeroU32 = NonZeroU32::MIN.saturating_add(3);
-        self.per_second.saturating_add(self.per_second.get()).max(FOR_AN_ORDER)
+    /// Gives out the turns that have come: whom to tell, and when to look again.
+    pub fn serve(&self, now: Duration) -> (Vec<(Scope, Caller)>, Option<Duration>) {
+        let mut queues = self.lock();
+        // A rotated credential leaves nothing behind.
+        queues.retain(|_, queue| !queue.is_idle(now));
+        let (mut told, mut next) = (Vec::new(), None::<Duration>);
+        for (scope, queue) in queues.iter_mut() {
+            let wait = queue.serve(now, |caller| told.push((scope.clone(), caller)));
+            next = next.into_iter().chain(wait).min();
+        }
+        (told, next)
+    }
+
+    /// Resolves once `serve` may have something new to say.
+    pub async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    /// Calls a second as things are, and callers that wait, for each credential.
+    pub fn rates(&self, now: Duration) -> Vec<(f64, usize)> {
+        let mut queues = self.lock();
+        queues.values_mut().map(|queue| (queue.pace.rate(now), queue.waiting.len())).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Queue>> {
@@ -79,34 +142,109 @@ impl Limiter {
     }
 }
 
+/// Twice the calls of a second.
+fn burst(rate: Rate) -> NonZeroU32 {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is above 0")]
+    let twice = (rate.get() * 2.0).min(f64::from(u32::MAX)) as u32;
+    NonZeroU32::new(twice).unwrap_or(OF_AN_ORDER).max(OF_AN_ORDER)
+}
+
 impl Queue {
-    fn turns(
-        &mut self,
-        caller: &str,
-        calls: u32,
-        spent: u32,
-        now: Duration,
-    ) -> Result<(), Duration> {
-        let kept = self.places.remove(caller);
-        if let Some(place) = kept.as_ref().filter(|place| place.at > now) {
-            let wait = place.at - now;
-            self.places.extend(kept.map(|place| (caller.to_owned(), place)));
-            return Err(wait);
+    fn new(rate: Rate) -> Self {
+        let pace = Pace::new(rate, burst(rate));
+        let (waiting, places, granted) = Default::default();
+        Self { pace, waiting, places, granted, next: 0, served: 0 }
+    }
+
+    fn is_idle(&self, now: Duration) -> bool {
+        self.waiting.is_empty() && self.granted.is_empty() && self.pace.is_idle(now)
+    }
+
+    fn turns(&mut self, caller: &Caller, ask: Ask, now: Duration) -> bool {
+        let have = self.granted.get(caller).map_or(0, |grant| grant.calls);
+        if let Some(left) = have.checked_sub(ask.calls) {
+            self.keep(caller, left, now);
+            return true;
         }
-        let have = kept.map_or(0, |place| place.calls);
-        if let Some(left) = have.checked_sub(calls) {
-            self.places.insert(caller.to_owned(), Place { calls: left, at: now });
-            return Ok(());
+        let lacking = ask.calls - have;
+        let first = self.waiting.keys().next().is_none_or(|(class, _)| ask.class < *class);
+        if first && self.pace.wait(lacking, now).is_zero() {
+            self.pace.spend(lacking, now);
+            self.leave(caller);
+            self.keep(caller, 0, now);
+            return true;
         }
-        let lacking = calls - have;
-        let wait = (0..lacking).map(|_| self.pace.take(now)).max().unwrap_or_default();
-        if wait.is_zero() {
-            return Ok(());
+        // It comes back with nothing in hand.
+        self.granted.remove(caller);
+        self.pace.give_back(have);
+        self.wait(caller, ask);
+        false
+    }
+
+    fn keep(&mut self, caller: &Caller, calls: u32, now: Duration) {
+        if calls == 0 {
+            self.granted.remove(caller);
+        } else {
+            self.granted.insert(caller.clone(), Grant { calls, until: now.saturating_add(KEPT) });
         }
-        let more = (0..spent).map(|_| self.pace.take(now)).max().unwrap_or_default();
-        let wait = wait.max(more);
-        let place = Place { calls: calls.saturating_add(spent), at: now.saturating_add(wait) };
-        self.places.insert(caller.to_owned(), place);
-        Err(wait)
+    }
+
+    /// Takes its place in the queue; whoever has one keeps it, unless it is now served earlier.
+    fn wait(&mut self, caller: &Caller, ask: Ask) {
+        let calls = ask.calls.saturating_add(ask.spent);
+        let place = match self.leave(caller) {
+            Some((class, number)) => (class.min(ask.class), number),
+            None => {
+                self.next += 1;
+                (ask.class, self.next)
+            }
+        };
+        self.places.insert(caller.clone(), place);
+        self.waiting.insert(place, (caller.clone(), calls));
+    }
+
+    fn leave(&mut self, caller: &Caller) -> Option<Place> {
+        let place = self.places.remove(caller)?;
+        self.waiting.remove(&place);
+        Some(place)
+    }
+
+    /// Gives out turns; says after what time the next one comes.
+    fn serve(&mut self, now: Duration, mut tell: impl FnMut(Caller)) -> Option<Duration> {
+        self.expire(now);
+        while let Some((caller, calls)) = self.first().cloned() {
+            let wait = self.pace.wait(calls, now);
+            if !wait.is_zero() {
+                return Some(wait);
+            }
+            self.pace.spend(calls, now);
+            self.served = self.served.wrapping_add(1);
+            self.leave(&caller);
+            self.keep(&caller, calls, now);
+            tell(caller);
+        }
+        self.granted.values().map(|grant| grant.until.saturating_sub(now)).min()
+    }
+
+    /// Who is next: the first of the first class, and now and then the one who has waited longest.
+    fn first(&self) -> Option<&(Caller, u32)> {
+        let fair = self.served % FAIR == FAIR - 1;
+        let next = if fair {
+            self.waiting.iter().min_by_key(|((_, number), _)| *number)
+        } else {
+            self.waiting.iter().next()
+        };
+        next.map(|(_, waiting)| waiting)
+    }
+
+    fn expire(&mut self, now: Duration) {
+        let pace = &mut self.pace;
+        self.granted.retain(|_, grant| {
+            let kept = now < grant.until;
+            if !kept {
+                pace.give_back(grant.calls);
+            }
+            kept
+        });
     }
 }
