@@ -29,6 +29,9 @@ const SLOWLY: &str = "this version does not know the code, and tries again with 
 const ACCOUNT: &str = "it is tried again with pauses that grow from 30 minutes to 6 hours, and at once \
                        when the Secret changes";
 
+/// What happens next after a refusal that may pass at any time.
+const SOON: &str = "it is tried again every few minutes";
+
 /// Kind, from, to.
 pub type RefusedCall = (ChangeKind, InstanceTypeId, InstanceTypeId);
 
@@ -153,7 +156,11 @@ pub fn reaction(
         }
         pauses => pauses,
     };
-    let next = if account { format!("{remedy}; {ACCOUNT}") } else { remedy.to_owned() };
+    let next = match pause {
+        Some(pause) if pause <= desired.timing.drift => format!("{remedy}; {SOON}"),
+        Some(_) if account => format!("{remedy}; {ACCOUNT}"),
+        Some(_) | None => remedy.to_owned(),
+    };
     let refusal = Refusal {
         code: error.code.clone(),
         reason,

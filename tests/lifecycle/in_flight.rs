@@ -93,7 +93,7 @@ fn after_the_fence() -> Vec<Row> {
             "1s",
         ),
         (
-            "its lane is freed after the status says so",
+            "the lane of what is over is freed after the status says so",
             open().step(),
             "FreeLane Freed",
             AGAIN,
@@ -526,7 +526,7 @@ fn releases() -> Vec<Row> {
             "1s",
         ),
         (
-            "its lane is freed after the status says so",
+            "the lane of what was released is freed after the status says so",
             unverified().released(&id(900)).step(),
             "FreeLane Freed",
             RELEASED,

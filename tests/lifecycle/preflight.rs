@@ -109,7 +109,7 @@ fn account() -> Vec<Row> {
             given().account_refused(denied()),
             "Nothing InTrouble",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "900s",
+            "300s",
         ),
         ordered("a person's word is tried all the same", {
             given().account_refused(denied()).requested_at("now").handled_retry("before")
@@ -119,7 +119,7 @@ fn account() -> Vec<Row> {
             given().account_refused(denied()).requested_at("now").handled_retry("now"),
             "Nothing InTrouble",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "900s",
+            "300s",
         ),
         (
             "an object in sync has nothing to do with it",

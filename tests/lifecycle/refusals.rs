@@ -177,7 +177,7 @@ fn memory() -> Vec<Row> {
             "then the pause is longer",
             denied_in_a_row(3).later(8 * 1800),
         ),
-        again("no pause is longer than six hours", denied_in_a_row(40).later(6 * 3600)),
+        again("no pause of an account is longer than six hours", denied_in_a_row(40).later(6 * 3600)),
         again("another credential ends that pause, too", denied_in_a_row(40).credential("another")),
         again("stock is asked for again: after 30 minutes", {
             refused_with(400, "STOCK_INSUFFICIENT").later(1800)
@@ -337,10 +337,10 @@ fn the_other_objects_of_a_credential_wait_for_what_its_account_was_refused() {
 
 #[test]
 fn what_an_object_waits_for_in_common_is_told_as_the_one_that_tried_was_told() {
-    let denied = crate::given::trouble(Reason::PermissionDenied, true, 400);
+    let denied = crate::given::trouble(Reason::PermissionDenied, true, 40);
     let waits = given().account_refused(denied);
     assert_eq!(shows(&waits), "Failed PermissionDenied Ready=False InSync=False Stalled");
-    assert_eq!((says(&waits).as_str(), look(&waits)), ("the trouble of another object", "400s".into()));
+    assert_eq!((says(&waits).as_str(), look(&waits)), ("the trouble of another object", "40s".into()));
     // Once its turn has come, it tries.
     let mut turn = waits.then();
     turn.observed.account = None;

@@ -43,8 +43,10 @@ pub enum Power {
     Restored,
     /// The object is being deleted for so long that the machine is left as it is.
     LeftAsItIs,
-    /// The object is kept from being deleted from now on, or no longer.
-    FinalizerChanges,
+    /// The object is kept from being deleted from now on.
+    IsKept,
+    /// The object is not kept from being deleted any longer.
+    IsFreeToGo,
 }
 
 impl Power {
@@ -58,7 +60,8 @@ impl Power {
             | Self::NoEffect { .. }
             | Self::Restored
             | Self::LeftAsItIs
-            | Self::FinalizerChanges => false,
+            | Self::IsKept
+            | Self::IsFreeToGo => false,
         }
     }
 
@@ -95,10 +98,19 @@ impl Power {
                 ),
                 AT_ONCE,
             )
-            .event(Worth::Always(true, "InstanceLeftStopped")),
-            Self::FinalizerChanges => {
-                Told::quiet(Reason::StopInProgress, format!("instance {id} is read again"), AT_ONCE)
-            }
+            .event(Worth::Always(true, "InstanceLeftStopped"))
+            .remember(Memo::LetGo),
+            Self::IsKept => Told::quiet(
+                Reason::StopInProgress,
+                format!("instance {id} is about to be stopped for the change"),
+                AT_ONCE,
+            ),
+            Self::IsFreeToGo => Told::quiet(
+                Reason::StartInProgress,
+                format!("instance {id} is not waited for any longer"),
+                AT_ONCE,
+            )
+            .not_written(),
         }
     }
 }
@@ -174,12 +186,15 @@ pub fn beside(
         | Phase::Changing
         | Phase::Scheduled
         | Phase::Failed => {
-            let stops = told.reason == Reason::StopInProgress;
             let text = match starting {
                 Some(_) => "the machine is being started again",
                 None => "the operator stopped the machine for a change",
             };
-            if stops { told } else { Told { message: format!("{}; {text}", told.message), ..told } }
+            match told.reason {
+                // It says so itself.
+                Reason::StopInProgress | Reason::StartInProgress => told,
+                _ => Told { message: format!("{}; {text}", told.message), ..told },
+            }
         }
     }
 }

@@ -213,7 +213,8 @@ impl Problem {
                 format!("the provider shows it as enabled, and the instance is still of type {one}")
             }
             Self::Size { shown, expected } => format!(
-                "the instance shows {} cores and {} GiB, and {} has {} and {}: it may need a restart",
+                "the instance shows {} CPU and {} GiB, and {} has {} CPU and {} GiB: it may need a \
+                 restart",
                 number(shown.0),
                 number(shown.1),
                 change.to,
@@ -235,7 +236,12 @@ fn requested(kind: ChangeKind) -> &'static str {
 
 /// No answer to the call is known. Power calls say the same.
 pub fn unknown(scene: &Scene, change: &Change) -> Told {
-    let until = change.fence.map_or_else(|| "ten minutes or more".to_owned(), clock);
+    let timing = &scene.desired.timing;
+    let own_time = timing.fence().saturating_add(timing.signature_life);
+    let until = match change.fence {
+        Some(fence) => format!("{} at the earliest", clock(fence)),
+        None => format!("{} minutes or more", own_time.as_secs() / 60),
+    };
     let message = format!(
         "{}: the answer to the call of {} was lost; after {until} the operator decides by what the \
          provider shows, and it repeats nothing before that",
@@ -430,7 +436,7 @@ fn undone(scene: &Scene, change: &Change) -> Told {
     let want = &scene.desired.type_id;
     let Change { from, to, .. } = change;
     let (what, again) = if change.adopted {
-        (format!("a change from {from} to {to} that this object did not order"), "order it")
+        (format!("a change from {from} to {to} that this object did not order"), "order it,")
     } else {
         let order = order(change.order_number.as_ref());
         (format!("the change from {from} to {to} ({order})"), "order it again, and pay again,")
