@@ -407,7 +407,7 @@ fn starting() -> Vec<Row> {
             failed(1, 9),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
         (
             "one start without effect is followed by the next ten seconds later",
@@ -421,7 +421,7 @@ fn starting() -> Vec<Row> {
             failed(10, 599),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
         (
             "the pauses grow to ten minutes, and it never rests with a person",
@@ -434,6 +434,13 @@ fn starting() -> Vec<Row> {
             "a machine that boots is complete once it runs",
             observed(60, 250).state("RUNNING"),
             "Nothing PowerCompleted",
+            STARTS_IN_SYNC,
+            "1s",
+        ),
+        (
+            "a machine is started at once where its change has just ended",
+            stopped().in_flight(&given_change(ChangeState::Accepted, 50)).of_type(LARGE),
+            "CloseLane EffectSeen",
             STARTS_IN_SYNC,
             "1s",
         ),
@@ -513,7 +520,7 @@ fn held_back() -> Vec<Row> {
             back().clock_ahead(300),
             "Nothing ClockSkewed",
             "Failed ClockSkewed Ready=False InSync=True Stalled",
-            "rest",
+            "12s",
         ),
         (
             "a skewed clock does not hold up the change that is followed",
@@ -555,7 +562,7 @@ fn held_back() -> Vec<Row> {
             ),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
     ]
 }

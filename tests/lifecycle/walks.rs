@@ -74,7 +74,8 @@ fn changes(text: &mut String, of: &str, before: &Value, after: &Value) {
             writeln!(text, "{of}.{key}: {item}").unwrap();
         }
         for item in old.iter().filter(|item| !items.contains(item)) {
-            writeln!(text, "{of}.{key} no more: {}", item["type"]).unwrap();
+            let name = item.get("type").or(item.get("id")).unwrap_or(item);
+            writeln!(text, "{of}.{key} no more: {name}").unwrap();
         }
     }
 }

@@ -3,7 +3,7 @@
 use zenlayer::InstanceState;
 
 use super::{
-    told::{AT_ONCE, Memo, Scene, Told, Worth},
+    told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth},
     type_change::{done, unknown},
     words::{in_progress, since},
 };
@@ -156,14 +156,12 @@ pub fn beside(
         return told;
     }
     let allowed = scene.desired.allows_changes();
-    let soon = starting.map(|change| scene.growing(change.started_at));
-    let look = match (told.next_look, soon) {
-        (super::NextLook::After(usual), Some(super::NextLook::After(soon))) => {
-            super::NextLook::After(usual.min(soon))
-        }
-        (look, _) => look,
+    let soon = match (starting, restore) {
+        (Some(change), _) => Some(scene.growing(change.started_at)),
+        (None, Some(restore)) if allowed => until_it_starts(scene, &told, restore),
+        (None, _) => None,
     };
-    let told = Told { next_look: look, ..told };
+    let told = Told { next_look: sooner(told.next_look, soon), ..told };
     match told.phase {
         Phase::InSync if starting.is_some() || allowed => Told {
             phase: Phase::Changing,
@@ -196,6 +194,27 @@ pub fn beside(
                 _ => Told { message: format!("{}; {text}", told.message), ..told },
             }
         }
+    }
+}
+
+/// When to look again at a machine that is off and is to be started: at once where its change has just
+/// ended, and not before its time where a start was refused.
+fn until_it_starts(scene: &Scene, told: &Told, restore: &Restore) -> Option<NextLook> {
+    let off = scene.instance.is_some_and(|one| one.state == InstanceState::Stopped);
+    let refused = |memo: &Memo| matches!(memo, Memo::Refused(refusal) if refusal.kind == ChangeKind::Start);
+    let ended = |memo: &Memo| matches!(memo, Memo::End(..));
+    if !off || told.remembers.iter().any(refused) {
+        return None;
+    }
+    let just_ended = told.remembers.iter().any(ended);
+    Some(if just_ended { AT_ONCE } else { scene.growing(restore.since) })
+}
+
+/// A machine that is off is looked at more often than an object at rest.
+fn sooner(usual: NextLook, soon: Option<NextLook>) -> NextLook {
+    match (usual, soon) {
+        (NextLook::After(usual), Some(NextLook::After(soon))) => NextLook::After(usual.min(soon)),
+        (look, _) => look,
     }
 }
 
