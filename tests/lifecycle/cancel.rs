@@ -180,6 +180,20 @@ fn own() -> Vec<Row> {
             "backoff",
         ),
         (
+            "reads that disagree cancel nothing: what stays would not be known",
+            unwanted().type_status(|status| status.current = type_id(HUGE)),
+            "Nothing ReadsDisagree",
+            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
+            "an object that is being deleted cancels nothing",
+            unwanted().deleted(5),
+            "Nothing Unwanted",
+            "Waiting BeingDeleted Ready=False InSync=False Reconciling",
+            "rest",
+        ),
+        (
             "a cancellation that was refused for good is not repeated",
             unwanted().answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION")).then(),
             "Nothing Refused",

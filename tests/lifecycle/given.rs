@@ -605,6 +605,24 @@ impl Given {
         self
     }
 
+    /// What another world shows is read.
+    pub fn read_from(mut self, world: &Self, read: Read) -> Self {
+        let (one, shown) = (&mut self.observed, &world.observed);
+        match read {
+            Read::Instance => one.instance.clone_from(&shown.instance),
+            Read::Plan => one.plan = shown.plan.clone().or(observed().plan),
+            Read::Slot => one.slot = shown.slot.clone().or(observed().slot),
+            Read::Orders => one.orders = shown.orders.clone().or(observed().orders),
+            Read::Catalogue => one.catalogue = shown.catalogue.clone().or(observed().catalogue),
+            Read::Prices => self.list_prices = ListPrices::Unnamed,
+            Read::ForACall => one.for_a_call = true,
+        }
+        if one.instance.is_none() {
+            one.instance = observed().instance;
+        }
+        self
+    }
+
     /// This process has known the records of both lanes for so long.
     pub fn known_for(mut self, seconds: u64) -> Self {
         let known = Known(secs(seconds));

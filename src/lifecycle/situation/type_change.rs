@@ -494,6 +494,10 @@ fn unwanted(scene: &Scene, change: &Change) -> Told {
         order(change.order_number.as_ref()),
         now_declared(&scene.desired.type_id)
     );
+    if scene.desired.deleted_at.is_some() {
+        let message = format!("{message}; the VmInstance is being deleted, so it is not cancelled");
+        return Told::waiting(Reason::BeingDeleted, message, scene.at_rest());
+    }
     let (phase, reason, why) = super::at_rest::passive(scene.desired);
     Told::ready(phase, reason, format!("{message}; {why}, so it is not cancelled"), scene.at_rest())
 }
