@@ -265,7 +265,8 @@ pub struct Refusal {
     pub from: String,
     /// Type that was asked for.
     pub to: String,
-    /// Digest of what was seen of the machine; with another one, the refusal no longer counts.
+    /// Digest of what was seen of the machine, and of the policies that denied the change, if any did;
+    /// with another one, the refusal no longer counts.
     pub instance: String,
     /// Digest of the credential in use; with another one, the refusal no longer counts.
     pub credential: String,

@@ -138,13 +138,11 @@ pub async fn comes_to_rest(
     let [catalogues, prices] = KEPT.map(|action| after.count(action));
     let cost = Cost { paid, cancels, catalogues, prices, writes: after.writes };
     let [instance, plan] = [INSTANCE, PLAN].map(|action| after.count(action));
-    // A pass reads the instance once, and once more where it may order; the plan once.
+    // A pass reads the instance and its plan once each, and both once more for a call.
     let all = passes().await;
-    assert!(
-        instance as f64 <= 2.0 * all,
-        "{scenario}: {instance} reads of instances in {all} passes"
-    );
-    assert!(plan as f64 <= all, "{scenario}: {plan} reads of plans in {all} passes");
+    for (what, reads) in [("instances", instance), ("plans", plan)] {
+        assert!(reads as f64 <= 2.0 * all, "{scenario}: {reads} reads of {what} in {all} passes");
+    }
     let cells = [paid, cancels, instance, plan, catalogues, prices, after.writes as u64];
     let head = ["PAID", "CANCEL", "INSTANCE", "PLAN", "CATALOGUE", "PRICE", "STATUS WRITES"];
     table::show(scenario, &[head.map(str::to_owned), cells.map(|count| count.to_string())]);
