@@ -146,9 +146,9 @@ impl Stage {
         self.start(with_flag(quick(arguments), ["--testing-answer-limit", "1h"]), true)
     }
 
-    /// With the pauses of production.
-    pub fn operator_at_its_own_pace(&self) -> Operator {
-        self.start(Vec::new(), false)
+    /// With the pauses of production, unless the arguments say otherwise.
+    pub fn operator_at_its_own_pace(&self, arguments: &[&str]) -> Operator {
+        self.start(arguments.iter().map(ToString::to_string).collect(), false)
     }
 
     fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {
