@@ -25,7 +25,7 @@ use zenlayer_vm_operator::{
         Action, Change, ChangeId, Claim, Decision, Defaults, Desired, Expectation, Holder, Holders,
         Holding, HoldingState, Known, LaneName, Memory, ObjectKey, Observed, Order, OrderCount,
         Outcome, Owner, PerLane, Prices, Read, Restore, SecretState, Since, Size, Slot, SlotRecord,
-        Trouble, TypePrice, Verdict, decide, needs, settle,
+        Trouble, TypePrice, Verdict, decide, needs, settle, speaks_of_rest,
     },
 };
 
@@ -511,6 +511,17 @@ impl Given {
         self.later(seconds)
     }
 
+    /// Everything can be read, and nothing holds anything back; slot and claim are as they were.
+    pub fn all_works(mut self) -> Self {
+        let before = std::mem::replace(&mut self.observed, observed());
+        self.observed.slot = before.slot.filter(Result::is_ok).or(Some(Ok(Slot::default())));
+        self.observed.claim = before.claim;
+        if matches!(self.list_prices, ListPrices::Unread | ListPrices::Failed(_)) {
+            self.list_prices = ListPrices::Unnamed;
+        }
+        self
+    }
+
     /// The provider's `Date` on both reads.
     pub fn dated(self, instance: Option<Timestamp>, plan: Option<Timestamp>) -> Self {
         let mut given = self;
@@ -854,7 +865,7 @@ impl Given {
         let status = self.object.status.clone().unwrap_or_default();
         Observed {
             memory: Memory::from_status(&status),
-            status_is_current: status.observed_generation == self.object.metadata.generation,
+            status_is_current: speaks_of_rest(&status, self.object.metadata.generation.unwrap_or(0)),
             prices: self.prices(),
             ..self.observed.clone()
         }

@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a duplicate is stalled even where the type agrees",
-            owner().of_type(LARGE).then().only_the_instance(),
+            owner().of_type(LARGE),
             "Nothing DuplicateClaim",
             "Failed DuplicateClaim Ready=False InSync=True Stalled",
             "rest",
