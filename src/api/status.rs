@@ -300,7 +300,8 @@ choices! {
     pub enum DecisionKind {
         /// Whether to stop waiting for a change: its outcome is unknown, or it does not come to its end.
         ReleaseChange,
-        /// Whether to order a change once more that was changed back outside this object.
+        /// Whether to order a change once more: it was changed back outside this object, or nobody knows how
+        /// it ended.
         OrderAgain,
         /// Whether to cancel a scheduled change that this object did not order.
         CancelPlan,

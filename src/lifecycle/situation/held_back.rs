@@ -128,7 +128,7 @@ impl HeldBack {
                     }
                 };
                 Told::waiting(
-                    Reason::OutcomeUnverified,
+                    Reason::AnswersLost,
                     format!(
                         "{tries} calls to {what} were made and their answers were lost, and nothing \
                          shows that one took effect; the next one is made after {}",
