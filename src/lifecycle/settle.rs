@@ -8,7 +8,7 @@ use super::{
     decision::{Action, Decision, Order, Outcome, Verdict},
     desired::InvalidSpec,
     memory::{Memory, Refusal},
-    observed::Trouble,
+    observed::{Trouble, speaks_of_rest},
     refusal::{self, Reaction},
     remember::{apply, begin, leave, remembered},
     situation::{
@@ -18,7 +18,7 @@ use super::{
     write::{conditions, in_sync, write},
 };
 use crate::{
-    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
+    api::{ChangeKind, Reason, VmInstanceStatus},
     lifecycle::protocol::LaneName,
 };
 
@@ -143,21 +143,9 @@ fn at_rest_stays_ready(
             Looking::ReadFailed { .. } | Looking::InTrouble { .. } | Looking::Missing
         )
     );
-    let rests = before.observed_generation == Some(desired.generation)
+    let rests = speaks_of_rest(before, desired.generation)
         && before.change.is_none()
-        && before.power.is_empty()
-        && match before.phase {
-            Some(Phase::InSync | Phase::Drifted | Phase::Suspended) => true,
-            Some(
-                Phase::Pending
-                | Phase::Waiting
-                | Phase::Submitting
-                | Phase::Changing
-                | Phase::Scheduled
-                | Phase::Failed,
-            )
-            | None => false,
-        };
+        && before.power.is_empty();
     if !(unread && rests && observed.memory.is_ok()) {
         return told;
     }

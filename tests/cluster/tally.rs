@@ -120,10 +120,7 @@ pub async fn comes_to_rest(
     operator.further_passes(4.0 * count).await;
     let after = Tally::of(stage).await;
     let made = passes().await - began;
-    let versions = |all: &[VmInstance]| -> Vec<Option<String>> {
-        all.iter().map(|one| one.metadata.resource_version.clone()).collect()
-    };
-    assert_eq!(versions(&first), versions(&objects().await), "{scenario}: an object was written");
+    assert_eq!(shown(&first), shown(&objects().await), "{scenario}: an object was written");
     assert_eq!(before.writes, after.writes, "{scenario}: a status was written");
     for action in after.calls.keys() {
         let further = after.count(action) - before.count(action);
@@ -147,6 +144,15 @@ pub async fn comes_to_rest(
     let head = ["PAID", "CANCEL", "INSTANCE", "PLAN", "CATALOGUE", "PRICE", "STATUS WRITES"];
     table::show(scenario, &[head.map(str::to_owned), cells.map(|count| count.to_string())]);
     assert_eq!((cost, stops, starts), (expected, 0, 0), "{scenario}");
+}
+
+/// Objects with their versions, as a failure shows them.
+fn shown(all: &[VmInstance]) -> String {
+    let one = |object: &VmInstance| {
+        let status = serde_json::to_string_pretty(&object.status).unwrap();
+        format!("{:?} {status}", object.metadata.resource_version)
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// What a person writes with kubectl, as `key=value`.

@@ -181,9 +181,12 @@ impl TypeChange {
             .remember(Memo::Released(id.clone()))
             .remember(Memo::ReleaseHandled(id.clone())),
             Self::Reverted { entry } => reverted(scene, entry),
-            Self::Adopted { change, stage } => progressing(scene, change, Some(*stage))
-                .remember(Memo::Change(change.clone()))
-                .remember(Memo::Numbers(change.clone())),
+            Self::Adopted { change, stage } => {
+                let mut told = progressing(scene, change, Some(*stage));
+                // First, so that what the stage adds to it is not lost.
+                told.remembers.insert(0, Memo::Change(change.clone()));
+                told.remember(Memo::Numbers(change.clone()))
+            }
             Self::NoLongerFollowed { change } => {
                 let want = &scene.desired.type_id;
                 let message =
