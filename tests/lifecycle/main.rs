@@ -15,6 +15,8 @@ mod coverage;
 mod fences;
 mod given;
 mod in_flight;
+mod lanes;
+mod lenient;
 mod liveness;
 mod messages;
 mod needs;
