@@ -176,7 +176,7 @@ fn own() -> Vec<Row> {
             "stale reads cancel nothing",
             unwanted().read_ago(6),
             "Nothing TooOld",
-            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
             "backoff",
         ),
         (
@@ -236,7 +236,7 @@ fn beside() -> Vec<Row> {
 }
 
 fn limits() -> Vec<Row> {
-    let waits = "Waiting OutcomeUnverified Ready=False InSync=False Reconciling";
+    let waits = "Waiting AnswersLost Ready=False InSync=False Reconciling";
     vec![
         (
             "after two cancellations without a known answer the third waits",
@@ -391,7 +391,7 @@ fn foreign() -> Vec<Row> {
             "stale reads cancel no foreign plan",
             asked().read_ago(6),
             "Nothing TooOld",
-            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
             "backoff",
         ),
         cancels("a word that could not be sent still counts", {

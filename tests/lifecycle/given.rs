@@ -207,6 +207,8 @@ enum ListPrices {
     /// Read for what is not POSTPAID, and it names no price.
     Unnamed,
     Known(i64, i64),
+    /// Of these types.
+    Of(Prices),
     Failed(ReadError),
 }
 
@@ -578,6 +580,17 @@ impl Given {
         self
     }
 
+    /// List prices of these two types, whatever the instance is of by now.
+    pub fn priced_as(mut self, current: (&str, i64), declared: (&str, i64)) -> Self {
+        let price = |(name, price): (&str, i64)| TypePrice {
+            type_id: type_id(name),
+            price: Ok(Some(price.into())),
+        };
+        self.list_prices =
+            ListPrices::Of(Prices { current: price(current), declared: price(declared) });
+        self
+    }
+
     pub fn price_fails(mut self, error: ReadError) -> Self {
         self.list_prices = ListPrices::Failed(error);
         self
@@ -880,6 +893,7 @@ impl Given {
             ListPrices::Known(current, declared) => {
                 (Ok(Some((*current).into())), Ok(Some((*declared).into())))
             }
+            ListPrices::Of(prices) => return Some(prices.clone()),
             ListPrices::Failed(error) => (Err(error.clone()), Err(error.clone())),
         };
         let declared_type = InstanceTypeId::new(&*self.object.spec.instance_type_id).unwrap();

@@ -738,7 +738,7 @@ fn both_records() -> Vec<Row> {
             "a change in flight is not judged before the plan is read",
             flying(ChangeState::Submitting, 60).of_type(LARGE).without(Read::Plan),
             "Nothing Needs",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
         ),
         (

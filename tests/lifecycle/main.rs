@@ -13,6 +13,7 @@ mod at_rest;
 mod cancel;
 mod coverage;
 mod fences;
+mod findings;
 mod given;
 mod in_flight;
 mod lanes;

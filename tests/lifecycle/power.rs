@@ -536,7 +536,7 @@ fn held_back() -> Vec<Row> {
             "a read of the instance that is too old starts nothing",
             back().read_ago(6),
             "Nothing TooOld",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
         ),
         (
