@@ -8,7 +8,9 @@ use zenlayer::{Client, with_causes};
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, check, run},
+    controller::{
+        Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, check, run,
+    },
     telemetry::{self, Metrics, WatchHealth},
 };
 

@@ -53,7 +53,7 @@ pub fn settle(
         Written::Never if answers.is_none() => return kept(before, told.next_look),
         Written::Always | Written::OfANewSpec | Written::Never => {}
     }
-    let told = as_it_was_told(before, told);
+    let told = asks_still(before, &situation, &memory, as_it_was_told(before, told));
     let status = write(desired, before, observed, memory, &told, now);
     let account = account(&situation);
     let events = events(before, &status, &told);
@@ -167,6 +167,35 @@ fn at_rest_stays_ready(
 fn unread_words(before: &VmInstanceStatus, now: Timestamp) -> String {
     let since = before.instance.as_ref().and_then(|instance| instance.unread_since.as_ref());
     since.map_or(now, |time| time.0).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What a person is asked stays while nothing could be seen, and the change that it is about is there.
+fn asks_still(
+    before: &VmInstanceStatus,
+    situation: &Situation,
+    memory: &Memory,
+    told: Told,
+) -> Told {
+    let asked = before.pending_decision.as_ref().filter(|_| told.asks.is_none());
+    let there = |id: &String| {
+        LaneName::ALL.iter().filter_map(|lane| memory.in_lane(*lane)).any(|one| one.id.0 == *id)
+            || memory.history.iter().any(|entry| entry.id.0 == *id)
+    };
+    let stays = asked.filter(|asked| asked.change_id.as_ref().is_none_or(there));
+    let unseen = matches!(
+        situation,
+        Situation::Looking(
+            Looking::ReadFailed { .. }
+                | Looking::InTrouble { .. }
+                | Looking::SecretUnusable { .. }
+                | Looking::SlotUnreadable { .. }
+                | Looking::Missing
+        )
+    );
+    match stays {
+        Some(asked) if unseen => told.asks(asked.clone()),
+        _ => told,
+    }
 }
 
 /// A failure that comes again differs in the id of its request alone: that is no news.

@@ -40,7 +40,6 @@ fn cancelling(state: ChangeState, ago: i64) -> Given {
     given.wants(SMALL).generation(4)
 }
 
-
 pub fn rows() -> Vec<Row> {
     [own(), beside(), limits(), seen(), under_way(), foreign(), resumed()].concat()
 }
@@ -245,13 +244,7 @@ fn limits() -> Vec<Row> {
             waits,
             "5s",
         ),
-        (
-            "for ten minutes",
-            unanswered(unwanted(), 2, 600),
-            "Cancel Calling",
-            CANCELS,
-            "5s",
-        ),
+        ("for ten minutes", unanswered(unwanted(), 2, 600), "Cancel Calling", CANCELS, "5s"),
         (
             "also for a plan of somebody else",
             unanswered(given().prepaid().scheduled(HUGE).cancel_plan(HUGE), 3, 1199),

@@ -37,8 +37,10 @@ fn every_situation_stands_in_a_row() {
         all_rows().iter().map(|row| situation(&row.1.decide().situation)).collect();
     // What an answer leads to is not decided.
     let answered = ["PowerRequested"];
-    let missing: Vec<_> =
-        SITUATIONS.iter().filter(|name| !seen.contains(*name) && !answered.contains(name)).collect();
+    let missing: Vec<_> = SITUATIONS
+        .iter()
+        .filter(|name| !seen.contains(*name) && !answered.contains(name))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
-    lifecycle::{
-        Change, Counted, HoldingState, LaneName, NextLook, Outcome, Read, SecretState,
-    },
+    lifecycle::{Change, Counted, HoldingState, LaneName, NextLook, Outcome, Read, SecretState},
 };
 
 use crate::{
@@ -229,7 +227,9 @@ fn b4_what_a_newer_version_has_added_holds_back_nothing() {
 
 #[test]
 fn b5_a_lost_race_is_repeated_with_growing_pauses() {
-    for given in [given(), given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE)] {
+    for given in
+        [given(), given().in_flight(&given_change(ChangeState::Accepted, 60)).of_type(LARGE)]
+    {
         let lost = given.outcome(Outcome::LostRace).pass().verdict;
         assert_eq!(lost.next_look, NextLook::Backoff);
         assert!(lost.events.is_empty());
@@ -271,10 +271,15 @@ fn b8_an_object_that_is_being_deleted_orders_nothing() {
     assert_eq!(doing(given()), "Nothing BeingDeleted");
     assert_eq!(doing(given().stop_first()), "Nothing BeingDeleted");
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().later(5);
-    assert_eq!(does(&refused.clone().generation(4)), "Nothing Refused", "a generation is no reason");
+    assert_eq!(
+        does(&refused.clone().generation(4)),
+        "Nothing Refused",
+        "a generation is no reason"
+    );
     assert_eq!(doing(refused), "Nothing BeingDeleted");
     let scheduled = given_change(ChangeState::Observed, 900);
-    let unwanted = given().prepaid().in_flight(&scheduled).closed(&scheduled, at(-1)).scheduled(LARGE);
+    let unwanted =
+        given().prepaid().in_flight(&scheduled).closed(&scheduled, at(-1)).scheduled(LARGE);
     assert_eq!(doing(unwanted.wants(HUGE)), "Nothing Unwanted");
 }
 
@@ -323,7 +328,15 @@ fn c1_what_could_not_be_read_for_three_looks_is_not_known() {
         shown.push(crate::table::shown(&status(&given)));
     }
     let known = "InSync InSync Ready=True InSync=True";
-    assert_eq!(shown, [known, known, "InSync InSync Ready=True InSync=Unknown", "InSync InSync Ready=True InSync=Unknown"]);
+    assert_eq!(
+        shown,
+        [
+            known,
+            known,
+            "InSync InSync Ready=True InSync=Unknown",
+            "InSync InSync Ready=True InSync=Unknown"
+        ]
+    );
     let instance = status(&given).instance.unwrap();
     assert_eq!(instance.unread_since, Some(Time(at(300))));
     assert_eq!(instance.last_read_at, Some(Time(at(0))));
@@ -331,7 +344,8 @@ fn c1_what_could_not_be_read_for_three_looks_is_not_known() {
 
 #[test]
 fn c2_a_cycle_that_is_renewed_without_the_downgrade_shows_as_overdue() {
-    let scheduled = |given: Given, ends| given.scheduled(LARGE).instance(|one| one.expires_at = Some(at(ends)));
+    let scheduled =
+        |given: Given, ends| given.scheduled(LARGE).instance(|one| one.expires_at = Some(at(ends)));
     let change = given_change(ChangeState::Observed, 60);
     let mut given = scheduled(given().prepaid().in_flight(&change), 10_000).then();
     let month = 2_592_000;
@@ -383,7 +397,10 @@ fn c5_each_reason_says_one_thing() {
     assert_eq!(situations, BTreeSet::from(expected));
     let stop = given().stop_first().finalizer(true).crashed_before_the_call();
     let text = ready_message(stop.object.status.as_ref().unwrap()).to_owned();
-    assert_eq!(text, "stopping the instance to resize c.1c2g to c.2c4g: the call is about to be made");
+    assert_eq!(
+        text,
+        "stopping the instance to resize c.1c2g to c.2c4g: the call is about to be made"
+    );
 }
 
 #[test]
@@ -421,7 +438,8 @@ fn c8_a_wait_after_a_read_is_no_skew() {
 
 #[test]
 fn c9_a_refusal_although_the_downgrade_was_scheduled_is_seen_through() {
-    let refused = given().prepaid().answered(refused(400, "INVALID_PARAMETER_VALUE")).then().later(5);
+    let refused =
+        given().prepaid().answered(refused(400, "INVALID_PARAMETER_VALUE")).then().later(5);
     let unread = refused.clone().without(Read::Plan);
     assert_eq!(unread.needs(), [Read::Plan]);
     let scheduled = refused.scheduled(LARGE);
@@ -456,7 +474,11 @@ fn h6_objects_at_rest_stay_ready_while_the_api_is_down() {
         assert!(down.pass().verdict.events.is_empty());
         // A revision that asks for something is not Ready before it is done.
         let edited = down.wants(HUGE).generation(4);
-        assert!(shows(&edited).starts_with("Waiting ApiUnavailable Ready=False"), "{}", shows(&edited));
+        assert!(
+            shows(&edited).starts_with("Waiting ApiUnavailable Ready=False"),
+            "{}",
+            shows(&edited)
+        );
     }
     let flying = given().in_flight(&given_change(ChangeState::Observed, 60)).then();
     let down = flying.instance_fails(transport());
@@ -473,7 +495,8 @@ fn h7_an_edit_that_is_taken_back_at_once_costs_nothing() {
     assert_eq!(does(&back), "Nothing InSync");
     // The target of what was ordered before is still the same: nothing is ordered anew.
     let entry = given_entry(HUGE, SMALL, 3, HistoryOutcome::Completed);
-    let reverted = back.ended(HistoryEntry { ended_at: Time(Timestamp::UNIX_EPOCH), ..entry }).of_type(HUGE);
+    let reverted =
+        back.ended(HistoryEntry { ended_at: Time(Timestamp::UNIX_EPOCH), ..entry }).of_type(HUGE);
     assert_eq!(does(&reverted.spec_known_for(secs(60))), "Nothing Reverted");
     // A change of mind begins the delay anew, and one that stays is ordered.
     let stays = settled.wants(LARGE).generation(4).spec_known_for(secs(2));
@@ -491,10 +514,18 @@ fn a_stop_that_is_seen_leaves_what_it_is_brought_back_to() {
 fn a_change_that_is_displaced_in_the_status_counts_as_ordered() {
     // Its own record is gone, and the lane holds what a deleted object left.
     let mine = given_change(ChangeState::Submitting, 900);
-    let left = Change { id: given_change(ChangeState::Accepted, 60).id, ..given_change(ChangeState::Accepted, 60) };
-    let given = given().target(LARGE, 3).remembering(&mine).held_by("gone", &left, accepted_at(at(-60), "9"));
+    let left = Change {
+        id: given_change(ChangeState::Accepted, 60).id,
+        ..given_change(ChangeState::Accepted, 60)
+    };
+    let given = given().target(LARGE, 3).remembering(&mine).held_by(
+        "gone",
+        &left,
+        accepted_at(at(-60), "9"),
+    );
     let after = given.holder_is_gone().step();
-    let kept: Vec<_> = status(&after).history.iter().map(|one| (one.id.clone(), one.outcome)).collect();
+    let kept: Vec<_> =
+        status(&after).history.iter().map(|one| (one.id.clone(), one.outcome)).collect();
     assert_eq!(kept, [(mine.id.0, HistoryOutcome::Unrecorded)]);
     assert_eq!(status(&after).change.unwrap().id, left.id.0);
 }

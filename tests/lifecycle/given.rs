@@ -878,7 +878,10 @@ impl Given {
         let status = self.object.status.clone().unwrap_or_default();
         Observed {
             memory: Memory::from_status(&status),
-            status_is_current: speaks_of_rest(&status, self.object.metadata.generation.unwrap_or(0)),
+            status_is_current: speaks_of_rest(
+                &status,
+                self.object.metadata.generation.unwrap_or(0),
+            ),
             prices: self.prices(),
             ..self.observed.clone()
         }

@@ -55,7 +55,6 @@ fn before_the_fence() -> Vec<Row> {
         unknown("a release does not free what can still land", {
             open().released(&submitting(60).id.0)
         }),
-
         (
             "the target type does not settle it early",
             open().of_type(LARGE),
@@ -85,13 +84,7 @@ fn after_the_fence() -> Vec<Row> {
     let unverified = || flying(ChangeState::Unverified, 900);
     let token = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
     vec![
-        (
-            "a POSTPAID change that shows nowhere is over",
-            open(),
-            "Nothing NotMade",
-            AGAIN,
-            "1s",
-        ),
+        ("a POSTPAID change that shows nowhere is over", open(), "Nothing NotMade", AGAIN, "1s"),
         (
             "the lane of what is over is freed after the status says so",
             open().step(),
@@ -116,10 +109,11 @@ fn after_the_fence() -> Vec<Row> {
         ),
         (
             "a slot that says that a person was asked is asked about, too",
-            given().prepaid().target(LARGE, 3).remembering(&submitting(900)).holding(
-                &submitting(900),
-                HoldingState::Unverified,
-            ),
+            given()
+                .prepaid()
+                .target(LARGE, 3)
+                .remembering(&submitting(900))
+                .holding(&submitting(900), HoldingState::Unverified),
             "Nothing Unverified",
             ASKS,
             "rest",

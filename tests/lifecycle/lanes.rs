@@ -70,7 +70,9 @@ fn a_lane_is_taken_only_while_it_is_free_and_nothing_is_open() {
             assert_eq!(taken.is_some(), expected, "{kind:?} beside {:?} {state:?}", holder.kind);
         }
     }
-    for kind in [ChangeKind::Modify, ChangeKind::CancelDowngrade, ChangeKind::Stop, ChangeKind::Start] {
+    for kind in
+        [ChangeKind::Modify, ChangeKind::CancelDowngrade, ChangeKind::Stop, ChangeKind::Start]
+    {
         let change = call(kind, 1);
         let taken = free().taken(open(&change), None).unwrap();
         assert_eq!(taken.lane_of(&change.id), Some(LaneName::of(kind)));
@@ -189,7 +191,9 @@ fn a_holder_that_cannot_be_read_keeps_its_lane_and_its_json() {
         ("a new state", |raw| raw["type"]["holding"]["state"] = json!({ "is": "queued" })),
         ("no state", |raw| raw["type"]["holding"]["state"] = json!(null)),
         ("another shape", |raw| raw["type"] = json!(["held"])),
-        ("an expectation of a new kind", |raw| raw["type"]["expects"] = json!({ "kind": "Reboot" })),
+        ("an expectation of a new kind", |raw| {
+            raw["type"]["expects"] = json!({ "kind": "Reboot" })
+        }),
     ];
     for (what, change) in kinds {
         let raw = with(change);

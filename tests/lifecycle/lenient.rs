@@ -83,7 +83,11 @@ fn an_end_that_this_version_does_not_know_counts_as_ordered() {
     done.as_object_mut().unwrap().remove("change");
     let done = found(&done).of_type(SMALL).wants(HUGE).target(HUGE, 3);
     assert_eq!(does(&done), "Nothing Reverted");
-    assert!(says(&done).contains("it is not known how the change from c.1c2g to c.4c8g"), "{}", says(&done));
+    assert!(
+        says(&done).contains("it is not known how the change from c.1c2g to c.4c8g"),
+        "{}",
+        says(&done)
+    );
     let kept = done.then().object.status.unwrap();
     assert_eq!(kept.history[0].outcome, HistoryOutcome::Unknown);
 }
@@ -113,7 +117,11 @@ fn only_the_change_itself_has_to_be_readable() {
         spoilt[part] = value.clone();
         let found = found(&spoilt);
         assert_eq!(does(&found), "Nothing InvalidStatus", "{part}");
-        assert!(says(&found).contains(&format!("status.{part} is not of the form")), "{}", says(&found));
+        assert!(
+            says(&found).contains(&format!("status.{part} is not of the form")),
+            "{}",
+            says(&found)
+        );
         // It stays as it is, whatever is written beside it.
         let kept = serde_json::to_value(found.then().object.status).unwrap();
         assert_eq!(kept[part], value, "{part}");
@@ -132,7 +140,6 @@ fn a_status_of_this_version_is_read_back_as_it_was() {
 #[test]
 fn a_status_that_is_no_object_is_refused() {
     assert!(serde_json::from_value::<VmInstanceStatus>(json!("fine")).is_err());
-
 }
 
 #[test]

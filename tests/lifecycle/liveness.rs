@@ -203,12 +203,18 @@ fn end_of(mut given: Given) -> (&'static str, Given, usize) {
         let (decision, desired) = (given.decide(), given.desired());
         let before = given.clone();
         given = obeyed(given.step(), &decision.action, &desired);
-        let rests = decision.action == Action::Nothing && given.object.status == before.object.status;
+        let rests =
+            decision.action == Action::Nothing && given.object.status == before.object.status;
         if rests {
             return (situation(&decision.situation), given, pass);
         }
     }
-    panic!("no end after {PASSES} passes: {} of {:?} {:?}", does(&given), given.object, given.slot_record());
+    panic!(
+        "no end after {PASSES} passes: {} of {:?} {:?}",
+        does(&given),
+        given.object,
+        given.slot_record()
+    );
 }
 
 /// What is left of a world that is mended: nothing, or the exception that it is.
@@ -310,7 +316,10 @@ proptest! {
 #[test]
 fn a_world_that_works_leads_from_a_fresh_object_to_in_sync() {
     let (end, last, passes) = end_of(given());
-    assert_eq!((end, last.observed.instance().unwrap().type_id.clone()), ("InSync", type_id("c.2c4g")));
+    assert_eq!(
+        (end, last.observed.instance().unwrap().type_id.clone()),
+        ("InSync", type_id("c.2c4g"))
+    );
     assert!(passes <= 2, "{passes}");
     let (end, _, passes) = end_of(given().stop_first());
     assert_eq!(end, "InSync");

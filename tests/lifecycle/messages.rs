@@ -13,11 +13,11 @@ use zenlayer_vm_operator::{
 
 use crate::{
     coverage::all_rows,
-    preflight::ordered_by_all,
     given::{
         Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
         read_error, request,
     },
+    preflight::ordered_by_all,
     table::{ready_message, shown, shows},
 };
 
@@ -324,7 +324,7 @@ fn events_tell_each_thing_once() {
     let refused = api_error(400, Some("MISSING_PARAMETER"));
     let rows = [
         ("ordered", given(), vec![(false, "ChangeOrdered")]),
-        ("adopted", late().of_type(LARGE), vec![(true, "ChangeAdopted")]),
+        ("adopted", late().of_type(LARGE), vec![(true, "OutcomeSettled")]),
         (
             "complete",
             flying(ChangeState::Observed, 60).of_type(LARGE),

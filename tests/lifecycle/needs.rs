@@ -58,26 +58,26 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
             "Instance Slot",
         ),
         ("a person's word about a plan", in_sync().cancel_plan(HUGE), "Instance Plan"),
+        ("which was acted on", in_sync().cancel_plan(HUGE).handled_cancel(HUGE), "Instance"),
         (
-            "which was acted on",
-            in_sync().cancel_plan(HUGE).handled_cancel(HUGE),
-            "Instance",
+            "an order that may still be open",
+            in_sync().ended(entry(HistoryOutcome::Scheduled)),
+            "Instance Slot Plan",
         ),
-        ("an order that may still be open", in_sync().ended(entry(HistoryOutcome::Scheduled)), "Instance Slot Plan"),
         ("one that is complete", in_sync().ended(entry(HistoryOutcome::Completed)), "Instance"),
         ("suspended, the type differs", known(given().suspended()), "Instance Slot"),
         ("observed, the type differs", known(given().observing()), "Instance Slot"),
-        (
-            "an object that is kept",
-            in_sync().finalizer(true),
-            "Instance Slot Plan",
-        ),
+        ("an object that is kept", in_sync().finalizer(true), "Instance Slot Plan"),
         (
             "an object that is being deleted has nothing to look at",
             in_sync().deleted(5),
             "Instance",
         ),
-        ("a younger object reads what it may have to follow", known(given().duplicate_of(None)), "Instance Slot Plan"),
+        (
+            "a younger object reads what it may have to follow",
+            known(given().duplicate_of(None)),
+            "Instance Slot Plan",
+        ),
     ]
 }
 
@@ -98,7 +98,11 @@ fn unreadable() -> Vec<(&'static str, Given, &'static str)> {
             given().in_trouble(trouble(Reason::ApiUnavailable, false, 5)),
             "",
         ),
-        ("nothing after the instance could not be read", given().instance_fails(transport()), "Instance"),
+        (
+            "nothing after the instance could not be read",
+            given().instance_fails(transport()),
+            "Instance",
+        ),
         ("nor after a refusal", given().instance_fails(read_error(401, None)), "Instance"),
         ("nor where it is missing for the first time", given().missing_for(0), "Instance"),
         ("a missing one may have a change in flight", given().missing_for(5), "Instance Slot"),
@@ -143,7 +147,11 @@ fn in_flight() -> Vec<(&'static str, Given, &'static str)> {
             },
             "Instance Slot",
         ),
-        ("a change of another object", given().held_by("x", &open, HoldingState::Open), "Instance Slot Plan"),
+        (
+            "a change of another object",
+            given().held_by("x", &open, HoldingState::Open),
+            "Instance Slot Plan",
+        ),
     ]
 }
 
@@ -158,21 +166,37 @@ fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
             given().prepaid(),
             "Instance Slot Plan Orders Catalogue+Prices ForACall",
         ),
-        ("also of what nobody knows", given().charged("SPOT"), "Instance Slot Plan Orders Catalogue+Prices ForACall"),
-        ("a stop before an order reads the same", given().stop_first(), "Instance Slot Plan Orders Catalogue ForACall"),
+        (
+            "also of what nobody knows",
+            given().charged("SPOT"),
+            "Instance Slot Plan Orders Catalogue+Prices ForACall",
+        ),
+        (
+            "a stop before an order reads the same",
+            given().stop_first(),
+            "Instance Slot Plan Orders Catalogue ForACall",
+        ),
         (
             "at the limit nothing more is read",
             given().orders(ordered_by_all(100)),
             "Instance Slot Plan Orders",
         ),
-        ("nor for an edit that is too young", given().spec_known_for(secs(0)), "Instance Slot Plan"),
+        (
+            "nor for an edit that is too young",
+            given().spec_known_for(secs(0)),
+            "Instance Slot Plan",
+        ),
         (
             "nor for an account that is refused",
             given().account_refused(trouble(Reason::PermissionDenied, true, 900)),
             "Instance Slot Plan",
         ),
         ("nor on a busy machine", given().state("REBOOT"), "Instance Slot Plan"),
-        ("nor for a call that was refused", given().answered(refused(400, refusal)).then(), "Instance Slot Plan"),
+        (
+            "nor for a call that was refused",
+            given().answered(refused(400, refusal)).then(),
+            "Instance Slot Plan",
+        ),
         (
             "nor for one that was ordered before",
             given().target(LARGE, 3).ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed)),
@@ -185,7 +209,13 @@ fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
         ),
         (
             "a cancellation needs no offers",
-            given().prepaid().in_flight(&scheduled).closed(&scheduled, at(-1)).scheduled(LARGE).wants(SMALL).generation(4),
+            given()
+                .prepaid()
+                .in_flight(&scheduled)
+                .closed(&scheduled, at(-1))
+                .scheduled(LARGE)
+                .wants(SMALL)
+                .generation(4),
             "Instance Slot Plan ForACall",
         ),
         (

@@ -191,7 +191,10 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "an object that is being deleted looks after its own change",
-            given().in_flight(&given_change(ChangeState::Accepted, 60)).processing(LARGE).deleted(5),
+            given()
+                .in_flight(&given_change(ChangeState::Accepted, 60))
+                .processing(LARGE)
+                .deleted(5),
             "CloseLane EffectSeen",
             GOES,
             "12s",

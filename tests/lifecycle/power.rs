@@ -8,8 +8,8 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry, given_key,
-        holding, not_sent, refused, restore, without_fence,
+        Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry,
+        given_key, holding, not_sent, refused, restore, without_fence,
     },
     preflight::ordered_by_all,
     table::{Row, check, does, look, says, shows},
@@ -287,7 +287,8 @@ fn off() -> Vec<Row> {
     let order = |state, ago| stopped().in_flight(&given_change(state, ago));
     let entry = || given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
     let foreign = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
-    let ordered_long_ago = |given: Given| given.ended(entry()).in_flight(&given_change(ChangeState::Submitting, 60));
+    let ordered_long_ago =
+        |given: Given| given.ended(entry()).in_flight(&given_change(ChangeState::Submitting, 60));
     vec![
         ("the change is ordered while it is off", stopped(), "Modify Calling", GOES, "5s"),
         (
@@ -325,7 +326,10 @@ fn off() -> Vec<Row> {
             "12s",
         ),
         starts("a refused change starts it", {
-            stopped().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")).step().later(5)
+            stopped()
+                .answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"))
+                .step()
+                .later(5)
         }),
         (
             "a foreign plan is waited for",
@@ -788,8 +792,12 @@ fn a_start_is_made_beside_an_order_that_a_person_has_to_settle_and_forgets_nothi
         assert_eq!(kept.unwrap().id, order.id.0, "{later}");
         assert_eq!(given.slot_record().lane_of(&order.id), Some(LaneName::Type), "{later}");
     }
-    let passes =
-        ["Start Calling", "CloseLane PowerSeen", "Nothing PowerCompleted", "EndRestore PowerRestored"];
+    let passes = [
+        "Start Calling",
+        "CloseLane PowerSeen",
+        "Nothing PowerCompleted",
+        "EndRestore PowerRestored",
+    ];
     assert_eq!(seen, passes);
     assert_eq!(does(&given), "TakeFinalizerOff PowerIsFreeToGo");
     assert_eq!(does(&given.step()), "Nothing Unverified");
@@ -800,7 +808,8 @@ fn a_start_that_was_never_written_down_is_given_back_beside_the_order() {
     let order = given_change(ChangeState::Unverified, 900);
     let start = given_call(ChangeKind::Start, ChangeState::Submitting, 5);
     // The process died between the slot and the intent.
-    let crashed = unverified().held(LaneName::Power, &holding(&start, given_key(UID), HoldingState::Open));
+    let crashed =
+        unverified().held(LaneName::Power, &holding(&start, given_key(UID), HoldingState::Open));
     assert_eq!(does(&crashed), "Nothing Withdrawn");
     let back = crashed.step();
     assert_eq!(does(&back), "FreeLane Freed");

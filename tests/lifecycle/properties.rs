@@ -75,7 +75,8 @@ fn refusal_stands(given: &Given, change: &Change) -> bool {
     let seen = given.seen();
     let Ok(memory) = &seen.memory else { return false };
     let desired = given.desired();
-    let asked = desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
+    let asked =
+        desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
     memory.refusal.as_ref().is_some_and(|refusal| {
         (refusal.kind, &refusal.from, &refusal.to) == (change.kind, &change.from, &change.to)
             && Some(refusal.credential.as_str()) == seen.secret.digest()
@@ -111,22 +112,30 @@ fn must_not_order(given: &Given, change: &Change) -> Option<&'static str> {
                 == (&change.from, &change.to, change.target_generation)
     };
     let record = &seen.slot()?.record;
-    let in_flight = match Standing::of(LaneName::Type, &seen, memory, &desired.object, &desired.timing) {
-        Standing::Idle => false,
-        Standing::InFlight(_)
-        | Standing::Unrecorded(_)
-        | Standing::WithoutIntent(_)
-        | Standing::Ended(_)
-        | Standing::HeldElsewhere(_)
-        | Standing::Unreadable => true,
-    };
-    let asked = desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
+    let in_flight =
+        match Standing::of(LaneName::Type, &seen, memory, &desired.object, &desired.timing) {
+            Standing::Idle => false,
+            Standing::InFlight(_)
+            | Standing::Unrecorded(_)
+            | Standing::WithoutIntent(_)
+            | Standing::Ended(_)
+            | Standing::HeldElsewhere(_)
+            | Standing::Unreadable => true,
+        };
+    let asked =
+        desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at;
     let faults = [
         (plan != PlanView::None, "a plan is open"),
         (in_flight, "a change is in flight"),
         (memory.history.iter().any(|one| counted(&one)), "it was ordered for this target"),
         (lags(given, record), "the read contradicts what was seen"),
-        (!seen.orders.as_ref().is_some_and(|read| read.as_ref().is_ok_and(|count| count.all.count < 100)), "the limit"),
+        (
+            !seen
+                .orders
+                .as_ref()
+                .is_some_and(|read| read.as_ref().is_ok_and(|count| count.all.count < 100)),
+            "the limit",
+        ),
         (seen.account.is_some() && !asked, "the account was refused"),
         (seen.since.spec.as_secs() < 2, "the edit is too young"),
         (seen.catalogue.is_none(), "the offers were not read"),
@@ -141,7 +150,9 @@ fn must_not_order(given: &Given, change: &Change) -> Option<&'static str> {
 /// Whether a read contradicts what was seen within a margin by both clocks.
 fn lags(given: &Given, record: &SlotRecord) -> bool {
     let seen = given.seen();
-    let (Some(instance), Some(status)) = (seen.instance(), seen.type_status()) else { return false };
+    let (Some(instance), Some(status)) = (seen.instance(), seen.type_status()) else {
+        return false;
+    };
     LaneName::ALL.into_iter().any(|lane| {
         let known = seen.since.lanes.of(lane).0.as_secs();
         record.lane(lane).expects().is_some_and(|expects| {
@@ -250,8 +261,9 @@ fn foreign_write(given: &Given, action: &Action) -> bool {
                         || status.history.iter().any(|one| one.id == holding.change.0)
                         || status.withdrawn.as_deref() == Some(holding.change.0.as_str())
                 });
-                let mine = holding.object.uid == UID || given.observed.holders.of_type
-                    == zenlayer_vm_operator::lifecycle::Holder::DoesNotCount;
+                let mine = holding.object.uid == UID
+                    || given.observed.holders.of_type
+                        == zenlayer_vm_operator::lifecycle::Holder::DoesNotCount;
                 before != after && !known && !mine
             }
         }

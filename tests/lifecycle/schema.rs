@@ -56,7 +56,11 @@ fn look(schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
             fault(format!("{text} is no time"));
         }
     }
-    if value.as_i64().zip(schema["minimum"].as_f64()).is_some_and(|(one, least)| (one as f64) < least) {
+    if value
+        .as_i64()
+        .zip(schema["minimum"].as_f64())
+        .is_some_and(|(one, least)| (one as f64) < least)
+    {
         fault(format!("{value} is too small"));
     }
     inside(schema, value, path, faults);

@@ -226,7 +226,8 @@ fn trace_22_a_guest_that_ignores_the_stop_holds_its_lane_not_for_ever() {
     assert_eq!(does(&freed.later(300)), "Stop Calling");
     // Nor does a person who starts it before a read shows it off.
     let restarted = stopping(ChangeState::Observed, 400);
-    let restarted = restarted.closed(&given_call(ChangeKind::Stop, ChangeState::Observed, 400), at(-1));
+    let restarted =
+        restarted.closed(&given_call(ChangeKind::Stop, ChangeState::Observed, 400), at(-1));
     assert_eq!(does(&restarted), "Nothing PowerNoEffect");
     assert_eq!(does(&restarted.step()), "EndRestore PowerRestored");
 }
@@ -345,7 +346,10 @@ fn trace_31_a_stop_that_is_given_back_leaves_nothing_to_bring_back() {
     let freed = stopping(ChangeState::Submitting, 601).step().step();
     assert_eq!(freed.slot_record().restore(), None);
     // A machine that a person stops later stays off.
-    assert_eq!(does(&freed.state("STOPPED").wants(SMALL).generation(4).finalizer(false)), "Nothing InSync");
+    assert_eq!(
+        does(&freed.state("STOPPED").wants(SMALL).generation(4).finalizer(false)),
+        "Nothing InSync"
+    );
     // What another stop wrote is not its to take.
     let older = off().slot_record();
     let start = given_call(ChangeKind::Start, ChangeState::Submitting, 5);

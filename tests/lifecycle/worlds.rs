@@ -5,10 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 use zenlayer_vm_operator::{
     api::{self, ChangeKind, ChangeState, HistoryOutcome, Reason},
-    lifecycle::{
-        Change, ChangeId, HoldingState, LaneName, Read, SecretState,
-        backoff::fnv,
-    },
+    lifecycle::{Change, ChangeId, HoldingState, LaneName, Read, SecretState, backoff::fnv},
 };
 
 use crate::{
@@ -178,7 +175,12 @@ fn some_lost_answers(mut given: Given, rng: &mut Rng) -> Given {
         let entry = given_entry(rng.of(&TYPES), &want, 2, HistoryOutcome::Unverified);
         let ended_at = Time(at(-rng.of(&[0, 300, 1200])));
         let kind = rng.of(&[ChangeKind::Modify, ChangeKind::CancelDowngrade]);
-        given = given.ended(api::HistoryEntry { id: format!("lost-{number}"), kind, ended_at, ..entry });
+        given = given.ended(api::HistoryEntry {
+            id: format!("lost-{number}"),
+            kind,
+            ended_at,
+            ..entry
+        });
     }
     given
 }
@@ -216,9 +218,11 @@ fn some_lanes(given: Given, change: &Change, bias: u64, rng: &mut Rng) -> Given 
         given = given.closed(&given_call(kind, ChangeState::Observed, 88), at(rng.of(&[-1, 100])));
     }
     // What the status remembers, the slot has most of the time.
-    let remembered = given.object.status.as_ref().is_some_and(|status| {
-        status.change.is_some() || status.power.change.is_some()
-    });
+    let remembered = given
+        .object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.change.is_some() || status.power.change.is_some());
     if remembered && change.state != ChangeState::Observed && rng.chance(800) {
         let state = match change.state {
             ChangeState::Accepted => accepted_at(change.started_at, "3471"),
@@ -307,7 +311,14 @@ fn some_reads(given: Given, bias: u64, rng: &mut Rng) -> Given {
         5 => given.only_the_instance(),
         6 => given.nothing_read(),
         7 => given.instance(|one| one.type_id = type_id(rng.of(&TYPES))),
-        8 => given.state(rng.of(&["REBOOT", "RECYCLE", "CREATE_FAILED", "NEW", "STOPPING", "BOOTING"])),
+        8 => given.state(rng.of(&[
+            "REBOOT",
+            "RECYCLE",
+            "CREATE_FAILED",
+            "NEW",
+            "STOPPING",
+            "BOOTING",
+        ])),
         9 => given.without(Read::ForACall),
         _ => given.charged("SPOT"),
     }

@@ -201,7 +201,8 @@ pub fn beside(
 /// ended, and not before its time where a start was refused.
 fn until_it_starts(scene: &Scene, told: &Told, restore: &Restore) -> Option<NextLook> {
     let off = scene.instance.is_some_and(|one| one.state == InstanceState::Stopped);
-    let refused = |memo: &Memo| matches!(memo, Memo::Refused(refusal) if refusal.kind == ChangeKind::Start);
+    let refused =
+        |memo: &Memo| matches!(memo, Memo::Refused(refusal) if refusal.kind == ChangeKind::Start);
     let ended = |memo: &Memo| matches!(memo, Memo::End(..));
     if !off || told.remembers.iter().any(refused) {
         return None;

@@ -6,8 +6,8 @@ use zenlayer::{ChargeType, InstanceTypeId, OrderNumber};
 use super::{
     told::{AT_ONCE, Event, Memo, NextLook, Scene, Told, Worth},
     words::{
-        clock, in_progress, now_declared, order, purpose, release, since, whether_to_order_again,
-        whether_to_release,
+        FirstOrder, clock, in_progress, now_declared, order, purpose, release, since,
+        whether_to_order_again, whether_to_release,
     },
 };
 use crate::{
@@ -327,7 +327,7 @@ fn seen(scene: &Scene, change: &Change, stage: Option<PlanStage>, adopted: bool)
 impl Told {
     /// A lost answer that was settled by what shows is an event of its own.
     fn event_if(self, adopted: bool) -> Self {
-        if adopted { self.event(Worth::Always(true, "ChangeAdopted")) } else { self }
+        if adopted { self.event(Worth::Always(true, "OutcomeSettled")) } else { self }
     }
 }
 
@@ -455,7 +455,7 @@ fn undone(scene: &Scene, change: &Change) -> Told {
         "{what} was changed back outside this object; to {again} set the annotation {annotation}"
     );
     Told::failed(Reason::Reverted, message, AT_ONCE)
-        .asks(whether_to_order_again(&change.id))
+        .asks(whether_to_order_again(&change.id, first_order(change.adopted, None)))
         .remember(end)
 }
 
@@ -487,7 +487,16 @@ fn reverted(scene: &Scene, entry: &Ended) -> Told {
             ),
         ),
     };
-    Told::failed(reason, message, scene.at_rest()).asks(whether_to_order_again(id))
+    let first = first_order(entry.adopted, Some(entry.outcome));
+    Told::failed(reason, message, scene.at_rest()).asks(whether_to_order_again(id, first))
+}
+
+fn first_order(adopted: bool, outcome: Option<HistoryOutcome>) -> FirstOrder {
+    match outcome {
+        Some(HistoryOutcome::Unrecorded | HistoryOutcome::Unknown) => FirstOrder::Unknown,
+        _ if adopted => FirstOrder::Foreign,
+        _ => FirstOrder::Paid,
+    }
 }
 
 fn unwanted(scene: &Scene, change: &Change) -> Told {
@@ -512,18 +521,22 @@ pub fn farewell(object: &VmInstance) -> Option<Event> {
         Some(number) => format!("order {number}"),
         None => "order number unknown".to_owned(),
     };
+    let goes_on = |what: String, change: &crate::api::Change| match change.state {
+        ChangeState::Accepted | ChangeState::Observed => format!("{what} continues by itself"),
+        ChangeState::Submitting | ChangeState::Unverified => format!(
+            "{what} may have been accepted by the provider: check it in the provider's console"
+        ),
+    };
     let words = |change: &crate::api::Change| match change.kind {
-        ChangeKind::Modify => format!(
-            "the change from {} to {} ({}) continues by itself",
-            change.from,
-            change.to,
-            number()
+        ChangeKind::Modify => goes_on(
+            format!("the change from {} to {} ({})", change.from, change.to, number()),
+            change,
         ),
         ChangeKind::CancelDowngrade => {
-            format!("the cancellation of the change to {} continues by itself", change.from)
+            goes_on(format!("the cancellation of the change to {}", change.from), change)
         }
-        ChangeKind::Stop => "the stop continues by itself".to_owned(),
-        ChangeKind::Start => "the start continues by itself".to_owned(),
+        ChangeKind::Stop => goes_on("the stop".to_owned(), change),
+        ChangeKind::Start => goes_on("the start".to_owned(), change),
     };
     let left: Vec<_> = status.change.iter().chain(&status.power.change).map(words).collect();
     if left.is_empty() {
