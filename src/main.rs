@@ -56,18 +56,25 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let store = KubeStore::new(calls, &args.operator_namespace, writer.as_reader(), identity);
-    store.check_slots().await?;
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
-    let ctx = Context::new(Arc::new(cloud), Arc::new(store), clock, defaults, metrics.clone());
+    let store = Arc::new(store);
+    let ctx = Context::new(Arc::new(cloud), store.clone(), clock, defaults, metrics.clone());
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
     };
+    let known = health.clone();
+    let work = async move {
+        store.check_slots().await?;
+        run(watches, settings, ctx, writer, known, stop_signal()).await?;
+        Ok::<(), AnyError>(())
+    };
+    // An API server that is silent from the start must not look like a process that is stuck.
     tokio::select! {
-        ended = run(watches, settings, ctx, writer, health.clone(), stop_signal()) => ended?,
+        ended = work => ended?,
         served = telemetry::serve(listener, metrics, health) => served?,
     }
     tracing::info!("stopped");

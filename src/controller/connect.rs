@@ -1,9 +1,16 @@
 //! The two connections to the Kubernetes API: one for the watch, one for single calls.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
-use axum::http::{HeaderValue, Response, header::USER_AGENT};
-use kube::{Client, Config, client::ClientBuilder};
+use axum::{
+    BoxError,
+    body::{Bytes, HttpBody},
+    http::{HeaderValue, Response, Uri, header::USER_AGENT},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use http_body_util::{BodyStream, StreamBody};
+use hyper_util::client::proxy::matcher::Matcher;
+use kube::{Client, Config, client::ClientBuilder, config::Kubeconfig};
 use tower::util::MapResponseLayer;
 
 use crate::telemetry::WatchHealth;
@@ -37,6 +44,9 @@ impl Connections {
         call_limit: Option<Duration>,
     ) -> Result<Self, ConnectError> {
         let mut config = Config::infer().await.map_err(|error| no_cluster(&error))?;
+        if let Ok(kubeconfig) = Kubeconfig::read() {
+            config.proxy_url = proxy(&kubeconfig, &config.cluster_url)?;
+        }
         config.headers.push((USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME)));
         config.reset_reader_on_write = true;
         let mut calls = config.clone();
@@ -47,15 +57,53 @@ impl Connections {
     }
 }
 
-/// A client that tells when the API answers.
+/// The proxy of a kubeconfig, or the one that the environment names for the API server. kube compares
+/// NO_PROXY with the address of the proxy itself, so the matcher decides that reqwest has, too.
+fn proxy(kubeconfig: &Kubeconfig, server: &Uri) -> Result<Option<Uri>, ConnectError> {
+    let Some(text) = named(kubeconfig).or_else(|| of_environment(server)) else { return Ok(None) };
+    let text = if text.contains("://") { text } else { format!("http://{text}") };
+    text.parse().map(Some).map_err(|_| ConnectError::Proxy)
+}
+
+/// The proxy that the current context of a kubeconfig names.
+fn named(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|one| one.name == *current)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|one| one.name == context.cluster)?;
+    cluster.cluster.as_ref()?.proxy_url.clone().filter(|text| !text.is_empty())
+}
+
+fn of_environment(server: &Uri) -> Option<String> {
+    Matcher::from_env().intercept(server)?;
+    let scheme = match server.scheme_str() {
+        Some("http") => ["HTTP_PROXY", "http_proxy"],
+        _ => ["HTTPS_PROXY", "https_proxy"],
+    };
+    let names = scheme.into_iter().chain(["ALL_PROXY", "all_proxy"]);
+    names.filter_map(|name| std::env::var(name).ok()).find(|value| !value.is_empty())
+}
+
+/// The body of an answer, as the client hands it on.
+type Answered = Box<dyn HttpBody<Data = Bytes, Error = BoxError> + Send + Unpin>;
+
+/// A client that tells when the API answers: when something of an answer comes, or its end. The headers
+/// of a watch say nothing about its events.
 fn observed(config: Config, health: WatchHealth) -> Result<Client, kube::Error> {
-    let told = move |response: Response<_>| {
-        if response.status().is_success() {
-            health.answered();
-        }
-        response
+    let told = move |response: Response<Answered>| {
+        let success = response.status().is_success();
+        response.map(|body| if success { told_of(body, health.clone()) } else { body })
     };
     Ok(ClientBuilder::try_from(config)?.with_layer(&MapResponseLayer::new(told)).build())
+}
+
+fn told_of(body: Answered, health: WatchHealth) -> Answered {
+    let ended = health.clone();
+    let frames = BodyStream::new(body).inspect_ok(move |_| health.answered());
+    let end = stream::poll_fn(move |_| {
+        ended.answered();
+        Poll::Ready(None)
+    });
+    Box::new(StreamBody::new(frames.chain(end)))
 }
 
 /// Why there is no connection.
@@ -65,6 +113,11 @@ pub enum ConnectError {
         "find the Kubernetes API: {0}; run in a Pod, or set KUBECONFIG to a kubeconfig that can be read"
     )]
     NoCluster(String),
+    #[error(
+        "the proxy for the Kubernetes API is not valid: write HTTPS_PROXY, or proxy-url in the kubeconfig, \
+         as http://HOST:PORT"
+    )]
+    Proxy,
     #[error("connect to the Kubernetes API")]
     Client(#[from] kube::Error),
 }

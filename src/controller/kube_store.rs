@@ -59,7 +59,7 @@ pub enum SlotsError {
     NoNamespace(String),
     #[error(
         "create a Lease in namespace {namespace} (tried without writing it): {problem}; check the \
-         API server, and the ServiceAccount's Role in that namespace"
+         API server, the credential for it, and the ServiceAccount's Role in that namespace"
     )]
     Refused { namespace: String, problem: String },
 }

@@ -16,7 +16,7 @@ pub struct WatchHealth(Arc<Mutex<State>>);
 struct State {
     /// The objects were listed once.
     listed: bool,
-    /// When the API last answered a list or a watch.
+    /// When something of the answer to a list or a watch last came.
     answered: Instant,
     /// The last attempt since then failed.
     failed: bool,
@@ -30,7 +30,7 @@ impl Default for WatchHealth {
 }
 
 impl WatchHealth {
-    /// The API answered a list or the beginning of a watch.
+    /// Something of the answer to a list or a watch came, or its end.
     pub fn answered(&self) {
         self.with(|state| {
             state.answered = Instant::now();

@@ -167,7 +167,7 @@ fn the_operator_says_what_is_missing_around_it() {
         "vm-operator",
         "run",
         &gone,
-        row("no API server", &["list vminstances", "refused", "check the API server"]),
+        row("no API server", &["create a Lease", "refused", "check the API server"]),
     );
 }
 
@@ -208,8 +208,8 @@ fn the_simulator_refuses_files_and_addresses_that_it_cannot_use() {
         Path::new("/nonexistent"),
         vec![
             ("no file", vec!["--config", "/nonexistent.yaml"], &["read /nonexistent.yaml"]),
-            ("unreadable YAML", config(1), &["unreadable is not a simulation", "line"]),
-            ("an unknown field", config(2), &["unknown is not a simulation", "region"]),
+            ("unreadable YAML", config(1), &["unreadable is not a valid simulation file", "line"]),
+            ("an unknown field", config(2), &["unknown is not a valid simulation file", "region"]),
             ("an unknown field of an instance", config(3), &["disk"]),
             ("an unknown type", config(4), &["instances[0].type", "z.9c9g", "c.1c2g"]),
             ("an unknown charge type", config(5), &["FREE", "POSTPAID"]),

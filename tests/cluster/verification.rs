@@ -46,7 +46,7 @@ async fn a_guest_that_needs_a_restart_is_not_in_sync_before_it_shows_its_new_siz
 
     let object = until_ready(&stage, &operator, "too-late", "False ChangeNotInEffect").await;
     assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
-    let words = "it shows 1 cores and 2 GiB, c.2c4g has 2 and 4: it may need a restart";
+    let words = "the instance shows 1 cores and 2 GiB, and c.2c4g has 2 and 4";
     assert!(message(&object).contains(words), "{}", message(&object));
     for (name, cost) in names.iter().zip(rest(&stage, &operator, &names).await) {
         assert_one_order(name, &cost);
@@ -83,7 +83,8 @@ async fn an_accepted_change_that_fails_without_a_word_is_told_and_not_ordered_ag
     for name in names {
         let object = until_ready(&stage, &operator, name, "False ChangeNotInEffect").await;
         assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed), "{name}");
-        let words = "no change is pending, and it is still of type c.1c2g";
+        let words =
+            "no change is pending at the provider, and the instance is still of type c.1c2g";
         assert!(message(&object).contains(words), "{}", message(&object));
         id = object.status.unwrap().change.unwrap().id;
         assert!(message(&stage.get(name).await).contains(&format!("release={id}")));
