@@ -69,15 +69,17 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
     };
-    let controller = async {
+    let known = health.clone();
+    let work = async move {
         check(&watches, &settings).await?;
         store.check_slots().await?;
-        run(watches, settings, ctx, writer, health.clone(), stop_signal()).await;
-        Ok::<_, AnyError>(())
+        run(watches, settings, ctx, writer, known, stop_signal()).await;
+        Ok::<(), AnyError>(())
     };
+    // An API server that is silent from the start must not look like a process that is stuck.
     tokio::select! {
-        ended = controller => ended?,
-        served = telemetry::serve(listener, metrics, health.clone()) => served?,
+        ended = work => ended?,
+        served = telemetry::serve(listener, metrics, health) => served?,
     }
     tracing::info!("stopped");
     Ok(())

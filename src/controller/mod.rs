@@ -17,7 +17,7 @@ mod unreadable;
 mod waker;
 
 pub use clock::{Clock, SystemClock};
-pub use connect::{ConnectError, Connections, FIELD_MANAGER, USER_AGENT_NAME};
+pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};

@@ -63,7 +63,7 @@ pub enum RunError {
     )]
     NoCrd,
     #[error(
-        "list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
+        "cannot list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
          ServiceAccount's RBAC"
     )]
     List(String),
@@ -93,8 +93,8 @@ pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError>
     }
 }
 
-/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch: it has no
-/// read time limit of its own. `health` learns that the first list is complete.
+/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch; `health` learns
+/// that the first list is complete.
 pub async fn run(
     client: Client,
     settings: Settings,
