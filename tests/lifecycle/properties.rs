@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
-use zenlayer::{InstanceState, PlanState, TypeStatus};
+use zenlayer::{InstanceState, PlanState};
 use zenlayer_vm_operator::{
     api::{self, ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy, VmInstanceStatus},
     lifecycle::{
-        Action, Change, ChangeId, Claim, Held, HoldingState, LaneName, Memory, NextLook, Observed,
-        Order, PlanView, Read, SecretState, SlotRecord, Standing,
+        Action, Change, ChangeId, Claim, Held, HoldingState, LaneName, NextLook,
+        Order, PlanView, SecretState, SlotRecord, Standing,
     },
 };
 
