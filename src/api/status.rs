@@ -73,7 +73,7 @@ choices! {
         Drifted,
         /// The operator cannot act now and will look again by itself.
         Waiting,
-        /// A paid call is being made, or its outcome is unknown.
+        /// A call is being made, or its outcome is unknown.
         Submitting,
         /// The provider accepted the change and is carrying it out.
         Changing,
@@ -81,7 +81,7 @@ choices! {
         Scheduled,
         /// The type differs, and the object is suspended.
         Suspended,
-        /// Nothing happens until the spec, the Secret, the machine or a person changes something.
+        /// It needs attention; the message says what to do, and whether it is tried again.
         Failed,
     }
 }
@@ -265,7 +265,8 @@ pub struct Refusal {
     pub from: String,
     /// Type that was asked for.
     pub to: String,
-    /// Digest of what was seen of the machine; with another one, the refusal no longer counts.
+    /// Digest of what was seen of the machine, and of the policies that denied the change, if any did;
+    /// with another one, the refusal no longer counts.
     pub instance: String,
     /// Digest of the credential in use; with another one, the refusal no longer counts.
     pub credential: String,
@@ -299,7 +300,8 @@ choices! {
     pub enum DecisionKind {
         /// Whether to stop waiting for a change: its outcome is unknown, or it does not come to its end.
         ReleaseChange,
-        /// Whether to order a change once more that was changed back outside this object.
+        /// Whether to order a change once more: it was changed back outside this object, or nobody knows how
+        /// it ended.
         OrderAgain,
         /// Whether to cancel a scheduled change that this object did not order.
         CancelPlan,

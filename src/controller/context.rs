@@ -43,7 +43,8 @@ impl Context {
         metrics.order_limit(defaults.orders.all);
         let orders = Orders::new(store.clone(), clock.clone(), metrics.clone());
         let limiter = Limiter::new(per_second);
-        let (waker, offers, digests, sightings, troubles) = Default::default();
+        let troubles = Troubles::new(&defaults.timing);
+        let (waker, offers, digests, sightings) = Default::default();
         Self {
             cloud,
             store,

@@ -17,10 +17,10 @@ mod unreadable;
 mod waker;
 
 pub use clock::{Clock, SystemClock};
-pub use connect::{ConnectError, Connections, FIELD_MANAGER, USER_AGENT_NAME};
+pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
 pub use pass::reconcile;
-pub use run::{GRACE, RunError, Settings, run};
+pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
     Credential, KeptSlot, KubeStore, OrderLedger, Scope, SlotsError, Store, StoreError, slot_name,
 };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::ChangeKind,
-    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount},
+    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount, SlotRecord},
     telemetry::Metrics,
 };
 
@@ -46,8 +46,7 @@ impl Orders {
     }
 
     /// Counts a paid call before it is made. One that the machine is stopped for is counted before
-    /// the stop already, and takes that place. Whatever else this object has counted since, and neither
-    /// knows nor holds, was not made. Fails with `Conflict` once a limit is reached.
+    /// the stop already, and takes that place. Fails with `Conflict` once a limit is reached.
     pub async fn reserve(&self, desired: &Desired, order: &Order) -> Result<(), StoreError> {
         if order.change.kind == ChangeKind::Start {
             self.uncount(place(order), None).await;
@@ -77,6 +76,14 @@ impl Orders {
     pub async fn give_back(&self, order: &Order) {
         if counts(order.change.kind) {
             self.uncount(Some(&order.change.id), place(order)).await;
+        }
+    }
+
+    /// A machine that was stopped for an order is as it was, and so is the count: if an order was made, it
+    /// has taken the place of the stop.
+    pub async fn nothing_follows(&self, before: &SlotRecord, after: &SlotRecord) {
+        if let (Some(restore), None) = (before.restore(), after.restore()) {
+            self.uncount(Some(&restore.stopped_by), None).await;
         }
     }
 

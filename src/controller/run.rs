@@ -54,7 +54,7 @@ pub struct Settings {
     pub grace: Duration,
 }
 
-/// Why the controller did not start.
+/// Why the controller cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(
@@ -63,7 +63,7 @@ pub enum RunError {
     )]
     NoCrd,
     #[error(
-        "list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
+        "cannot list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
          ServiceAccount's RBAC"
     )]
     List(String),
@@ -84,8 +84,8 @@ fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstan
 }
 
 /// Says clearly what is missing, before the watch would only retry.
-async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> {
-    match api.list(&ListParams::default().limit(1)).await {
+pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError> {
+    match objects(client.clone(), settings).list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         // A group that nobody serves is answered with a plain text, which has no reason.
         Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd),
@@ -93,8 +93,8 @@ async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> 
     }
 }
 
-/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch: it has no
-/// read time limit of its own. `health` learns that the first list is complete.
+/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch; `health` learns
+/// that the first list is complete.
 pub async fn run(
     client: Client,
     settings: Settings,
@@ -102,10 +102,9 @@ pub async fn run(
     writer: reflector::store::Writer<VmInstance>,
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), RunError> {
-    let Settings { grace, concurrency, .. } = settings;
+) {
     let api = objects(client, &settings);
-    check(&api).await?;
+    let Settings { grace, concurrency, .. } = settings;
     let ctx = Arc::new(ctx);
     let reader = writer.as_reader();
     let pause = ctx.defaults.timing.secret / 2;
@@ -159,7 +158,6 @@ pub async fn run(
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
-    Ok(())
 }
 
 /// An object that is about to be deleted has to be looked at.

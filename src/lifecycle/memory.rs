@@ -168,10 +168,11 @@ impl Memory {
             ended_at: now,
             outcome,
         };
+        // How often a machine was stopped or started is counted, so those all stay for a while.
         let replaced = |old: &Ended| {
             old.id == entry.id
-                || old.counts_as_ordered()
-                    && entry.counts_as_ordered()
+                || old.stands_in_the_way()
+                    && entry.stands_in_the_way()
                     && (old.kind, &old.from, &old.to, old.target_generation)
                         == (entry.kind, &entry.from, &entry.to, entry.target_generation)
         };
@@ -183,7 +184,7 @@ impl Memory {
     fn forget(&mut self) {
         let current = self.target.as_ref().map(|target| target.since_generation);
         let stays =
-            |entry: &Ended| Some(entry.target_generation) == current && entry.counts_as_ordered();
+            |entry: &Ended| Some(entry.target_generation) == current && entry.stands_in_the_way();
         while self.history.len() > HISTORY_KEPT {
             let oldest = self.history.iter().position(|entry| !stays(entry));
             match oldest {
@@ -235,23 +236,26 @@ impl Memory {
     }
 
     /// How many calls of this kind came to an end for the current target without an effect, and when
-    /// the last one did.
+    /// the last one did. A single stop whose answer was lost is none: the machine has run all the time.
     pub fn without_effect(&self, desired: &Desired, kind: ChangeKind) -> Option<(u32, Timestamp)> {
         let target = self.target_for(&desired.type_id, desired.generation);
-        let mut tried = self.history.iter().rev().filter(|entry| {
-            entry.kind == kind
-                && entry.target_generation == target.since_generation
-                && match LaneName::of(kind) {
-                    LaneName::Type => entry.outcome == HistoryOutcome::Unverified,
-                    // A machine that was stopped, and runs again without its change, was stopped in
-                    // vain; a start that is complete is one that was needed.
-                    LaneName::Power => {
-                        kind == ChangeKind::Stop || entry.outcome != HistoryOutcome::Completed
-                    }
-                }
-        });
-        let last = tried.next()?.ended_at;
-        Some((u32::try_from(tried.count()).unwrap_or(u32::MAX).saturating_add(1), last))
+        let lost = |entry: &Ended| entry.outcome == HistoryOutcome::Unverified;
+        let counts = |entry: &Ended| match kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => lost(entry),
+            // A machine that was stopped, and runs again without its change, was stopped for nothing.
+            ChangeKind::Stop => true,
+            // One that is complete was needed.
+            ChangeKind::Start => entry.outcome != HistoryOutcome::Completed,
+        };
+        let of_target = |entry: &Ended| {
+            entry.kind == kind && entry.target_generation == target.since_generation
+        };
+        let tried = self.history.iter().rev().filter(|entry| of_target(entry) && counts(entry));
+        let tried: Vec<&Ended> = tried.collect();
+        let last = *tried.first()?;
+        let at_once = kind == ChangeKind::Stop && tried.len() == 1 && lost(last);
+        let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        (!at_once).then_some((tries, last.ended_at))
     }
 
     /// The target of this declared type: the remembered one while the type is the same.
@@ -315,6 +319,11 @@ impl Refusal {
 }
 
 impl Ended {
+    /// Whether it is a call of the type that is made at most once for one target.
+    fn stands_in_the_way(&self) -> bool {
+        LaneName::of(self.kind) == LaneName::Type && self.counts_as_ordered()
+    }
+
     /// Whether it may have been paid for, and so stands in the way of the same change for the same
     /// target. An instance that was gone and is back may show an older type for a while.
     pub fn counts_as_ordered(&self) -> bool {

@@ -46,7 +46,9 @@ pub use invalid_status::InvalidStatus;
 pub use memory::{Ended, Memory, Refusal, Target};
 pub use needs::{Read, needs};
 pub use object_key::ObjectKey;
-pub use observed::{Claim, Holder, Holders, Observed, Owner, PerLane, SecretState, Since, Trouble};
+pub use observed::{
+    Claim, Holder, Holders, Observed, Owner, PerLane, SecretState, Since, Trouble, speaks_of_rest,
+};
 pub use plan::{PlanStage, PlanView};
 pub use prices::{Prices, TypePrice};
 pub use protocol::{

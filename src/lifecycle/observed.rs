@@ -12,14 +12,14 @@ use super::{
     prices::Prices,
     protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
 };
-use crate::api::Reason;
+use crate::api::{Phase, Reason, VmInstanceStatus};
 
 /// Everything that a decision rests on. What was not asked for is `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     /// What the status remembers.
     pub memory: Result<Memory, InvalidStatus>,
-    /// The status speaks of the spec as it is.
+    /// The status speaks of the spec as it is, and of an object at rest.
     pub status_is_current: bool,
     pub secret: SecretState,
     pub claim: Claim,
@@ -47,6 +47,23 @@ pub struct Observed {
     pub account: Option<Trouble>,
     /// How often a paid call of the credential was refused in a row for a reason of its account.
     pub refused_in_a_row: u32,
+}
+
+/// Whether a status speaks of this generation of the spec, and of an object at rest.
+pub fn speaks_of_rest(status: &VmInstanceStatus, generation: i64) -> bool {
+    let rests = match status.phase {
+        Some(Phase::InSync | Phase::Drifted | Phase::Suspended) => true,
+        Some(
+            Phase::Pending
+            | Phase::Waiting
+            | Phase::Submitting
+            | Phase::Changing
+            | Phase::Scheduled
+            | Phase::Failed,
+        )
+        | None => false,
+    };
+    rests && status.observed_generation == Some(generation)
 }
 
 /// Durations by the monotonic clock of this process.

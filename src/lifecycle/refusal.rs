@@ -29,6 +29,9 @@ const SLOWLY: &str = "this version does not know the code, and tries again with 
 const ACCOUNT: &str = "it is tried again with pauses that grow from 30 minutes to 6 hours, and at once \
                        when the Secret changes";
 
+/// What happens next after a refusal that may pass at any time.
+const SOON: &str = "it is tried again every few minutes";
+
 /// Kind, from, to.
 pub type RefusedCall = (ChangeKind, InstanceTypeId, InstanceTypeId);
 
@@ -43,7 +46,7 @@ pub enum Reaction {
 
 /// A digest of what was seen of the instance and may have been the reason of a refusal. A machine that
 /// this operator has stopped counts as if it were brought back already: that is no news about it.
-pub fn instance_digest(instance: &Instance, restore: Option<&Restore>) -> String {
+fn instance_digest(instance: &Instance, restore: Option<&Restore>) -> String {
     let state = restore.map_or(instance.state.as_str(), |restore| &restore.power_state);
     let parts = format!(
         "{}|{state}|{}|{:?}|{:?}|{:?}|{:?}",
@@ -62,6 +65,23 @@ pub fn is_asked_again(desired: &Desired, memory: &Memory) -> bool {
     desired.requested_at.is_some() && desired.requested_at != memory.handled.requested_at
 }
 
+/// What a refusal rests on, but for the credential: what was seen of the instance and, where this operator
+/// denied the change, what the spec and the options allow.
+fn basis(
+    desired: &Desired,
+    instance: &Instance,
+    restore: Option<&Restore>,
+    reason: Reason,
+) -> String {
+    let digest = instance_digest(instance, restore);
+    match reason {
+        Reason::UpgradeDenied | Reason::DowngradeDenied | Reason::DirectionUnknown => {
+            format!("{digest}-{:?}-{:?}", desired.prepaid_upgrade, desired.prepaid_downgrade)
+        }
+        _ => digest,
+    }
+}
+
 /// The remembered refusal, if all that it rests on is as it was.
 pub fn standing<'a>(
     desired: &Desired,
@@ -72,10 +92,10 @@ pub fn standing<'a>(
     let refusal = memory.refusal.as_ref()?;
     // One that lies further ahead was reckoned by a clock that was wrong.
     let furthest = after(now, desired.timing.account_retry.max(desired.timing.slow_retry));
-    let same_instance = observed
-        .instance()
-        .is_none_or(|instance| instance_digest(instance, observed.restore()) == refusal.instance);
-    let stands = same_instance
+    let same_basis = observed.instance().is_none_or(|instance| {
+        basis(desired, instance, observed.restore(), refusal.reason) == refusal.instance
+    });
+    let stands = same_basis
         && observed.secret.digest().is_none_or(|digest| digest == refusal.credential)
         && refusal.retry_after.is_none_or(|time| now < time && time <= furthest)
         && !is_asked_again(desired, memory);
@@ -153,7 +173,11 @@ pub fn reaction(
         }
         pauses => pauses,
     };
-    let next = if account { format!("{remedy}; {ACCOUNT}") } else { remedy.to_owned() };
+    let next = match pause {
+        Some(pause) if pause <= desired.timing.drift => format!("{remedy}; {SOON}"),
+        Some(_) if account => format!("{remedy}; {ACCOUNT}"),
+        Some(_) | None => remedy.to_owned(),
+    };
     let refusal = Refusal {
         code: error.code.clone(),
         reason,
@@ -161,7 +185,7 @@ pub fn reaction(
         kind: change.kind,
         from: change.from.clone(),
         to: change.to.clone(),
-        instance: digest_of(observed),
+        instance: basis_now(desired, observed, reason),
         credential: observed.secret.digest().unwrap_or_default().to_owned(),
         attempts,
         request_id: error.request_id.clone(),
@@ -170,9 +194,9 @@ pub fn reaction(
     Reaction::Stop { refusal, account: pause.filter(|_| account) }
 }
 
-fn digest_of(observed: &Observed) -> String {
-    let digest = |instance| instance_digest(instance, observed.restore());
-    observed.instance().map(digest).unwrap_or_default()
+fn basis_now(desired: &Desired, observed: &Observed, reason: Reason) -> String {
+    let basis = |instance| basis(desired, instance, observed.restore(), reason);
+    observed.instance().map(basis).unwrap_or_default()
 }
 
 /// A refusal by this operator, before anything was sent. It stands for a while only: what it rests
@@ -191,7 +215,7 @@ pub fn made_here(
         kind,
         from,
         to,
-        instance: digest_of(facts.observed),
+        instance: basis_now(facts.desired, facts.observed, reason),
         credential: facts.observed.secret.digest().unwrap_or_default().to_owned(),
         attempts: 1,
         request_id: None,

@@ -142,6 +142,10 @@ pub fn apply(memory: &mut Memory, memo: &Memo, now: Timestamp) {
         Memo::ReleaseHandled(id) => memory.handled.release = Some(id.0.clone()),
         Memo::AskAgain(change) => ask_again(memory, change),
         Memo::Refused(refusal) => remember_refusal(memory, refusal),
+        Memo::LeftAsItIs => {
+            memory.restore = None;
+            memory.power = None;
+        }
         Memo::Numbers(change) => {
             memory.order_number.clone_from(&change.order_number);
             memory.request_id.clone_from(&change.request_id);

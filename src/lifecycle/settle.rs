@@ -8,7 +8,7 @@ use super::{
     decision::{Action, Decision, Order, Outcome, Verdict},
     desired::InvalidSpec,
     memory::{Memory, Refusal},
-    observed::Trouble,
+    observed::{Trouble, speaks_of_rest},
     refusal::{self, Reaction},
     remember::{apply, begin, leave, remembered},
     situation::{
@@ -18,7 +18,7 @@ use super::{
     write::{conditions, in_sync, write},
 };
 use crate::{
-    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
+    api::{ChangeKind, Reason, VmInstanceStatus},
     lifecycle::protocol::LaneName,
 };
 
@@ -53,7 +53,7 @@ pub fn settle(
         Written::Never if answers.is_none() => return kept(before, told.next_look),
         Written::Always | Written::OfANewSpec | Written::Never => {}
     }
-    let told = as_it_was_told(before, told);
+    let told = asks_still(before, &situation, &memory, as_it_was_told(before, told));
     let status = write(desired, before, observed, memory, &told, now);
     let account = account(&situation);
     let events = events(before, &status, &told);
@@ -143,21 +143,9 @@ fn at_rest_stays_ready(
             Looking::ReadFailed { .. } | Looking::InTrouble { .. } | Looking::Missing
         )
     );
-    let rests = before.observed_generation == Some(desired.generation)
+    let rests = speaks_of_rest(before, desired.generation)
         && before.change.is_none()
-        && before.power.is_empty()
-        && match before.phase {
-            Some(Phase::InSync | Phase::Drifted | Phase::Suspended) => true,
-            Some(
-                Phase::Pending
-                | Phase::Waiting
-                | Phase::Submitting
-                | Phase::Changing
-                | Phase::Scheduled
-                | Phase::Failed,
-            )
-            | None => false,
-        };
+        && before.power.is_empty();
     if !(unread && rests && observed.memory.is_ok()) {
         return told;
     }
@@ -179,6 +167,35 @@ fn at_rest_stays_ready(
 fn unread_words(before: &VmInstanceStatus, now: Timestamp) -> String {
     let since = before.instance.as_ref().and_then(|instance| instance.unread_since.as_ref());
     since.map_or(now, |time| time.0).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// What a person is asked stays while nothing could be seen, and the change that it is about is there.
+fn asks_still(
+    before: &VmInstanceStatus,
+    situation: &Situation,
+    memory: &Memory,
+    told: Told,
+) -> Told {
+    let asked = before.pending_decision.as_ref().filter(|_| told.asks.is_none());
+    let there = |id: &String| {
+        LaneName::ALL.iter().filter_map(|lane| memory.in_lane(*lane)).any(|one| one.id.0 == *id)
+            || memory.history.iter().any(|entry| entry.id.0 == *id)
+    };
+    let stays = asked.filter(|asked| asked.change_id.as_ref().is_none_or(there));
+    let unseen = matches!(
+        situation,
+        Situation::Looking(
+            Looking::ReadFailed { .. }
+                | Looking::InTrouble { .. }
+                | Looking::SecretUnusable { .. }
+                | Looking::SlotUnreadable { .. }
+                | Looking::Missing
+        )
+    );
+    match stays {
+        Some(asked) if unseen => told.asks(asked.clone()),
+        _ => told,
+    }
 }
 
 /// A failure that comes again differs in the id of its request alone: that is no news.
@@ -265,7 +282,8 @@ pub fn invalid(
     let told = Told::failed(Reason::InvalidSpec, with_causes(error), NextLook::OnChange);
     let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
     conditions(&mut status, before, &told, None, generation, now);
-    Verdict { status, ..kept(before, NextLook::OnChange) }
+    let events = events(before, &status, &told);
+    Verdict { status, events, ..kept(before, NextLook::OnChange) }
 }
 
 /// The situation once the outcome of the action is known.

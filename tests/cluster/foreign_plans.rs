@@ -57,7 +57,7 @@ async fn a_plan_to_the_declared_type_is_adopted_without_a_call() {
     stage.sim.advance(CHANGE).await;
     let object = until_in_sync(&stage, &operator, "vm-2").await;
     assert_eq!(shown(&object, "InSync"), "True InSync");
-    let cost = Cost { catalogues: 2, prices: 2, writes: 5, ..Cost::default() };
+    let cost = Cost { writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "plans to the declared type", LOOKED_AT, cost).await;
 }
 
@@ -75,7 +75,7 @@ async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_cha
         text.contains("to cancel it, set the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
         "{text}"
     );
-    let cost = Cost { catalogues: 1, prices: 2, writes: 1, ..Cost::default() };
+    let cost = Cost { writes: 1, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a plan to another type", HELD_BACK, cost).await;
 
     // Not the plan that is there.

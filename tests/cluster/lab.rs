@@ -236,6 +236,12 @@ impl InMemory {
         self.with(|table| table.slots.get(&id).cloned().unwrap_or_default().record)
     }
 
+    /// Whether anybody has ever taken it.
+    pub fn has_slot(&self, instance: &str) -> bool {
+        let id = InstanceId::new(instance).unwrap();
+        self.with(|table| table.slots.contains_key(&id))
+    }
+
     /// As another process writes it.
     pub fn put_slot(&self, instance: &str, record: SlotRecord) {
         self.with(|table| {

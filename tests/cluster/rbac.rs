@@ -107,10 +107,16 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             format!("the operator does not start: {line}")
         }
         ("vminstances", "watch") => {
-            operator.ready().await;
-            stage.declare("c.2c4g").await;
             refused(&operator, "cannot watch resource").await;
-            assert!(operator.metric("zenlayer_vm_watch_failures_total").await >= 1.0);
+            stage.declare("c.2c4g").await;
+            let failures = async || operator.metric("zenlayer_vm_watch_failures_total").await;
+            let wanted = failures().await + 2.0;
+            eventually("further tries", LIMIT, async || {
+                let now = failures().await;
+                if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
+            })
+            .await;
+            assert_eq!(operator.get("readyz").await.unwrap().0, 503);
             no_call_and_no_status(&stage).await
         }
         ("vminstances", "get") => {
@@ -139,7 +145,7 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             "the resize has no event".to_owned()
         }
         ("leases", "get") => {
-            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the slot").await
+            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the Lease").await
         }
         ("leases", "create") => {
             stage.declare("c.2c4g").await;

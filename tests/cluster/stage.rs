@@ -1,6 +1,10 @@
 //! A stage for one test: namespaces, the RBAC of `deploy/`, a credential, a simulator.
 
-use std::{path::PathBuf, sync::OnceLock, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
 
 use k8s_openapi::api::{
     coordination::v1::Lease,
@@ -146,9 +150,14 @@ impl Stage {
         self.start(with_flag(quick(arguments), ["--testing-answer-limit", "1h"]), true)
     }
 
-    /// With the pauses of production.
-    pub fn operator_at_its_own_pace(&self) -> Operator {
-        self.start(Vec::new(), false)
+    /// With the pauses of production, unless the arguments say otherwise.
+    pub fn operator_at_its_own_pace(&self, arguments: &[&str]) -> Operator {
+        self.start(arguments.iter().map(ToString::to_string).collect(), false)
+    }
+
+    /// The operator's way to the API server.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {

@@ -208,7 +208,8 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
     // Nobody may touch these: they say so, and go on once they are let.
     for (name, phase) in [("suspended", Phase::Suspended), ("observed", Phase::Drifted)] {
         let object = stage.until_phase(&operator, name, phase).await;
-        let words = "it was stopped for a change and stays stopped until changes are allowed again";
+        let words =
+            "the operator stopped it for a change and starts it again once changes are allowed";
         assert!(message(&object).contains(words), "{}", message(&object));
     }
     let expected = [(ok(1), "RUNNING"), (ok(0), "RUNNING"), (ok(1), "RUNNING")];

@@ -28,7 +28,6 @@ fn store_failed() -> Outcome {
     Outcome::StoreFailed { problem: "leases.coordination.k8s.io is forbidden".into() }
 }
 
-
 pub fn rows() -> Vec<Row> {
     let submit = "Modify Calling";
     let silent = Answer::Accepted { order_number: None, request_id: None };

@@ -15,6 +15,7 @@ const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconcili
 const IN_SYNC: &str = "InSync InSync Ready=True InSync=True";
 const BUSY: &str = "Waiting InstanceBusy Ready=False InSync=False Reconciling";
 const DISAGREE: &str = "Waiting ReadsDisagree Ready=False InSync=False Reconciling";
+const READ_AGAIN: &str = "Waiting ReadAgain Ready=False InSync=False Reconciling";
 const REVERTED: &str = "Failed Reverted Ready=False InSync=False Stalled";
 const FOREIGN: &str = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
 
@@ -199,7 +200,7 @@ fn adopted() -> Vec<Row> {
             "rest",
         ),
         (
-            "an adopted change is let go when another type is declared",
+            "an adopted change is released when another type is declared",
             followed().prepaid().scheduled(LARGE).wants(HUGE).generation(4),
             "Nothing NoLongerFollowed",
             FOREIGN,
@@ -353,7 +354,7 @@ fn clocks() -> Vec<Row> {
         let shows = "Failed ClockSkewed Ready=False InSync=False Stalled";
         (name, given, "Nothing ClockSkewed", shows, "rest")
     };
-    let not_sure = |name, given, does| (name, given, does, DISAGREE, "backoff");
+    let not_sure = |name, given, does| (name, given, does, READ_AGAIN, "backoff");
     let stale = |name, given| not_sure(name, given, "Nothing TooOld");
     let forty = || given().disagreeing_for(40 * 60);
     let two_types = |given: Given| given.type_status(|status| status.current = type_id(HUGE));
@@ -393,10 +394,12 @@ fn clocks() -> Vec<Row> {
             given().without(Read::ForACall),
             "Nothing Needs",
         ),
-        not_sure(
+        (
             "no order from reads that disagree",
             two_types(given()),
             "Nothing ReadsDisagree",
+            DISAGREE,
+            "backoff",
         ),
         (
             "reads that disagree for as long as a change may take are said to a person",
@@ -533,7 +536,7 @@ fn unanswered(count: i64, ended: i64) -> Given {
 
 /// A POSTPAID call whose answer is lost is made again, with pauses that grow.
 fn lost_answers() -> Vec<Row> {
-    let shows = "Waiting OutcomeUnverified Ready=False InSync=False Reconciling";
+    let shows = "Waiting AnswersLost Ready=False InSync=False Reconciling";
     let waits = |name, given, look| (name, given, "Nothing AnswersLost", shows, look);
     vec![
         submitted("the second call is made at once", unanswered(1, 0)),

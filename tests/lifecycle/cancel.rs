@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::{Change, HoldingState, OrderCount, Outcome, intent},
+    lifecycle::{Change, HoldingState, Outcome},
 };
 
 use crate::{
@@ -39,7 +39,6 @@ fn cancelling(state: ChangeState, ago: i64) -> Given {
     let given = given().prepaid().scheduled(LARGE).ended(scheduled).in_flight(&call);
     given.wants(SMALL).generation(4)
 }
-
 
 pub fn rows() -> Vec<Row> {
     [own(), beside(), limits(), seen(), under_way(), foreign(), resumed()].concat()
@@ -176,8 +175,22 @@ fn own() -> Vec<Row> {
             "stale reads cancel nothing",
             unwanted().read_ago(6),
             "Nothing TooOld",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
+            "reads that disagree cancel nothing: what stays would not be known",
+            unwanted().type_status(|status| status.current = type_id(HUGE)),
+            "Nothing ReadsDisagree",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
             "backoff",
+        ),
+        (
+            "an object that is being deleted cancels nothing",
+            unwanted().deleted(5),
+            "Nothing Unwanted",
+            "Waiting BeingDeleted Ready=False InSync=False Reconciling",
+            "rest",
         ),
         (
             "a cancellation that was refused for good is not repeated",
@@ -222,7 +235,7 @@ fn beside() -> Vec<Row> {
 }
 
 fn limits() -> Vec<Row> {
-    let waits = "Waiting OutcomeUnverified Ready=False InSync=False Reconciling";
+    let waits = "Waiting AnswersLost Ready=False InSync=False Reconciling";
     vec![
         (
             "after two cancellations without a known answer the third waits",
@@ -231,13 +244,7 @@ fn limits() -> Vec<Row> {
             waits,
             "5s",
         ),
-        (
-            "for ten minutes",
-            unanswered(unwanted(), 2, 600),
-            "Cancel Calling",
-            CANCELS,
-            "5s",
-        ),
+        ("for ten minutes", unanswered(unwanted(), 2, 600), "Cancel Calling", CANCELS, "5s"),
         (
             "also for a plan of somebody else",
             unanswered(given().prepaid().scheduled(HUGE).cancel_plan(HUGE), 3, 1199),
@@ -377,7 +384,7 @@ fn foreign() -> Vec<Row> {
             "stale reads cancel no foreign plan",
             asked().read_ago(6),
             "Nothing TooOld",
-            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
             "backoff",
         ),
         cancels("a word that could not be sent still counts", {

@@ -25,7 +25,7 @@ use zenlayer_vm_operator::{
         Action, Change, ChangeId, Claim, Decision, Defaults, Desired, Expectation, Holder, Holders,
         Holding, HoldingState, Known, LaneName, Memory, ObjectKey, Observed, Order, OrderCount,
         Outcome, Owner, PerLane, Prices, Read, Restore, SecretState, Since, Size, Slot, SlotRecord,
-        Trouble, TypePrice, Verdict, decide, needs, settle,
+        Trouble, TypePrice, Verdict, decide, needs, settle, speaks_of_rest,
     },
 };
 
@@ -207,6 +207,8 @@ enum ListPrices {
     /// Read for what is not POSTPAID, and it names no price.
     Unnamed,
     Known(i64, i64),
+    /// Of these types.
+    Of(Prices),
     Failed(ReadError),
 }
 
@@ -511,6 +513,17 @@ impl Given {
         self.later(seconds)
     }
 
+    /// Everything can be read, and nothing holds anything back; slot and claim are as they were.
+    pub fn all_works(mut self) -> Self {
+        let before = std::mem::replace(&mut self.observed, observed());
+        self.observed.slot = before.slot.filter(Result::is_ok).or(Some(Ok(Slot::default())));
+        self.observed.claim = before.claim;
+        if matches!(self.list_prices, ListPrices::Unread | ListPrices::Failed(_)) {
+            self.list_prices = ListPrices::Unnamed;
+        }
+        self
+    }
+
     /// The provider's `Date` on both reads.
     pub fn dated(self, instance: Option<Timestamp>, plan: Option<Timestamp>) -> Self {
         let mut given = self;
@@ -567,6 +580,17 @@ impl Given {
         self
     }
 
+    /// List prices of these two types, whatever the instance is of by now.
+    pub fn priced_as(mut self, current: (&str, i64), declared: (&str, i64)) -> Self {
+        let price = |(name, price): (&str, i64)| TypePrice {
+            type_id: type_id(name),
+            price: Ok(Some(price.into())),
+        };
+        self.list_prices =
+            ListPrices::Of(Prices { current: price(current), declared: price(declared) });
+        self
+    }
+
     pub fn price_fails(mut self, error: ReadError) -> Self {
         self.list_prices = ListPrices::Failed(error);
         self
@@ -601,6 +625,24 @@ impl Given {
             Read::Catalogue => one.catalogue = None,
             Read::Prices => self.list_prices = ListPrices::Unread,
             Read::ForACall => one.for_a_call = false,
+        }
+        self
+    }
+
+    /// What another world shows is read.
+    pub fn read_from(mut self, world: &Self, read: Read) -> Self {
+        let (one, shown) = (&mut self.observed, &world.observed);
+        match read {
+            Read::Instance => one.instance.clone_from(&shown.instance),
+            Read::Plan => one.plan = shown.plan.clone().or(observed().plan),
+            Read::Slot => one.slot = shown.slot.clone().or(observed().slot),
+            Read::Orders => one.orders = shown.orders.clone().or(observed().orders),
+            Read::Catalogue => one.catalogue = shown.catalogue.clone().or(observed().catalogue),
+            Read::Prices => self.list_prices = ListPrices::Unnamed,
+            Read::ForACall => one.for_a_call = true,
+        }
+        if one.instance.is_none() {
+            one.instance = observed().instance;
         }
         self
     }
@@ -836,7 +878,10 @@ impl Given {
         let status = self.object.status.clone().unwrap_or_default();
         Observed {
             memory: Memory::from_status(&status),
-            status_is_current: status.observed_generation == self.object.metadata.generation,
+            status_is_current: speaks_of_rest(
+                &status,
+                self.object.metadata.generation.unwrap_or(0),
+            ),
             prices: self.prices(),
             ..self.observed.clone()
         }
@@ -851,6 +896,7 @@ impl Given {
             ListPrices::Known(current, declared) => {
                 (Ok(Some((*current).into())), Ok(Some((*declared).into())))
             }
+            ListPrices::Of(prices) => return Some(prices.clone()),
             ListPrices::Failed(error) => (Err(error.clone()), Err(error.clone())),
         };
         let declared_type = InstanceTypeId::new(&*self.object.spec.instance_type_id).unwrap();

@@ -55,7 +55,6 @@ fn before_the_fence() -> Vec<Row> {
         unknown("a release does not free what can still land", {
             open().released(&submitting(60).id.0)
         }),
-
         (
             "the target type does not settle it early",
             open().of_type(LARGE),
@@ -85,15 +84,9 @@ fn after_the_fence() -> Vec<Row> {
     let unverified = || flying(ChangeState::Unverified, 900);
     let token = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
     vec![
+        ("a POSTPAID change that shows nowhere is over", open(), "Nothing NotMade", AGAIN, "1s"),
         (
-            "a POSTPAID change that shows nowhere is over",
-            open(),
-            "Nothing NotMade",
-            AGAIN,
-            "1s",
-        ),
-        (
-            "its lane is freed after the status says so",
+            "the lane of what is over is freed after the status says so",
             open().step(),
             "FreeLane Freed",
             AGAIN,
@@ -116,10 +109,11 @@ fn after_the_fence() -> Vec<Row> {
         ),
         (
             "a slot that says that a person was asked is asked about, too",
-            given().prepaid().target(LARGE, 3).remembering(&submitting(900)).holding(
-                &submitting(900),
-                HoldingState::Unverified,
-            ),
+            given()
+                .prepaid()
+                .target(LARGE, 3)
+                .remembering(&submitting(900))
+                .holding(&submitting(900), HoldingState::Unverified),
             "Nothing Unverified",
             ASKS,
             "rest",
@@ -526,7 +520,7 @@ fn releases() -> Vec<Row> {
             "1s",
         ),
         (
-            "its lane is freed after the status says so",
+            "the lane of what was released is freed after the status says so",
             unverified().released(&id(900)).step(),
             "FreeLane Freed",
             RELEASED,
@@ -738,7 +732,7 @@ fn both_records() -> Vec<Row> {
             "a change in flight is not judged before the plan is read",
             flying(ChangeState::Submitting, 60).of_type(LARGE).without(Read::Plan),
             "Nothing Needs",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
         ),
         (

@@ -62,7 +62,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a duplicate is stalled even where the type agrees",
-            owner().of_type(LARGE).then().only_the_instance(),
+            owner().of_type(LARGE),
             "Nothing DuplicateClaim",
             "Failed DuplicateClaim Ready=False InSync=True Stalled",
             "rest",
@@ -191,7 +191,10 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "an object that is being deleted looks after its own change",
-            given().in_flight(&given_change(ChangeState::Accepted, 60)).processing(LARGE).deleted(5),
+            given()
+                .in_flight(&given_change(ChangeState::Accepted, 60))
+                .processing(LARGE)
+                .deleted(5),
             "CloseLane EffectSeen",
             GOES,
             "12s",

@@ -8,8 +8,8 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry, given_key,
-        holding, not_sent, refused, restore, without_fence,
+        Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry,
+        given_key, holding, not_sent, refused, restore, without_fence,
     },
     preflight::ordered_by_all,
     table::{Row, check, does, look, says, shows},
@@ -19,6 +19,8 @@ const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconcili
 const STOPS: &str = "Changing StopInProgress Ready=False InSync=False Reconciling";
 const STARTS: &str = "Changing StartInProgress Ready=False InSync=False Reconciling";
 const STARTS_IN_SYNC: &str = "Changing StartInProgress Ready=False InSync=True Reconciling";
+/// No status was written yet, and none is written now.
+const NOTHING: &str = " absent Ready=absent InSync=absent";
 const STOP_AGAIN: &str = "Waiting StopInProgress Ready=False InSync=False Reconciling";
 
 /// The machine was stopped for a change a minute ago and is off.
@@ -75,7 +77,7 @@ fn first() -> Vec<Row> {
         (
             "before a running machine is stopped its object is kept from being deleted",
             given().stop_first(),
-            "SetFinalizer PowerFinalizerChanges",
+            "SetFinalizer PowerIsKept",
             STOP_AGAIN,
             "1s",
         ),
@@ -109,14 +111,14 @@ fn first() -> Vec<Row> {
         (
             "nothing is stopped while suspended, and nothing is kept",
             ready().suspended(),
-            "TakeFinalizerOff PowerFinalizerChanges",
-            STOP_AGAIN,
+            "TakeFinalizerOff PowerIsFreeToGo",
+            NOTHING,
             "1s",
         ),
         (
             "a stop that was refused for good is not repeated",
             given().stop_first().step().answered(refused(400, "MISSING_PARAMETER")).step(),
-            "TakeFinalizerOff PowerFinalizerChanges",
+            "TakeFinalizerOff PowerIsFreeToGo",
             "Failed RequestInvalid Ready=False InSync=False Stalled",
             "1s",
         ),
@@ -215,7 +217,7 @@ fn stopping_rows() -> Vec<Row> {
             "1s",
         ),
         (
-            "its lane is freed after the status says so",
+            "the lane of a stop is freed after the status says so",
             stopping(ChangeState::Accepted, 601).step(),
             "FreeLane Freed",
             STOP_AGAIN,
@@ -285,7 +287,8 @@ fn off() -> Vec<Row> {
     let order = |state, ago| stopped().in_flight(&given_change(state, ago));
     let entry = || given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
     let foreign = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
-    let ordered_long_ago = |given: Given| given.ended(entry()).in_flight(&given_change(ChangeState::Submitting, 60));
+    let ordered_long_ago =
+        |given: Given| given.ended(entry()).in_flight(&given_change(ChangeState::Submitting, 60));
     vec![
         ("the change is ordered while it is off", stopped(), "Modify Calling", GOES, "5s"),
         (
@@ -323,7 +326,10 @@ fn off() -> Vec<Row> {
             "12s",
         ),
         starts("a refused change starts it", {
-            stopped().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")).step().later(5)
+            stopped()
+                .answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"))
+                .step()
+                .later(5)
         }),
         (
             "a foreign plan is waited for",
@@ -405,7 +411,7 @@ fn starting() -> Vec<Row> {
             failed(1, 9),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
         (
             "one start without effect is followed by the next ten seconds later",
@@ -419,7 +425,7 @@ fn starting() -> Vec<Row> {
             failed(10, 599),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
         (
             "the pauses grow to ten minutes, and it never rests with a person",
@@ -436,6 +442,13 @@ fn starting() -> Vec<Row> {
             "1s",
         ),
         (
+            "a machine is started at once where its change has just ended",
+            stopped().in_flight(&given_change(ChangeState::Accepted, 50)).of_type(LARGE),
+            "CloseLane EffectSeen",
+            STARTS_IN_SYNC,
+            "1s",
+        ),
+        (
             "a machine that runs again has nothing to be brought back to",
             back().state("RUNNING"),
             "EndRestore PowerRestored",
@@ -445,7 +458,7 @@ fn starting() -> Vec<Row> {
         (
             "its object is not kept any longer",
             back().state("RUNNING").step(),
-            "TakeFinalizerOff PowerFinalizerChanges",
+            "TakeFinalizerOff PowerIsFreeToGo",
             again,
             "1s",
         ),
@@ -511,7 +524,7 @@ fn held_back() -> Vec<Row> {
             back().clock_ahead(300),
             "Nothing ClockSkewed",
             "Failed ClockSkewed Ready=False InSync=True Stalled",
-            "rest",
+            "12s",
         ),
         (
             "a skewed clock does not hold up the change that is followed",
@@ -527,7 +540,7 @@ fn held_back() -> Vec<Row> {
             "a read of the instance that is too old starts nothing",
             back().read_ago(6),
             "Nothing TooOld",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
         ),
         (
@@ -553,7 +566,7 @@ fn held_back() -> Vec<Row> {
             ),
             "Nothing InSync",
             STARTS_IN_SYNC,
-            "rest",
+            "12s",
         ),
     ]
 }
@@ -563,7 +576,7 @@ fn deleted() -> Vec<Row> {
     let going = |ago| stopped().deleted(ago);
     let gone = "Waiting BeingDeleted Ready=False InSync=False Reconciling";
     let start = "Waiting StartInProgress Ready=False InSync=False Reconciling";
-    let quiet = "Waiting StopInProgress Ready=False InSync=False Reconciling";
+
     vec![
         (
             "its machine is started at once, whatever the change waits for",
@@ -594,17 +607,17 @@ fn deleted() -> Vec<Row> {
             "10s",
         ),
         (
-            "it is let go once the machine runs",
+            "it is released once the machine runs",
             going(60).state("RUNNING").step(),
-            "TakeFinalizerOff PowerFinalizerChanges",
+            "TakeFinalizerOff PowerIsFreeToGo",
             start,
             "1s",
         ),
         (
-            "one that has stopped nothing yet is let go at once",
+            "one that has stopped nothing yet is released at once",
             given().stop_first().finalizer(true).deleted(1),
-            "TakeFinalizerOff PowerFinalizerChanges",
-            quiet,
+            "TakeFinalizerOff PowerIsFreeToGo",
+            NOTHING,
             "1s",
         ),
         (
@@ -636,9 +649,9 @@ fn deleted() -> Vec<Row> {
             "1s",
         ),
         (
-            "and the object is let go",
+            "and the object is released",
             going(3601).suspended().step(),
-            "TakeFinalizerOff PowerFinalizerChanges",
+            "TakeFinalizerOff PowerIsFreeToGo",
             start,
             "1s",
         ),
@@ -779,10 +792,14 @@ fn a_start_is_made_beside_an_order_that_a_person_has_to_settle_and_forgets_nothi
         assert_eq!(kept.unwrap().id, order.id.0, "{later}");
         assert_eq!(given.slot_record().lane_of(&order.id), Some(LaneName::Type), "{later}");
     }
-    let passes =
-        ["Start Calling", "CloseLane PowerSeen", "Nothing PowerCompleted", "EndRestore PowerRestored"];
+    let passes = [
+        "Start Calling",
+        "CloseLane PowerSeen",
+        "Nothing PowerCompleted",
+        "EndRestore PowerRestored",
+    ];
     assert_eq!(seen, passes);
-    assert_eq!(does(&given), "TakeFinalizerOff PowerFinalizerChanges");
+    assert_eq!(does(&given), "TakeFinalizerOff PowerIsFreeToGo");
     assert_eq!(does(&given.step()), "Nothing Unverified");
 }
 
@@ -791,7 +808,8 @@ fn a_start_that_was_never_written_down_is_given_back_beside_the_order() {
     let order = given_change(ChangeState::Unverified, 900);
     let start = given_call(ChangeKind::Start, ChangeState::Submitting, 5);
     // The process died between the slot and the intent.
-    let crashed = unverified().held(LaneName::Power, &holding(&start, given_key(UID), HoldingState::Open));
+    let crashed =
+        unverified().held(LaneName::Power, &holding(&start, given_key(UID), HoldingState::Open));
     assert_eq!(does(&crashed), "Nothing Withdrawn");
     let back = crashed.step();
     assert_eq!(does(&back), "FreeLane Freed");
@@ -827,11 +845,11 @@ fn a_machine_that_is_left_off_is_told_once() {
     let left = stopped().deleted(3601).suspended();
     assert_eq!(told(&left), ["InstanceLeftStopped"]);
     let next = left.step();
-    assert_eq!((does(&next), told(&next)), ("TakeFinalizerOff PowerFinalizerChanges".into(), vec![]));
+    assert_eq!((does(&next), told(&next)), ("TakeFinalizerOff PowerIsFreeToGo".into(), vec![]));
 }
 
 #[test]
-fn an_object_that_nothing_can_be_read_for_is_let_go_at_its_bound_all_the_same() {
+fn an_object_that_nothing_can_be_read_for_is_released_at_its_bound_all_the_same() {
     use crate::given::{read_error, transport};
     use zenlayer_vm_operator::lifecycle::SecretState;
     let cases: [(&str, fn(Given) -> Given); 6] = [
@@ -848,10 +866,12 @@ fn an_object_that_nothing_can_be_read_for_is_let_go_at_its_bound_all_the_same() 
     for (what, break_it) in cases {
         let kept = break_it(stopped().deleted(3600));
         assert!(does(&kept).starts_with("Nothing "), "{what}: {}", does(&kept));
+        // That is told while there is still an object to tell it of.
         let over = break_it(stopped().deleted(3601));
-        assert_eq!(does(&over), "TakeFinalizerOff PowerLeftAsItIs", "{what}");
+        assert_eq!(does(&over), "Nothing PowerLeftAsItIs", "{what}");
         let events = over.pass().verdict.events;
         assert_eq!(events[0].reason, "InstanceLeftStopped", "{what}");
+        assert_eq!(does(&over.step()), "TakeFinalizerOff PowerIsFreeToGo", "{what}");
     }
     let mut spoilt = stopped().deleted(3601);
     spoilt.status().order_number = Some(String::new());

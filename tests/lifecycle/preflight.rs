@@ -109,7 +109,7 @@ fn account() -> Vec<Row> {
             given().account_refused(denied()),
             "Nothing InTrouble",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "900s",
+            "300s",
         ),
         ordered("a person's word is tried all the same", {
             given().account_refused(denied()).requested_at("now").handled_retry("before")
@@ -119,7 +119,7 @@ fn account() -> Vec<Row> {
             given().account_refused(denied()).requested_at("now").handled_retry("now"),
             "Nothing InTrouble",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "900s",
+            "300s",
         ),
         (
             "an object in sync has nothing to do with it",
@@ -459,7 +459,8 @@ fn a_refusal_of_our_own_is_remembered_for_half_an_hour() {
 
 #[test]
 fn an_order_of_the_last_hour_counts_and_an_older_one_does_not() {
-    let one = |ago: i64| Counted { change: ChangeId("x".into()), at: at(-ago), object: given_key(UID) };
+    let one =
+        |ago: i64| Counted { change: ChangeId("x".into()), at: at(-ago), object: given_key(UID) };
     let count = |record: &[Counted]| OrderCount::of(record, &given_key(UID), None, at(0));
     let two = count(&[one(3599), one(3600), one(10)]);
     assert_eq!((two.all.count, two.namespace.count, two.object.count), (2, 2, 2));

@@ -102,7 +102,6 @@ fn refused() -> Given {
     refused_with(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")
 }
 
-
 fn memory() -> Vec<Row> {
     let stands = |name, given| {
         let shows = "Failed InstanceTypeUnsupported Ready=False InSync=False Stalled";
@@ -173,11 +172,11 @@ fn memory() -> Vec<Row> {
             "PermissionDenied",
             "300s",
         ),
+        again("then the pause is longer", denied_in_a_row(3).later(8 * 1800)),
         again(
-            "then the pause is longer",
-            denied_in_a_row(3).later(8 * 1800),
+            "no pause of an account is longer than six hours",
+            denied_in_a_row(40).later(6 * 3600),
         ),
-        again("no pause is longer than six hours", denied_in_a_row(40).later(6 * 3600)),
         again("another credential ends that pause, too", denied_in_a_row(40).credential("another")),
         again("stock is asked for again: after 30 minutes", {
             refused_with(400, "STOCK_INSUFFICIENT").later(1800)
@@ -281,7 +280,8 @@ fn a_refused_read_does_not_lose_the_change_in_flight() {
     let second = first.instance_fails(error).then();
     assert_eq!(second.object.status.as_ref().unwrap().change, Some(change.to_api()));
     // And it is followed as soon as a read works.
-    let read = second.read_again().holding(&change, zenlayer_vm_operator::lifecycle::HoldingState::Open);
+    let read =
+        second.read_again().holding(&change, zenlayer_vm_operator::lifecycle::HoldingState::Open);
     assert_eq!(does(&read), "Nothing Unknown");
 }
 
@@ -327,9 +327,10 @@ fn the_other_objects_of_a_credential_wait_for_what_its_account_was_refused() {
         if let Some(trouble) = told {
             let refusal = verdict.status.refusal.unwrap();
             assert_eq!(trouble.reason.as_str(), refusal.reason, "{code:?}");
-            assert_eq!(refusal.retry_after.unwrap().0, crate::given::at(
-                i64::try_from(trouble.again_in.as_secs()).unwrap()
-            ));
+            assert_eq!(
+                refusal.retry_after.unwrap().0,
+                crate::given::at(i64::try_from(trouble.again_in.as_secs()).unwrap())
+            );
             assert!(trouble.person, "{code:?}");
         }
     }
@@ -337,10 +338,13 @@ fn the_other_objects_of_a_credential_wait_for_what_its_account_was_refused() {
 
 #[test]
 fn what_an_object_waits_for_in_common_is_told_as_the_one_that_tried_was_told() {
-    let denied = crate::given::trouble(Reason::PermissionDenied, true, 400);
+    let denied = crate::given::trouble(Reason::PermissionDenied, true, 40);
     let waits = given().account_refused(denied);
     assert_eq!(shows(&waits), "Failed PermissionDenied Ready=False InSync=False Stalled");
-    assert_eq!((says(&waits).as_str(), look(&waits)), ("the trouble of another object", "400s".into()));
+    assert_eq!(
+        (says(&waits).as_str(), look(&waits)),
+        ("the trouble of another object", "40s".into())
+    );
     // Once its turn has come, it tries.
     let mut turn = waits.then();
     turn.observed.account = None;

@@ -141,7 +141,7 @@ situations! {
         SlotOfAnotherVersion, Missing, InstanceGone, ReadsDisagree, ReadLags, TooOld;
     Records "": Freed, BeingMade, Withdrawn, Unrecorded;
     Power "Power": Requested, UnderWay, Unknown, Seen, Completed, NoEffect, Restored, LeftAsItIs,
-        FinalizerChanges;
+        IsKept, IsFreeToGo;
     TypeChange "": Ordered, Accepted, Unknown, Unverified, NotMade, EffectSeen, Progressing, Overdue,
         NotInEffect, Completed, Undone, Resumed, Released, OrderedOnceMore, Reverted, Adopted,
         NoLongerFollowed, Unwanted;

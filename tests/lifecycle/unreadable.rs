@@ -244,7 +244,9 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "and can release it",
-            token(ChangeState::Unverified).gone().released(&given_change(ChangeState::Submitting, 60).id.0),
+            token(ChangeState::Unverified)
+                .gone()
+                .released(&given_change(ChangeState::Submitting, 60).id.0),
             "Nothing Released",
             "Waiting Released Ready=False InSync=Unknown Reconciling",
             "1s",
@@ -342,7 +344,10 @@ fn an_object_at_rest_says_since_when_it_could_not_be_read() {
     let down = |given: Given, seconds| given.later(seconds).instance_fails(transport());
     let first = down(was_in_sync(), 300);
     let says_first = says(&first);
-    assert!(says_first.starts_with("instance vm-1 is of type c.2c4g; not read since "), "{says_first}");
+    assert!(
+        says_first.starts_with("instance vm-1 is of type c.2c4g; not read since "),
+        "{says_first}"
+    );
     assert!(says_first.contains("2026-03-01T10:47:07Z"), "{says_first}");
     assert!(says_first.contains("connection reset"), "{says_first}");
     let second = down(first.then(), 400);
@@ -383,4 +388,15 @@ fn nothing_more_is_read_of_an_instance_that_is_not_there() {
     let fresh = given().missing_for(10).without(Read::Slot);
     assert_eq!(fresh.needs(), [Read::Slot]);
     assert!(given().missing_for(10).without(Read::Plan).needs().is_empty());
+}
+
+#[test]
+fn what_a_person_is_asked_stays_while_nothing_can_be_read() {
+    let asked = given().prepaid().in_flight(&given_change(ChangeState::Unverified, 3600)).then();
+    let decision = |given: &Given| given.pass().verdict.status.pending_decision;
+    let before = decision(&asked);
+    assert!(before.is_some());
+    assert_eq!(decision(&asked.clone().instance_fails(transport())), before);
+    assert_eq!(decision(&asked.clone().nothing_read().secret(SecretState::NotFound)), before);
+    assert_eq!(decision(&asked.gone().missing_for(60)), None, "there is nothing left to decide");
 }

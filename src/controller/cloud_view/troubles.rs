@@ -7,24 +7,21 @@ use std::{
     time::Duration,
 };
 
-use zenlayer::{
-    ReadError,
-    error::{ErrorClass, Problem},
-};
+use zenlayer::{ReadError, error::ErrorClass};
 
 use crate::{
     controller::store::Scope,
-    lifecycle::{ObjectKey, Trouble},
+    lifecycle::{ObjectKey, Timing, Trouble},
 };
 
-/// The longest pause between two reads of a credential.
-const LONGEST: Duration = Duration::from_secs(600);
 /// How long the one that tries has before another one may.
 const TURN: Duration = Duration::from_secs(40);
 
 /// The troubles of all credentials. Time is the monotonic time of the caller's clock.
-#[derive(Default)]
 pub struct Troubles {
+    /// First and longest pause between looks at a change: 5 s and 30 s. Those between failed reads are
+    /// counted in them.
+    poll: (Duration, Duration),
     reads: Mutex<HashMap<Scope, Entry>>,
     accounts: Mutex<HashMap<Scope, Entry>>,
 }
@@ -46,6 +43,10 @@ pub enum ReadResult<'a> {
 }
 
 impl Troubles {
+    pub fn new(timing: &Timing) -> Self {
+        Self { poll: timing.poll, reads: Mutex::default(), accounts: Mutex::default() }
+    }
+
     /// Trouble with reads, if this object has to wait for it.
     pub fn with_reads(&self, scope: &Scope, object: &ObjectKey, now: Duration) -> Option<Trouble> {
         wait(&mut lock(&self.reads), scope, object, now)
@@ -72,14 +73,38 @@ impl Troubles {
         match result {
             ReadResult::Answered => freed(&mut reads, scope),
             ReadResult::Failed { error, trouble } => {
-                let Some(first) = first_pause(error) else { return freed(&mut reads, scope) };
+                let Some(first) = self.first_pause(error) else {
+                    return freed(&mut reads, scope);
+                };
                 let in_a_row = reads.get(scope).map_or(0, |entry| entry.in_a_row);
-                let pause =
-                    first.saturating_mul(2u32.saturating_pow(in_a_row.min(10))).min(LONGEST);
+                let growing = first.saturating_mul(2u32.saturating_pow(in_a_row.min(10)));
+                let pause = growing.min(self.longest_pause());
                 put(&mut reads, scope, trouble, pause, now);
                 Vec::new()
             }
         }
+    }
+
+    /// The first pause after a failure that other objects of the credential would meet, too.
+    fn first_pause(&self, error: &ReadError) -> Option<Duration> {
+        let (short, long) = self.poll;
+        match error {
+            ReadError::Api { error, .. } => match error.class() {
+                ErrorClass::Credentials(_) => Some(long),
+                ErrorClass::Throttled | ErrorClass::Transient => Some(short),
+                ErrorClass::Terminal(_)
+                | ErrorClass::Scarce(_)
+                | ErrorClass::Busy(_)
+                | ErrorClass::Unknown => None,
+            },
+            ReadError::Transport { .. } => Some(short),
+            ReadError::Malformed { .. } => None,
+        }
+    }
+
+    /// 10 min.
+    fn longest_pause(&self) -> Duration {
+        self.poll.1.saturating_mul(20)
     }
 
     /// A paid call was refused for a reason of the account.
@@ -91,24 +116,6 @@ impl Troubles {
     /// A paid call was accepted. Gives the objects that need not wait any more.
     pub fn accepted(&self, scope: &Scope) -> Vec<ObjectKey> {
         freed(&mut lock(&self.accounts), scope)
-    }
-}
-
-/// The first pause after a failure that other objects of the credential would meet, too.
-fn first_pause(error: &ReadError) -> Option<Duration> {
-    match error {
-        ReadError::Api { error, .. } => match error.class() {
-            ErrorClass::Credentials(Problem::ClockSkewed) | ErrorClass::Credentials(_) => {
-                Some(Duration::from_secs(30))
-            }
-            ErrorClass::Throttled | ErrorClass::Transient => Some(Duration::from_secs(5)),
-            ErrorClass::Terminal(_)
-            | ErrorClass::Scarce(_)
-            | ErrorClass::Busy(_)
-            | ErrorClass::Unknown => None,
-        },
-        ReadError::Transport { .. } => Some(Duration::from_secs(5)),
-        ReadError::Malformed { .. } => None,
     }
 }
 

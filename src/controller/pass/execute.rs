@@ -59,6 +59,7 @@ pub async fn execute(
             let written = ctx.store.write_slot(id, slot, record.clone()).await;
             if let Ok(written) = &written {
                 ctx.sightings.slot(id, &written.record, ctx.clock.monotonic());
+                ctx.orders.nothing_follows(&slot.record, record).await;
             }
             done(written.map_or_else(not_done, |_| Outcome::Done), object)
         }
@@ -104,12 +105,14 @@ impl CallOf<'_> {
     async fn carry_out(&self, object: Arc<VmInstance>, decided: Moment) -> Executed {
         let not_made = |outcome, object| Executed { outcome, object, answered: None };
         let window = Window::of(self, decided);
-        if window.left(self).is_zero() {
-            return not_made(Outcome::LostRace, object);
-        }
         let orders = &self.ctx.orders;
         if let Err(error) = orders.reserve(self.desired, self.order).await {
             return not_made(not_done(error), object);
+        }
+        // Nothing is taken for a call that would not be sent any more.
+        if window.left(self).is_zero() {
+            orders.give_back(self.order).await;
+            return not_made(Outcome::LostRace, object);
         }
         let held = match self.take_the_slot().await {
             Ok(held) => held,

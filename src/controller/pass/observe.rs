@@ -15,7 +15,7 @@ use crate::{
     },
     lifecycle::{
         Claim, Desired, Held, Holder, Holders, LaneName, Memory, Observed, OrderCount, Owner,
-        PerLane, Read, Trouble, needs, situation::ReadProblem,
+        PerLane, Read, Trouble, needs, situation::ReadProblem, speaks_of_rest,
     },
 };
 
@@ -38,7 +38,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
     let uid = &desired.object.uid;
     let mut observed = Observed {
         memory: Memory::from_status(&status),
-        status_is_current: status.observed_generation == Some(desired.generation),
+        status_is_current: speaks_of_rest(&status, desired.generation),
         secret,
         claim: claim(ctx, object, desired),
         since: ctx.sightings.begin(uid, desired.generation, desired.timing.plan, now),

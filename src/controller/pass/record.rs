@@ -52,7 +52,9 @@ pub async fn record(
     let mut slot = Some(held).filter(|_| !matches!(learns, Learns::Never));
     let mut status_is_written = false;
     loop {
-        if let (Learns::First, Some(read)) = (&learns, slot.take()) {
+        if matches!(learns, Learns::First)
+            && let Some(read) = slot.take()
+        {
             let now = ctx.clock.now();
             let state = accepted_state(&answer, now);
             let update = |record: &SlotRecord| record.answered(id, state.clone()?);
@@ -65,7 +67,10 @@ pub async fn record(
                 Written::Failed => {}
             }
         }
-        if status_is_written && let (Learns::Last, Some(read)) = (&learns, slot.take()) {
+        if matches!(learns, Learns::Last)
+            && status_is_written
+            && let Some(read) = slot.take()
+        {
             slot = update_slot(ctx, desired, read, id, |record| record.given_back(id)).await;
         }
         if status_is_written && slot.is_none() {

@@ -49,8 +49,8 @@ pub enum SlotsError {
     #[error("namespace {0} does not exist: create it, or name another one with --slot-namespace")]
     NoNamespace(String),
     #[error(
-        "create a Lease in namespace {namespace} (tried without writing it): {problem}; check the \
-         API server, and the ServiceAccount's Role in that namespace"
+        "cannot create a Lease in namespace {namespace} (nothing was written): {problem}; check the \
+         API server, the credential for it, and the ServiceAccount's Role in that namespace"
     )]
     Refused { namespace: String, problem: String },
 }

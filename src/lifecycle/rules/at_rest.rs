@@ -3,6 +3,7 @@
 use zenlayer::InstanceTypeId;
 
 use super::{
+    looking::reads_disagree,
     ordering::{adopted, call, name_is_taken},
     permits::call_is_held_back,
 };
@@ -105,6 +106,7 @@ pub fn cancel(facts: &Facts, planned: &InstanceTypeId) -> Option<Decision> {
         older_object_owns_the_instance(facts)
             .or_else(|| refusal::stands(facts, kind, planned, current))
             .or_else(|| answers_were_lost(facts, kind))
+            .or_else(|| reads_disagree(facts))
             .or_else(|| call_is_held_back(facts))
             .unwrap_or_else(|| call(facts, kind, planned, current)),
     )

@@ -1,6 +1,6 @@
 //! What has to be read, and what cannot be.
 
-use zenlayer::{InstanceState, ReadError};
+use zenlayer::ReadError;
 
 use crate::lifecycle::{
     decision::Decision, facts::Facts, needs::Read, protocol::LaneName, refusal, situation::Looking,
@@ -51,7 +51,7 @@ pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
 
 /// The slot is read where something is remembered, might be ordered, or has to be brought back.
 pub fn slot_is_needed(facts: &Facts) -> Option<Decision> {
-    let wanted = facts.observed.slot.is_none() && is_followed(facts);
+    let wanted = facts.observed.slot.is_none() && (is_followed(facts) || differs(facts));
     wanted.then(|| needs(&[Read::Slot]))?
 }
 
@@ -65,8 +65,9 @@ fn is_followed(facts: &Facts) -> bool {
         || facts.desired.has_finalizer;
     let first_look = !facts.observed.status_is_current;
     // A machine that is off may have been stopped by an object that is gone: the slot knows.
-    let off = facts.observed.instance().is_some_and(|one| one.state == InstanceState::Stopped);
-    remembers || first_look || off || facts.observed.is_missing() || differs(facts)
+    let says_nothing = facts.observed.slot().is_some_and(|slot| slot.record.is_free());
+    let off = facts.observed.is_stopped() && !says_nothing;
+    remembers || first_look || off || facts.observed.is_missing()
 }
 
 fn differs(facts: &Facts) -> bool {
@@ -91,8 +92,9 @@ pub fn plan_is_needed(facts: &Facts) -> Option<Decision> {
     let cancels = facts.desired.cancel_plan.is_some()
         && facts.desired.cancel_plan != facts.memory.handled.cancel_plan;
     let refused = facts.memory.refusal.is_some();
-    let wanted = facts.observed.plan.is_none() && (due || cancels || refused || is_followed(facts));
-    wanted.then(|| needs(&[Read::Plan]))?
+    let ordered = differs(facts) && facts.desired.may_order();
+    let wanted = due || cancels || refused || ordered || is_followed(facts);
+    (wanted && facts.observed.plan.is_none()).then(|| needs(&[Read::Plan]))?
 }
 
 /// An instance that is missing once is asked for again before it is believed.

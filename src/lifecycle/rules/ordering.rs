@@ -204,7 +204,7 @@ pub fn machine_is_stopped_first(facts: &Facts) -> Option<Decision> {
         }
     }
     if !facts.desired.has_finalizer {
-        return Some(Decision::of(Action::SetFinalizer(true), Power::FinalizerChanges));
+        return Some(Decision::of(Action::SetFinalizer(true), Power::IsKept));
     }
     Some(call(facts, kind, &instance.type_id, &facts.desired.type_id))
 }

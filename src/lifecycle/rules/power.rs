@@ -112,14 +112,16 @@ pub fn finalizer_is_not_needed(facts: &Facts) -> Option<Decision> {
     let record = &facts.observed.slot()?.record;
     let needed = record.restore().is_some() || facts.power_change().is_some();
     let off = facts.desired.has_finalizer && !needed;
-    off.then(|| Decision::of(Action::SetFinalizer(false), Power::FinalizerChanges))
+    off.then(|| Decision::of(Action::SetFinalizer(false), Power::IsFreeToGo))
 }
 
-/// The object is deleted although its machine may still be off.
-pub fn let_go(facts: &Facts) -> Decision {
-    let off = facts.observed.restore().is_some() || facts.power_change().is_some();
-    let situation = if off { Power::LeftAsItIs } else { Power::FinalizerChanges };
-    Decision::of(Action::SetFinalizer(false), situation)
+/// The object is deleted although its machine may still be off. That is told first: once the finalizer
+/// is off, there is no object to tell it of.
+pub fn release_the_object(facts: &Facts) -> Decision {
+    if facts.memory.restore.is_some() || facts.memory.power.is_some() {
+        return Decision::report(Power::LeftAsItIs);
+    }
+    Decision::of(Action::SetFinalizer(false), Power::IsFreeToGo)
 }
 
 /// A machine that was stopped for a change is started after a while, whatever the change waits for; at

@@ -81,10 +81,16 @@ impl HeldBack {
                     InstanceState::CreateFailed => Reason::InstanceUnusable,
                     _ => Reason::InstanceRecycled,
                 },
-                format!(
-                    "instance {id} is {state}: restore it in the provider's console, or delete this \
-                     VmInstance"
-                ),
+                match state {
+                    InstanceState::CreateFailed => format!(
+                        "the creation of instance {id} has failed ({state}): ask the provider, or \
+                         delete this VmInstance"
+                    ),
+                    _ => format!(
+                        "instance {id} is {state}: restore it in the provider's console, or delete \
+                         this VmInstance"
+                    ),
+                },
                 scene.at_rest(),
             ),
             Self::ClockSkewed { seconds } => Told::failed(
@@ -122,7 +128,7 @@ impl HeldBack {
                     }
                 };
                 Told::waiting(
-                    Reason::OutcomeUnverified,
+                    Reason::AnswersLost,
                     format!(
                         "{tries} calls to {what} were made and their answers were lost, and nothing \
                          shows that one took effect; the next one is made after {}",
@@ -134,9 +140,10 @@ impl HeldBack {
             Self::DoesNotStop { tries, until } => Told::waiting(
                 Reason::StopInProgress,
                 format!(
-                    "the instance was shut down {tries} times for this change, and it runs without the \
-                     change; the next time is after {}; to resize it without a shutdown, set \
+                    "the instance was shut down for this change {}, and it runs without the change; \
+                     it is shut down again after {}; to resize it without a shutdown, set \
                      spec.strategy to InPlace",
+                    if *tries == 1 { "once".to_owned() } else { format!("{tries} times") },
                     clock(*until)
                 ),
                 scene.at(*until),

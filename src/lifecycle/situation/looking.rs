@@ -86,7 +86,7 @@ impl Looking {
         let first = NextLook::After(scene.desired.timing.poll.0);
         match self {
             Self::Needs(_) | Self::TooOld => Told::quiet(
-                Reason::ReadsDisagree,
+                Reason::ReadAgain,
                 format!("instance {id} is read again"),
                 NextLook::Backoff,
             ),

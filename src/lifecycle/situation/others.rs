@@ -82,8 +82,8 @@ fn duplicate(scene: &Scene, owner: Option<&Owner>, young: bool) -> Told {
         return Told::waiting(Reason::DuplicateClaim, message, NextLook::Backoff);
     }
     let message = format!(
-        "{who}: delete one of the two; this one acts as soon as the other is deleted, or cannot read the \
-         instance any more"
+        "{who}: delete one of the two VmInstances (the machine is not touched); this one acts as soon as \
+         the other is deleted, or cannot read the instance any more"
     );
     Told::failed(Reason::DuplicateClaim, message, scene.at_rest())
 }

@@ -3,7 +3,7 @@
 use zenlayer::InstanceState;
 
 use super::{
-    told::{AT_ONCE, Memo, Scene, Told, Worth},
+    told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth},
     type_change::{done, unknown},
     words::{in_progress, since},
 };
@@ -43,8 +43,10 @@ pub enum Power {
     Restored,
     /// The object is being deleted for so long that the machine is left as it is.
     LeftAsItIs,
-    /// The object is kept from being deleted from now on, or no longer.
-    FinalizerChanges,
+    /// The object is kept from being deleted from now on.
+    IsKept,
+    /// The object is not kept from being deleted any longer.
+    IsFreeToGo,
 }
 
 impl Power {
@@ -58,7 +60,8 @@ impl Power {
             | Self::NoEffect { .. }
             | Self::Restored
             | Self::LeftAsItIs
-            | Self::FinalizerChanges => false,
+            | Self::IsKept
+            | Self::IsFreeToGo => false,
         }
     }
 
@@ -95,10 +98,19 @@ impl Power {
                 ),
                 AT_ONCE,
             )
-            .event(Worth::Always(true, "InstanceLeftStopped")),
-            Self::FinalizerChanges => {
-                Told::quiet(Reason::StopInProgress, format!("instance {id} is read again"), AT_ONCE)
-            }
+            .event(Worth::Always(true, "InstanceLeftStopped"))
+            .remember(Memo::LeftAsItIs),
+            Self::IsKept => Told::quiet(
+                Reason::StopInProgress,
+                format!("instance {id} is about to be stopped for the change"),
+                AT_ONCE,
+            ),
+            Self::IsFreeToGo => Told::quiet(
+                Reason::StartInProgress,
+                format!("instance {id} is not waited for any longer"),
+                AT_ONCE,
+            )
+            .not_written(),
         }
     }
 }
@@ -144,14 +156,12 @@ pub fn beside(
         return told;
     }
     let allowed = scene.desired.allows_changes();
-    let soon = starting.map(|change| scene.growing(change.started_at));
-    let look = match (told.next_look, soon) {
-        (super::NextLook::After(usual), Some(super::NextLook::After(soon))) => {
-            super::NextLook::After(usual.min(soon))
-        }
-        (look, _) => look,
+    let soon = match (starting, restore) {
+        (Some(change), _) => Some(scene.growing(change.started_at)),
+        (None, Some(restore)) if allowed => until_it_starts(scene, &told, restore),
+        (None, _) => None,
     };
-    let told = Told { next_look: look, ..told };
+    let told = Told { next_look: sooner(told.next_look, soon), ..told };
     match told.phase {
         Phase::InSync if starting.is_some() || allowed => Told {
             phase: Phase::Changing,
@@ -174,13 +184,38 @@ pub fn beside(
         | Phase::Changing
         | Phase::Scheduled
         | Phase::Failed => {
-            let stops = told.reason == Reason::StopInProgress;
             let text = match starting {
                 Some(_) => "the machine is being started again",
                 None => "the operator stopped the machine for a change",
             };
-            if stops { told } else { Told { message: format!("{}; {text}", told.message), ..told } }
+            match told.reason {
+                // It says so itself.
+                Reason::StopInProgress | Reason::StartInProgress => told,
+                _ => Told { message: format!("{}; {text}", told.message), ..told },
+            }
         }
+    }
+}
+
+/// When to look again at a machine that is off and is to be started: at once where its change has just
+/// ended, and not before its time where a start was refused.
+fn until_it_starts(scene: &Scene, told: &Told, restore: &Restore) -> Option<NextLook> {
+    let off = scene.instance.is_some_and(|one| one.state == InstanceState::Stopped);
+    let refused =
+        |memo: &Memo| matches!(memo, Memo::Refused(refusal) if refusal.kind == ChangeKind::Start);
+    let ended = |memo: &Memo| matches!(memo, Memo::End(..));
+    if !off || told.remembers.iter().any(refused) {
+        return None;
+    }
+    let just_ended = told.remembers.iter().any(ended);
+    Some(if just_ended { AT_ONCE } else { scene.growing(restore.since) })
+}
+
+/// A machine that is off is looked at more often than an object at rest.
+fn sooner(usual: NextLook, soon: Option<NextLook>) -> NextLook {
+    match (usual, soon) {
+        (NextLook::After(usual), Some(NextLook::After(soon))) => NextLook::After(usual.min(soon)),
+        (look, _) => look,
     }
 }
 

@@ -31,7 +31,7 @@ impl Records {
         let id = &scene.desired.instance_id;
         let again = format!("instance {id} is read again");
         match self {
-            Self::Freed => Told::quiet(Reason::ReadsDisagree, again, AT_ONCE),
+            Self::Freed => Told::quiet(Reason::ReadAgain, again, AT_ONCE),
             Self::BeingMade => {
                 let look = NextLook::After(scene.desired.timing.send_window);
                 Told::quiet(Reason::Submitting, "a call is being made".to_owned(), look)

@@ -63,6 +63,8 @@ pub enum Memo {
     AskAgain(Change),
     /// A call was refused, by the provider or by this operator.
     Refused(Refusal),
+    /// The machine is left as it is: nothing is to be brought back, and nothing is followed.
+    LeftAsItIs,
     /// The order number and request id of the status are those of this change.
     Numbers(Change),
 }

@@ -6,8 +6,8 @@ use zenlayer::{ChargeType, InstanceTypeId, OrderNumber};
 use super::{
     told::{AT_ONCE, Event, Memo, NextLook, Scene, Told, Worth},
     words::{
-        clock, in_progress, now_declared, order, purpose, release, since, whether_to_order_again,
-        whether_to_release,
+        FirstOrder, clock, in_progress, now_declared, order, purpose, release, since,
+        whether_to_order_again, whether_to_release,
     },
 };
 use crate::{
@@ -181,9 +181,13 @@ impl TypeChange {
             .remember(Memo::Released(id.clone()))
             .remember(Memo::ReleaseHandled(id.clone())),
             Self::Reverted { entry } => reverted(scene, entry),
-            Self::Adopted { change, stage } => progressing(scene, change, Some(*stage))
-                .remember(Memo::Change(change.clone()))
-                .remember(Memo::Numbers(change.clone())),
+            Self::Adopted { change, stage } => {
+                let mut told = progressing(scene, change, Some(*stage));
+                // First, so that what the stage adds to it is not lost.
+                told.remembers.insert(0, Memo::Change(change.clone()));
+                told.remember(Memo::Numbers(change.clone()))
+                    .event(Worth::Always(false, "ChangeAdopted"))
+            }
             Self::NoLongerFollowed { change } => {
                 let want = &scene.desired.type_id;
                 let message =
@@ -213,7 +217,8 @@ impl Problem {
                 format!("the provider shows it as enabled, and the instance is still of type {one}")
             }
             Self::Size { shown, expected } => format!(
-                "the instance shows {} cores and {} GiB, and {} has {} and {}: it may need a restart",
+                "the instance shows {} CPU and {} GiB, and {} has {} CPU and {} GiB: it may need a \
+                 restart",
                 number(shown.0),
                 number(shown.1),
                 change.to,
@@ -235,7 +240,12 @@ fn requested(kind: ChangeKind) -> &'static str {
 
 /// No answer to the call is known. Power calls say the same.
 pub fn unknown(scene: &Scene, change: &Change) -> Told {
-    let until = change.fence.map_or_else(|| "ten minutes or more".to_owned(), clock);
+    let timing = &scene.desired.timing;
+    let own_time = timing.fence().saturating_add(timing.signature_life);
+    let until = match change.fence {
+        Some(fence) => format!("{} at the earliest", clock(fence)),
+        None => format!("{} minutes or more", own_time.as_secs() / 60),
+    };
     let message = format!(
         "{}: the answer to the call of {} was lost; after {until} the operator decides by what the \
          provider shows, and it repeats nothing before that",
@@ -318,7 +328,7 @@ fn seen(scene: &Scene, change: &Change, stage: Option<PlanStage>, adopted: bool)
 impl Told {
     /// A lost answer that was settled by what shows is an event of its own.
     fn event_if(self, adopted: bool) -> Self {
-        if adopted { self.event(Worth::Always(true, "ChangeAdopted")) } else { self }
+        if adopted { self.event(Worth::Always(true, "OutcomeSettled")) } else { self }
     }
 }
 
@@ -430,7 +440,7 @@ fn undone(scene: &Scene, change: &Change) -> Told {
     let want = &scene.desired.type_id;
     let Change { from, to, .. } = change;
     let (what, again) = if change.adopted {
-        (format!("a change from {from} to {to} that this object did not order"), "order it")
+        (format!("a change from {from} to {to} that this object did not order"), "order it,")
     } else {
         let order = order(change.order_number.as_ref());
         (format!("the change from {from} to {to} ({order})"), "order it again, and pay again,")
@@ -446,7 +456,7 @@ fn undone(scene: &Scene, change: &Change) -> Told {
         "{what} was changed back outside this object; to {again} set the annotation {annotation}"
     );
     Told::failed(Reason::Reverted, message, AT_ONCE)
-        .asks(whether_to_order_again(&change.id))
+        .asks(whether_to_order_again(&change.id, first_order(change.adopted, None)))
         .remember(end)
 }
 
@@ -478,7 +488,16 @@ fn reverted(scene: &Scene, entry: &Ended) -> Told {
             ),
         ),
     };
-    Told::failed(reason, message, scene.at_rest()).asks(whether_to_order_again(id))
+    let first = first_order(entry.adopted, Some(entry.outcome));
+    Told::failed(reason, message, scene.at_rest()).asks(whether_to_order_again(id, first))
+}
+
+fn first_order(adopted: bool, outcome: Option<HistoryOutcome>) -> FirstOrder {
+    match outcome {
+        Some(HistoryOutcome::Unrecorded | HistoryOutcome::Unknown) => FirstOrder::Unknown,
+        _ if adopted => FirstOrder::Foreign,
+        _ => FirstOrder::Paid,
+    }
 }
 
 fn unwanted(scene: &Scene, change: &Change) -> Told {
@@ -488,6 +507,10 @@ fn unwanted(scene: &Scene, change: &Change) -> Told {
         order(change.order_number.as_ref()),
         now_declared(&scene.desired.type_id)
     );
+    if scene.desired.deleted_at.is_some() {
+        let message = format!("{message}; the VmInstance is being deleted, so it is not cancelled");
+        return Told::waiting(Reason::BeingDeleted, message, scene.at_rest());
+    }
     let (phase, reason, why) = super::at_rest::passive(scene.desired);
     Told::ready(phase, reason, format!("{message}; {why}, so it is not cancelled"), scene.at_rest())
 }
@@ -499,18 +522,22 @@ pub fn farewell(object: &VmInstance) -> Option<Event> {
         Some(number) => format!("order {number}"),
         None => "order number unknown".to_owned(),
     };
+    let goes_on = |what: String, change: &crate::api::Change| match change.state {
+        ChangeState::Accepted | ChangeState::Observed => format!("{what} continues by itself"),
+        ChangeState::Submitting | ChangeState::Unverified => format!(
+            "{what} may have been accepted by the provider: check it in the provider's console"
+        ),
+    };
     let words = |change: &crate::api::Change| match change.kind {
-        ChangeKind::Modify => format!(
-            "the change from {} to {} ({}) continues by itself",
-            change.from,
-            change.to,
-            number()
+        ChangeKind::Modify => goes_on(
+            format!("the change from {} to {} ({})", change.from, change.to, number()),
+            change,
         ),
         ChangeKind::CancelDowngrade => {
-            format!("the cancellation of the change to {} continues by itself", change.from)
+            goes_on(format!("the cancellation of the change to {}", change.from), change)
         }
-        ChangeKind::Stop => "the stop continues by itself".to_owned(),
-        ChangeKind::Start => "the start continues by itself".to_owned(),
+        ChangeKind::Stop => goes_on("the stop".to_owned(), change),
+        ChangeKind::Start => goes_on("the start".to_owned(), change),
     };
     let left: Vec<_> = status.change.iter().chain(&status.power.change).map(words).collect();
     if left.is_empty() {

@@ -65,13 +65,30 @@ pub fn whether_to_release(change: &Change) -> PendingDecision {
     }
 }
 
+/// What is known of the order that a person may have made once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstOrder {
+    Paid,
+    /// Somebody else ordered it.
+    Foreign,
+    /// Nobody knows how it ended.
+    Unknown,
+}
+
 /// A person is asked whether to order a change once more.
-pub fn whether_to_order_again(id: &ChangeId) -> PendingDecision {
+pub fn whether_to_order_again(id: &ChangeId, first: FirstOrder) -> PendingDecision {
+    let message = match first {
+        FirstOrder::Paid => "The change is ordered, and paid for, once more.",
+        FirstOrder::Foreign => "The change is ordered.",
+        FirstOrder::Unknown => {
+            "The change is ordered once more; if the first order was accepted, it is paid for twice."
+        }
+    };
     PendingDecision {
         kind: DecisionKind::OrderAgain,
         change_id: Some(id.to_string()),
         annotation: release(id),
-        message: "The change is ordered, and paid for, once more.".to_owned(),
+        message: message.to_owned(),
     }
 }
 
