@@ -3,7 +3,6 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use kube::runtime::reflector;
 use zenlayer::{Client, with_causes};
 use zenlayer_vm_operator::{
     api,
@@ -55,9 +54,9 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
         "starting"
     );
-    let writer = reflector::store::Writer::default();
+    let objects = ObjectCache::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(calls, &args.slot_namespace, writer.as_reader(), identity);
+    let store = KubeStore::new(calls, &args.slot_namespace, objects.claims(), identity);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
@@ -73,7 +72,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let work = async move {
         check(&watches, &settings).await?;
         store.check_slots().await?;
-        run(watches, settings, ctx, writer, known, stop_signal()).await;
+        run(watches, settings, ctx, objects, known, stop_signal()).await;
         Ok::<(), AnyError>(())
     };
     // An API server that is silent from the start must not look like a process that is stuck.

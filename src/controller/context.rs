@@ -1,12 +1,12 @@
 //! What every pass works with: the ways to the world, and what passes share.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::sync::Arc;
 
-use zenlayer::Cloud;
+use zenlayer::{Cloud, Rate};
 
 use super::{
     Clock,
-    cloud_view::{Digests, Limiter, OfferCache, Sightings, Troubles},
+    cloud_view::{Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
     orders::Orders,
     store::Store,
     waker::Waker,
@@ -22,6 +22,7 @@ pub struct Context {
     pub metrics: Metrics,
     /// Objects that are to be looked at now.
     pub waker: Waker,
+    pub(super) inventory: Inventory,
     pub(super) limiter: Limiter,
     pub(super) offers: OfferCache,
     pub(super) orders: Orders,
@@ -31,18 +32,19 @@ pub struct Context {
 }
 
 impl Context {
-    /// `per_second` is the rate of each credential.
+    /// `rate` is that of each credential.
     pub fn new(
         cloud: Arc<dyn Cloud>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         defaults: Defaults,
         metrics: Metrics,
-        per_second: NonZeroU32,
+        rate: Rate,
     ) -> Self {
         metrics.order_limit(defaults.orders.all);
         let orders = Orders::new(store.clone(), clock.clone(), metrics.clone());
-        let limiter = Limiter::new(per_second);
+        let limiter = Limiter::new(rate);
+        let inventory = Inventory::new(defaults.timing.drift);
         let troubles = Troubles::new(&defaults.timing);
         let (waker, offers, digests, sightings) = Default::default();
         Self {
@@ -52,6 +54,7 @@ impl Context {
             defaults,
             metrics,
             waker,
+            inventory,
             limiter,
             offers,
             orders,

@@ -22,7 +22,8 @@ pub use context::Context;
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
-    Credential, KeptSlot, KubeStore, OrderLedger, Scope, SlotsError, Store, StoreError, slot_name,
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, OrderLedger, Scope, SlotsError, Store,
+    StoreError, slot_name,
 };
 pub use sweep::Sweep;
 pub use waker::{Name, Waker};

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,7 +17,7 @@ use kube::{
         controller::Action,
         controller::Config as ControllerConfig,
         predicates,
-        reflector::{self, ObjectRef},
+        reflector::ObjectRef,
         watcher,
     },
 };
@@ -26,15 +27,15 @@ use zenlayer::InstanceId;
 
 use super::{
     Context, StoreError,
-    cloud_view::rotated,
+    cloud_view::{read_machines, rotated},
     connect::WATCH_SECONDS,
     reconcile,
-    store::problem,
+    store::{Claims, ObjectCache, problem},
     sweep::{self, Sweep},
     unreadable,
 };
 use crate::{
-    api::VmInstance,
+    api::{CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, VmInstance},
     lifecycle::{self, NextLook, backoff},
     telemetry::WatchHealth,
 };
@@ -99,23 +100,27 @@ pub async fn run(
     client: Client,
     settings: Settings,
     ctx: Context,
-    writer: reflector::store::Writer<VmInstance>,
+    objects_seen: ObjectCache,
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let api = objects(client, &settings);
     let Settings { grace, concurrency, .. } = settings;
     let ctx = Arc::new(ctx);
-    let reader = writer.as_reader();
+    let claims = objects_seen.claims();
+    let (writer, reader) = (objects_seen.writer, claims.cache.clone());
     let pause = ctx.defaults.timing.secret / 2;
     let rotated = rotated(reader.clone(), ctx.store.clone(), ctx.digests.clone(), pause);
     let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
-    let (store, watched) = (ctx.store.clone(), ctx.clone());
+    let (store, watched, indexed) = (ctx.store.clone(), ctx.clone(), claims.clone());
     let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
         .default_backoff()
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
-        .modify(|object| object.metadata.managed_fields = None)
+        .modify(forget_what_nobody_reads)
         .inspect(move |event| {
+            if let Ok(event) = event {
+                indexed.saw(event);
+            }
             if let Ok(watcher::Event::InitDone) = event
                 && health.listed()
             {
@@ -128,12 +133,13 @@ pub async fn run(
         .applied_objects()
         .predicate_filter(
             predicates::generation
-                .combine(predicates::annotations)
+                .combine(our_annotations)
                 .combine(predicates::finalizers)
                 .combine(deletion),
             Default::default(),
         );
-    let swept = sweep_slots(ctx.clone(), reader.clone());
+    let swept = sweep_slots(ctx.clone(), claims);
+    let reads = read_machines(ctx.clone());
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
@@ -154,10 +160,29 @@ pub async fn run(
     tokio::select! {
         () = passes => {}
         () = swept => {}
+        () = reads => {}
         () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
+}
+
+/// What would only take memory.
+fn forget_what_nobody_reads(object: &mut VmInstance) {
+    object.metadata.managed_fields = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+/// Those of others wake nobody.
+fn our_annotations(object: &VmInstance) -> Option<u64> {
+    let annotations = object.metadata.annotations.as_ref();
+    let ours = [RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, CANCEL_PLAN_ANNOTATION]
+        .map(|name| annotations.and_then(|all| all.get(name)));
+    let mut hasher = std::hash::DefaultHasher::new();
+    ours.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// An object that is about to be deleted has to be looked at.
@@ -199,18 +224,21 @@ fn say_farewell(ctx: &Context, object: &VmInstance) {
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
-async fn sweep_slots(ctx: Arc<Context>, cache: reflector::Store<VmInstance>) {
+async fn sweep_slots(ctx: Arc<Context>, claims: Claims) {
     let mut sweep = Sweep::default();
     loop {
         ctx.clock.sleep(sweep::PAUSE).await;
         sweep.look(&ctx).await;
-        let objects = cache.state();
+        claims.prune();
+        let objects = claims.cache.state();
         let uids = objects.iter().filter_map(|object| object.uid()).collect();
         let instances: HashSet<_> = objects
             .iter()
             .filter_map(|object| InstanceId::new(object.spec.instance_id.clone()).ok())
             .collect();
         ctx.sightings.keep(&uids, &instances);
+        let names = objects.iter().map(|one| (one.namespace().unwrap_or_default(), one.name_any()));
+        ctx.inventory.keep(&names.collect());
     }
 }
 
@@ -297,18 +325,23 @@ mod tests {
     use super::*;
     use crate::{
         api::VmInstanceStatus,
-        controller::{Credential, KeptSlot, OrderLedger, Store, SystemClock},
+        controller::{Age, Credential, KeptSlot, OrderLedger, Store, SystemClock},
         lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
     };
-    use zenlayer::{Client as Provider, ClientOptions, Endpoint, InstanceId};
+    use zenlayer::{Client as Provider, ClientOptions, Endpoint, InstanceId, Rate};
 
     /// Panics at the first question.
     struct Broken;
 
     #[async_trait]
     impl Store for Broken {
-        async fn secret(&self, _: &ObjectKey, _: &str) -> (SecretState, Option<Credential>) {
+        async fn secret(
+            &self,
+            _: &ObjectKey,
+            _: &str,
+            _: Age,
+        ) -> (SecretState, Option<Credential>) {
             panic!("the index is out of bounds")
         }
         async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
@@ -372,7 +405,7 @@ mod tests {
             Arc::new(SystemClock::default()),
             Defaults::default(),
             metrics.clone(),
-            NonZeroU32::MIN,
+            Rate::from(NonZeroU32::MIN),
         );
         let shell = Arc::new(Shell { ctx: Arc::new(ctx), failures: Mutex::default() });
         let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });

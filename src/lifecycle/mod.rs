@@ -55,7 +55,7 @@ pub use protocol::{
     Change, ChangeId, Counted, Expectation, Held, Holding, HoldingState, Known, Lane, LaneName,
     Limit, OrderCount, OrderLimits, Restore, Size, Slot, SlotRecord,
 };
-pub use refusal::of_read as read_problem;
+pub use refusal::of_reads as problem_of_reads;
 pub use settle::{intent, invalid, settle, withdrawn};
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;

@@ -240,6 +240,11 @@ pub fn of_read(desired: &Desired, error: &ReadError) -> ReadProblem {
     of_read_of(&format!("instance {}", desired.instance_id), error)
 }
 
+/// What a failed read means for every instance of its credential.
+pub fn of_reads(error: &ReadError) -> ReadProblem {
+    of_read_of("the instances of the credential", error)
+}
+
 /// What a failed read of a list price means.
 pub fn of_price(error: &ReadError) -> ReadProblem {
     of_read_of("a list price", error)

@@ -267,7 +267,12 @@ impl InMemory {
 
 #[async_trait]
 impl Store for InMemory {
-    async fn secret(&self, _: &ObjectKey, name: &str) -> (SecretState, Option<Credential>) {
+    async fn secret(
+        &self,
+        _: &ObjectKey,
+        name: &str,
+        _: Age,
+    ) -> (SecretState, Option<Credential>) {
         let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1));
         let password = SecretString::from(KEY_PASSWORD.to_owned());
         let credentials = Credentials::AccessKey { id: KEY_ID.to_owned(), password };

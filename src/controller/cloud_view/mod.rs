@@ -1,14 +1,19 @@
 //! What this process knows of the cloud, and what it may ask of it: one rate and one back-off for each
 //! credential, answers that are kept for a while, and since when something has been known.
 
+mod inventory;
 mod limiter;
 mod offers;
+mod reading;
 mod rotation;
+mod shelf;
 mod sightings;
 mod troubles;
 
-pub use limiter::Limiter;
+pub use inventory::{InstanceRead, Interest, Inventory};
+pub use limiter::{Ask, Caller, Class, Limiter};
 pub use offers::OfferCache;
+pub use reading::read_machines;
 pub use rotation::{Digests, rotated};
 pub use sightings::Sightings;
 pub use troubles::{ReadResult, Troubles};

@@ -12,7 +12,7 @@ use kube::runtime::reflector::{ObjectRef, Store as Cache};
 
 use crate::{
     api::{Phase, VmInstance},
-    controller::store::Store,
+    controller::store::{Age, Store},
     lifecycle::{ObjectKey, SecretState},
 };
 
@@ -98,11 +98,14 @@ async fn look(
     seen.keep(&objects.iter().filter_map(|one| one.metadata.uid.clone()).collect());
     let mut woken = Vec::new();
     for ((namespace, name), objects) in waiting(objects) {
+        // Once for all of them.
+        let mut age = Age::Anew;
         for object in objects {
             let uid = object.metadata.uid.clone().unwrap_or_default();
             let object_name = object.metadata.name.clone().unwrap_or_default();
             let key = ObjectKey { namespace: namespace.clone(), name: object_name, uid };
-            let (state, _) = store.secret(&key, &name).await;
+            let (state, _) = store.secret(&key, &name, age).await;
+            age = Age::Kept;
             if digest(&state).is_some_and(|now| seen.differs(&key.uid, &now)) {
                 woken.push(ObjectRef::from_obj(object.as_ref()));
             }

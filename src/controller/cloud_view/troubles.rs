@@ -47,9 +47,26 @@ impl Troubles {
         Self { poll: timing.poll, reads: Mutex::default(), accounts: Mutex::default() }
     }
 
-    /// Trouble with reads, if this object has to wait for it.
+    /// Trouble with reads, which this object waits for.
     pub fn with_reads(&self, scope: &Scope, object: &ObjectKey, now: Duration) -> Option<Trouble> {
-        wait(&mut lock(&self.reads), scope, object, now)
+        let mut reads = lock(&self.reads);
+        let entry = reads.get_mut(scope)?;
+        entry.waiting.insert(object.clone());
+        let again_in = entry.until.saturating_sub(now);
+        Some(Trouble { again_in, ..entry.trouble.clone() })
+    }
+
+    /// Whether a read of the credential may be tried; else, how long that takes.
+    pub fn may_read(&self, scope: &Scope, now: Duration) -> Result<(), Duration> {
+        match lock(&self.reads).get_mut(scope) {
+            Some(entry) if now < entry.until => Err(entry.until - now),
+            Some(entry) => {
+                entry.until = now.saturating_add(TURN);
+                entry.tried = true;
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 
     /// Trouble of the account, if this object has to wait for it.
@@ -85,21 +102,14 @@ impl Troubles {
         }
     }
 
-    /// The first pause after a failure that other objects of the credential would meet, too.
+    /// The first pause after a failure that other reads of the credential would meet, too.
     fn first_pause(&self, error: &ReadError) -> Option<Duration> {
         let (short, long) = self.poll;
-        match error {
-            ReadError::Api { error, .. } => match error.class() {
-                ErrorClass::Credentials(_) => Some(long),
-                ErrorClass::Throttled | ErrorClass::Transient => Some(short),
-                ErrorClass::Terminal(_)
-                | ErrorClass::Scarce(_)
-                | ErrorClass::Busy(_)
-                | ErrorClass::Unknown => None,
-            },
-            ReadError::Transport { .. } => Some(short),
-            ReadError::Malformed { .. } => None,
-        }
+        let of_credential = matches!(
+            error,
+            ReadError::Api { error, .. } if matches!(error.class(), ErrorClass::Credentials(_))
+        );
+        is_shared(error).then_some(if of_credential { long } else { short })
     }
 
     /// 10 min.
@@ -116,6 +126,21 @@ impl Troubles {
     /// A paid call was accepted. Gives the objects that need not wait any more.
     pub fn accepted(&self, scope: &Scope) -> Vec<ObjectKey> {
         freed(&mut lock(&self.accounts), scope)
+    }
+}
+
+/// Whether other reads of the credential would fail just so.
+pub fn is_shared(error: &ReadError) -> bool {
+    match error {
+        ReadError::Api { error, .. } => match error.class() {
+            ErrorClass::Credentials(_) | ErrorClass::Throttled | ErrorClass::Transient => true,
+            ErrorClass::Terminal(_)
+            | ErrorClass::Scarce(_)
+            | ErrorClass::Busy(_)
+            | ErrorClass::Unknown => false,
+        },
+        ReadError::Transport { .. } => true,
+        ReadError::Malformed { .. } => false,
     }
 }
 

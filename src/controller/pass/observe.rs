@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use zenlayer::{InstanceIds, ReadError};
 
 use crate::{
-    api::{ManagementPolicy, VmInstance},
+    api::{ManagementPolicy, Phase, VmInstance, VmInstanceStatus},
     controller::{
         Context,
-        cloud_view::ReadResult,
-        store::{Credential, StoreError},
+        cloud_view::{Ask, Caller, Class, InstanceRead},
+        store::{Age, Credential, StoreError},
     },
     lifecycle::{
-        Claim, Desired, Held, Holder, Holders, LaneName, Memory, Observed, OrderCount, Owner,
-        PerLane, Read, Trouble, needs, situation::ReadProblem, speaks_of_rest,
+        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, OrderCount, Owner,
+        PerLane, Read, needs, speaks_of_rest,
     },
 };
 
@@ -31,7 +31,7 @@ pub struct Seen {
 }
 
 pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> Seen {
-    let (secret, credential) = ctx.store.secret(&desired.object, &desired.secret_name).await;
+    let (secret, credential) = ctx.store.secret(&desired.object, &desired.secret_name, Age::Kept).await;
     ctx.digests.saw(&desired.object.uid, &secret);
     let status = object.status.clone().unwrap_or_default();
     let now = ctx.clock.monotonic();
@@ -59,37 +59,71 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         let scope = &credential.scope;
         observed.trouble = ctx.troubles.with_reads(scope, &desired.object, now);
         observed.refused_in_a_row = ctx.troubles.refused_in_a_row(scope);
-        gather(ctx, desired, credential, &mut observed).await;
+        gather(ctx, desired, class(&status, desired), credential, &mut observed).await;
     }
     Seen { observed, credential }
 }
 
-/// Fetches what is needed, until nothing more is.
+/// How long a pass waits that is told once its turn has come, or its machine was read.
+const TOLD: Duration = Duration::from_secs(60);
+
+/// Fetches what is needed, until nothing more is, or something has to be waited for.
 async fn gather(
     ctx: &Context,
     desired: &Desired,
+    class: Class,
     credential: &Credential,
     observed: &mut Observed,
 ) {
+    let ObjectKey { namespace, name, .. } = &desired.object;
+    let name = (namespace.clone(), name.clone());
+    let caller = Caller::Object(name.clone());
+    let scope = &credential.scope;
     let mut spent = 0;
     loop {
         let reads = needs(desired, observed, ctx.clock.now());
         if reads.is_empty() {
-            return;
+            break;
+        }
+        let now = ctx.clock.monotonic();
+        let id = &desired.instance_id;
+        if reads == [Read::Instance] {
+            let Some(read) = ctx.inventory.look(credential, id, &name, class, now) else {
+                observed.quota = Some(TOLD);
+                break;
+            };
+            observed.instance = Some(read);
+            note_reads(ctx, desired, credential, observed);
+            continue;
         }
         let calls = calls(ctx, desired, credential, reads, observed);
-        let (scope, caller) = (&credential.scope, &desired.object.uid);
-        if calls > 0
-            && let Err(wait) =
-                ctx.limiter.turns(scope, caller, (calls, spent), ctx.clock.monotonic())
-        {
-            observed.quota = Some(wait);
-            return;
+        let for_a_call = reads.contains(&Read::ForACall);
+        let class = if for_a_call { class.min(Class::Order) } else { class };
+        let ask = Ask { class, calls, spent };
+        if calls > 0 && !ctx.limiter.turns(scope, &caller, ask, now) {
+            observed.quota = Some(TOLD);
+            break;
         }
         spent += calls;
         for read in reads {
             fetch(ctx, desired, credential, *read, observed).await;
         }
+    }
+    ctx.limiter.done(scope, &caller);
+}
+
+/// How soon an object is served: a person waits for an edit, nobody for a look at what is at rest.
+fn class(status: &VmInstanceStatus, desired: &Desired) -> Class {
+    if speaks_of_rest(status, desired.generation) {
+        Class::Drift
+    } else if status.observed_generation != Some(desired.generation) {
+        Class::Edit
+    } else if status.change.is_some() || !status.power.is_empty() {
+        Class::InFlight
+    } else if status.phase == Some(Phase::Failed) {
+        Class::Drift
+    } else {
+        Class::Order
     }
 }
 
@@ -103,8 +137,8 @@ fn calls(
 ) -> u32 {
     let scope = &credential.scope;
     let of = |read: &Read| match (read, observed.instance()) {
-        (Read::Instance | Read::Plan, _) => 1,
-        (Read::Slot | Read::Orders, _) => 0,
+        (Read::Plan, _) => 1,
+        (Read::Instance | Read::Slot | Read::Orders, _) => 0,
         (Read::Catalogue, Some(instance)) => ctx.offers.calls_for_catalogue(scope, instance),
         (Read::Prices, Some(instance)) => {
             let types = [&instance.type_id, &desired.type_id];
@@ -124,7 +158,8 @@ async fn fetch(
     observed: &mut Observed,
 ) {
     match read {
-        Read::Instance => read_instance(ctx, desired, credential, observed).await,
+        // From the inventory.
+        Read::Instance => {}
         Read::Plan => read_plan(ctx, desired, credential, observed).await,
         Read::Slot => read_slot(ctx, desired, observed).await,
         Read::Orders => read_orders(ctx, desired, credential, observed).await,
@@ -156,8 +191,6 @@ async fn fetch(
     }
 }
 
-type InstanceRead = Result<zenlayer::Reading<Option<zenlayer::Instance>>, ReadError>;
-
 async fn describe_instance(
     ctx: &Context,
     desired: &Desired,
@@ -167,16 +200,6 @@ async fn describe_instance(
     let ids = InstanceIds::one(id.clone());
     let batch = ctx.cloud.describe_instances(&credential.credentials, &ids).await;
     batch.and_then(|batch| batch.into_one(id))
-}
-
-async fn read_instance(
-    ctx: &Context,
-    desired: &Desired,
-    credential: &Credential,
-    observed: &mut Observed,
-) {
-    observed.instance = Some(describe_instance(ctx, desired, credential).await);
-    note_reads(ctx, desired, credential, observed);
 }
 
 async fn read_plan(
@@ -198,19 +221,7 @@ fn note_reads(ctx: &Context, desired: &Desired, credential: &Credential, observe
     ctx.sightings.read(uid, observed, desired.timing.plan, now);
     let instance = observed.instance.as_ref().and_then(|read| read.as_ref().err());
     let plan = observed.plan.as_ref().and_then(|read| read.as_ref().err());
-    let failure = instance.or(plan);
-    note_throttling(ctx, credential, failure);
-    let result = match failure {
-        None => ReadResult::Answered,
-        Some(error) => ReadResult::Failed { error, trouble: trouble_of(desired, error) },
-    };
-    let woken = ctx.troubles.read(&credential.scope, result, now);
-    ctx.waker.wake(woken.into_iter().map(|key| (key.namespace, key.name)));
-}
-
-fn trouble_of(desired: &Desired, error: &ReadError) -> Trouble {
-    let ReadProblem { reason, text, person } = crate::lifecycle::read_problem(desired, error);
-    Trouble { reason, problem: text, person, again_in: Duration::ZERO }
+    note_throttling(ctx, credential, instance.or(plan));
 }
 
 fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {

@@ -1,6 +1,6 @@
 //! The reconcile: desired, observed, decision, outcome, verdict, publish.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     execute::{Executed, Moment, execute},
@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     api::VmInstance,
-    controller::{Context, StoreError},
-    lifecycle::{Desired, NextLook, decide, invalid, settle},
+    controller::{Context, StoreError, cloud_view::Interest},
+    lifecycle::{
+        Desired, NextLook, ObjectKey, Timing, Verdict, decide, invalid, settle, speaks_of_rest,
+    },
 };
 
 /// One pass over one object. It is never cut: from the moment in which a slot is taken to the one in which
@@ -34,9 +36,29 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
         execute(ctx, object, &desired, &seen, &decision, now).await;
     let now = ctx.clock.now();
     let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
+    let next_look = follow(ctx, &desired, &verdict);
     match answered {
         Some(answered) => record(ctx, object, &desired, &before, &seen, answered, &verdict).await,
         None => publish(ctx, object, &before, &verdict).await?,
     }
-    Ok(verdict.next_look)
+    Ok(next_look)
+}
+
+/// The machine is read again when it is to be looked at, and the object is told of it. Its own clock is
+/// there for what it is not told of.
+fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
+    let Timing { drift, poll, .. } = &desired.timing;
+    let rests = speaks_of_rest(&verdict.status, desired.generation);
+    let (interest, next_look) = match verdict.next_look {
+        NextLook::After(pause) if rests && pause >= *drift / 2 => {
+            (Interest::AtRest(*drift), NextLook::After(drift.saturating_mul(3)))
+        }
+        NextLook::After(pause) => {
+            (Interest::Once(pause), NextLook::After(pause.saturating_add(poll.1)))
+        }
+        look @ (NextLook::Backoff | NextLook::OnChange) => (Interest::Once(Duration::MAX), look),
+    };
+    let ObjectKey { namespace, name, .. } = &desired.object;
+    ctx.inventory.follow(&(namespace.clone(), name.clone()), interest, ctx.clock.monotonic());
+    next_look
 }

@@ -38,11 +38,25 @@ pub struct KeptSlot {
     pub slot: Slot,
 }
 
+/// How old what is read may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// As it was within the last minute.
+    Kept,
+    /// As it is now.
+    Anew,
+}
+
 #[async_trait]
 pub trait Store: Send + Sync {
     /// The Secret of an object: what can be said of it, and the credential if it is usable. The digest
     /// of its data is salted with the object's uid.
-    async fn secret(&self, object: &ObjectKey, name: &str) -> (SecretState, Option<Credential>);
+    async fn secret(
+        &self,
+        object: &ObjectKey,
+        name: &str,
+        age: Age,
+    ) -> (SecretState, Option<Credential>);
 
     /// The slot of an instance, read past every cache.
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError>;

@@ -1,6 +1,6 @@
 //! [`Store`] on the kube client. Every write names the version it was decided from.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,13 +11,13 @@ use k8s_openapi::{
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
-    runtime::reflector,
 };
+use moka::future::Cache;
 use serde_json::json;
 use zenlayer::{InstanceId, with_causes};
 
 use super::{
-    Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
+    Age, Claims, Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
     leases::{
         INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION,
         lease_of, record_of, slot_name,
@@ -31,6 +31,9 @@ use crate::{
 
 /// Longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
+/// How long a Secret is kept, and how many are.
+const SECRET_LIFE: Duration = Duration::from_secs(60);
+const MOST_SECRETS: u64 = 10_000;
 /// Who publishes the events.
 const REPORTER: &str = "vm.zenlayer.com/vm-operator";
 
@@ -38,7 +41,9 @@ pub struct KubeStore {
     client: Client,
     leases: Api<Lease>,
     slot_namespace: String,
-    cache: reflector::Store<VmInstance>,
+    claims: Claims,
+    /// By namespace and name.
+    secrets: Cache<(String, String), Arc<Secret>>,
     /// Which process publishes the events.
     identity: String,
 }
@@ -61,13 +66,14 @@ impl KubeStore {
     pub fn new(
         client: Client,
         slot_namespace: &str,
-        cache: reflector::Store<VmInstance>,
+        claims: Claims,
         identity: String,
     ) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), slot_namespace),
             slot_namespace: slot_namespace.to_owned(),
-            cache,
+            claims,
+            secrets: Cache::builder().max_capacity(MOST_SECRETS).time_to_live(SECRET_LIFE).build(),
             identity,
             client,
         }
@@ -159,9 +165,20 @@ pub fn problem(error: &kube::Error) -> String {
 
 #[async_trait]
 impl Store for KubeStore {
-    async fn secret(&self, object: &ObjectKey, name: &str) -> (SecretState, Option<Credential>) {
+    async fn secret(
+        &self,
+        object: &ObjectKey,
+        name: &str,
+        age: Age,
+    ) -> (SecretState, Option<Credential>) {
+        let key = (object.namespace.clone(), name.to_owned());
+        if age == Age::Anew {
+            self.secrets.invalidate(&key).await;
+        }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &object.namespace);
-        match api.get(name).await.map_err(failure) {
+        let read = async { api.get(name).await.map(Arc::new).map_err(failure) };
+        // Many objects name one Secret: they share one read. A failure is not kept.
+        match self.secrets.try_get_with(key, read).await.map_err(|error| error.as_ref().clone()) {
             Ok(secret) => credential::of_secret(&secret, &object.uid),
             Err(StoreError::Gone) => (SecretState::NotFound, None),
             Err(error) => (SecretState::Unreadable { problem: error.to_string() }, None),
@@ -284,9 +301,7 @@ impl Store for KubeStore {
     }
 
     fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
-        let mut claims = self.cache.state();
-        claims.retain(|object| object.spec.instance_id == instance.as_str());
-        claims
+        self.claims.of(instance)
     }
 
     /// Each event is an object of its own. A series would keep the first note, and the notes of two

@@ -1,11 +1,13 @@
 //! Kubernetes as the controller sees it: in production the kube client, in a simulation a table.
 
 mod api;
+mod claims;
 mod credential;
 mod kube_store;
 mod leases;
 
-pub use api::{KeptSlot, OrderLedger, Store, StoreError};
+pub use api::{Age, KeptSlot, OrderLedger, Store, StoreError};
+pub use claims::{Claims, ObjectCache};
 pub use credential::{Credential, Scope};
 pub use kube_store::{KubeStore, SlotsError, problem};
 pub use leases::slot_name;

@@ -1,0 +1,106 @@
+//! Reads the machines that are due, and hands out the turns of each credential: the one place that waits
+//! for both.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use zenlayer::{Batch, Instance, ReadError, Reading};
+
+use super::{
+    ReadResult,
+    limiter::{Ask, Caller},
+    shelf::Plan,
+};
+use crate::{
+    controller::Context,
+    lifecycle::{self, Trouble},
+};
+
+/// The longest pause between two looks at what is due.
+const LONGEST: Duration = Duration::from_secs(60);
+
+type Ended = (Plan, Result<Reading<Batch<Instance>>, ReadError>, Duration);
+
+/// Goes on for ever.
+pub async fn read_machines(ctx: Arc<Context>) {
+    let mut reads = FuturesUnordered::new();
+    loop {
+        let pause = hand_out_turns(&ctx);
+        let (plans, next) = due(&ctx);
+        reads.extend(plans.into_iter().map(|plan| read(&ctx, plan)));
+        let pause = pause.into_iter().chain(next).min().unwrap_or(LONGEST).min(LONGEST);
+        tokio::select! {
+            Some(ended) = reads.next() => answered(&ctx, ended),
+            () = ctx.inventory.news() => {}
+            () = ctx.limiter.news() => {}
+            () = ctx.clock.sleep(pause) => {}
+        }
+    }
+}
+
+/// Wakes those whose turn has come. Gives the pause before the next one comes.
+fn hand_out_turns(ctx: &Context) -> Option<Duration> {
+    let (told, next) = ctx.limiter.serve(ctx.clock.monotonic());
+    let objects = told.into_iter().filter_map(|(_, caller)| match caller {
+        Caller::Object(name) => Some(name),
+        Caller::Inventory => None,
+    });
+    ctx.waker.wake(objects);
+    next
+}
+
+/// The reads that are due and have a turn, and the pause before the next one may be.
+fn due(ctx: &Context) -> (Vec<Plan>, Option<Duration>) {
+    let now = ctx.clock.monotonic();
+    let mut blocked: Option<Duration> = None;
+    let (plans, next) = ctx.inventory.plan(now, |scope, class| {
+        let ask = Ask { class, calls: 1, spent: 0 };
+        match ctx.troubles.may_read(scope, now) {
+            Ok(()) => ctx.limiter.turns(scope, &Caller::Inventory, ask, now),
+            Err(wait) => {
+                blocked = blocked.into_iter().chain([wait]).min();
+                false
+            }
+        }
+    });
+    (plans, next.into_iter().chain(blocked).min())
+}
+
+async fn read(ctx: &Context, plan: Plan) -> Ended {
+    let begun = ctx.clock.monotonic();
+    let read = ctx.cloud.describe_instances(&plan.credential.credentials, &plan.ids).await;
+    (plan, read, begun)
+}
+
+/// What a read tells of the machines, and of the credential.
+fn answered(ctx: &Context, (plan, read, begun): Ended) {
+    let now = ctx.clock.monotonic();
+    let scope = &plan.credential.scope;
+    let result = match &read {
+        Ok(_) => ReadResult::Answered,
+        Err(error) => {
+            if is_throttled(error) {
+                ctx.limiter.throttled(scope, now);
+            }
+            ReadResult::Failed { error, trouble: trouble_of(error) }
+        }
+    };
+    let freed = ctx.troubles.read(scope, result, now);
+    ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
+    ctx.waker.wake(ctx.inventory.answered(&plan, read, (begun, now)));
+}
+
+fn is_throttled(error: &ReadError) -> bool {
+    matches!(error, ReadError::Api { error, .. } if error.status == 429)
+}
+
+/// What a failed read means for every object of its credential.
+fn trouble_of(error: &ReadError) -> Trouble {
+    let problem = lifecycle::problem_of_reads(error);
+    Trouble {
+        reason: problem.reason,
+        problem: problem.text,
+        person: problem.person,
+        again_in: Duration::ZERO,
+    }
+}
