@@ -24,7 +24,7 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
                 with_causes(error),
                 desired.object.name
             );
-            let over = desired.is_kept_too_long(now);
+            let over = desired.is_kept_too_long(now, observed.since.spec);
             let action = if over { Action::SetFinalizer(false) } else { Action::Nothing };
             return Decision::of(action, Looking::InvalidStatus { problem });
         }

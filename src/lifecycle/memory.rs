@@ -186,7 +186,9 @@ impl Memory {
         let stays =
             |entry: &Ended| Some(entry.target_generation) == current && entry.stands_in_the_way();
         while self.history.len() > HISTORY_KEPT {
-            let oldest = self.history.iter().position(|entry| !stays(entry));
+            // What has just been added is known for one pass at least.
+            let older = &self.history[..self.history.len() - 1];
+            let oldest = older.iter().position(|entry| !stays(entry));
             match oldest {
                 Some(oldest) => self.history.remove(oldest),
                 None if self.history.len() > HISTORY_LIMIT => self.history.remove(0),
@@ -218,7 +220,8 @@ impl Memory {
     }
 
     /// The order that stands in the way of another one of its kind from this type to the declared one:
-    /// it may have been paid for.
+    /// it may have been paid for. Where there are more of them than can be kept, the last one stands for
+    /// all, so that none has to be forgotten.
     pub fn ordered_before(
         &self,
         desired: &Desired,
@@ -226,12 +229,15 @@ impl Memory {
         from: &InstanceTypeId,
     ) -> Option<&Ended> {
         let target = self.target_for(&desired.type_id, desired.generation);
-        self.history.iter().rev().find(|entry| {
-            entry.counts_as_ordered()
-                && entry.kind == kind
-                && entry.target_generation == target.since_generation
-                && entry.from == *from
-                && entry.to == target.type_id
+        let counts = |entry: &&Ended| {
+            entry.stands_in_the_way() && entry.target_generation == target.since_generation
+        };
+        let counted = self.history.iter().rev().filter(counts);
+        if counted.clone().count() + 2 > HISTORY_LIMIT {
+            return counted.clone().find(|entry| entry.kind == kind);
+        }
+        counted.clone().find(|entry| {
+            entry.kind == kind && entry.from == *from && entry.to == target.type_id
         })
     }
 
@@ -272,6 +278,7 @@ fn restore_from_api(restore: &api::Restore) -> Restore {
     Restore {
         power_state: power_state.clone(),
         stopped_by: ChangeId(stopped_by.clone()),
+        object: None,
         since: since.0,
     }
 }

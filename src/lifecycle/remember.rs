@@ -175,5 +175,16 @@ fn end(memory: &mut Memory, change: &Change, outcome: HistoryOutcome, now: Times
             entry.outcome = HistoryOutcome::Cancelled;
         }
     }
-    memory.end(change, outcome, now);
+    memory.end(&of_the_target(memory, change), outcome, now);
+}
+
+/// A change to the declared type counts for the declaration as it is now, whichever one it was ordered
+/// for: it is not ordered again without a word.
+fn of_the_target(memory: &Memory, change: &Change) -> Change {
+    let target = memory.target.as_ref().filter(|target| {
+        change.kind == ChangeKind::Modify && target.type_id == change.to
+    });
+    let target_generation =
+        target.map_or(change.target_generation, |target| target.since_generation);
+    Change { target_generation, ..change.clone() }
 }

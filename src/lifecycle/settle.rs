@@ -15,7 +15,7 @@ use super::{
         AtRest, Calling, Event, Looking, NextLook, Power, ReadProblem, Scene, Situation, Told,
         TypeChange, Worth, Written, accepted, beside,
     },
-    write::{conditions, in_sync, write},
+    write::{conditions, in_sync, not_read, write},
 };
 use crate::{
     api::{ChangeKind, Reason, VmInstanceStatus},
@@ -244,8 +244,9 @@ fn unreadable(
 ) -> Verdict {
     let memory = Memory::default();
     let told = situation.told(&scene(desired, observed, &memory, now));
-    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
-    let in_sync = in_sync(before, desired, now);
+    let instance = not_read(before, now);
+    let mut status = VmInstanceStatus { pending_decision: None, instance, ..before.clone() };
+    let in_sync = in_sync(&status, desired, now);
     conditions(&mut status, before, &told, in_sync, desired.generation, now);
     let events = events(before, &status, &told);
     Verdict { events, next_look: told.next_look, status, answers: None, account: None }
@@ -280,7 +281,8 @@ pub fn invalid(
     now: Timestamp,
 ) -> Verdict {
     let told = Told::failed(Reason::InvalidSpec, with_causes(error), NextLook::OnChange);
-    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
+    let instance = not_read(before, now);
+    let mut status = VmInstanceStatus { pending_decision: None, instance, ..before.clone() };
     conditions(&mut status, before, &told, None, generation, now);
     let events = events(before, &status, &told);
     Verdict { status, events, ..kept(before, NextLook::OnChange) }

@@ -198,9 +198,9 @@ fn note_reads(ctx: &Context, desired: &Desired, credential: &Credential, observe
     ctx.sightings.read(uid, observed, desired.timing.plan, now);
     let instance = observed.instance.as_ref().and_then(|read| read.as_ref().err());
     let plan = observed.plan.as_ref().and_then(|read| read.as_ref().err());
-    let failure = instance.or(plan);
-    note_throttling(ctx, credential, failure);
-    let result = match failure {
+    note_throttling(ctx, credential, instance.or(plan));
+    // A plan that cannot be read is trouble of this object alone.
+    let result = match instance {
         None => ReadResult::Answered,
         Some(error) => ReadResult::Failed { error, trouble: trouble_of(desired, error) },
     };
