@@ -1,4 +1,4 @@
-//! Which way a PREPAID change goes: by the list prices of the two types (fact sheet section 8).
+//! Which way a PREPAID change goes: by the list prices of the two types.
 
 use rust_decimal::Decimal;
 use zenlayer::{InstanceTypeId, ReadError};

@@ -142,7 +142,7 @@ pub fn apply(memory: &mut Memory, memo: &Memo, now: Timestamp) {
         Memo::ReleaseHandled(id) => memory.handled.release = Some(id.0.clone()),
         Memo::AskAgain(change) => ask_again(memory, change),
         Memo::Refused(refusal) => remember_refusal(memory, refusal),
-        Memo::LetGo => {
+        Memo::LeftAsItIs => {
             memory.restore = None;
             memory.power = None;
         }

@@ -282,7 +282,8 @@ pub fn invalid(
     let told = Told::failed(Reason::InvalidSpec, with_causes(error), NextLook::OnChange);
     let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
     conditions(&mut status, before, &told, None, generation, now);
-    Verdict { status, ..kept(before, NextLook::OnChange) }
+    let events = events(before, &status, &told);
+    Verdict { status, events, ..kept(before, NextLook::OnChange) }
 }
 
 /// The situation once the outcome of the action is known.

@@ -7,7 +7,7 @@ use crate::api::ChangeKind;
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timing {
-    /// How far a signed timestamp may lie from the provider's clock (fact sheet 2.1: 300 s).
+    /// How far a signed timestamp may lie from the provider's clock: 300 s, by its page on signatures.
     pub signature_life: Duration,
     /// Longest time from the provider's signature check to an effect that every read shows.
     pub margin: Duration,

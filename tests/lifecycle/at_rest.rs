@@ -200,7 +200,7 @@ fn adopted() -> Vec<Row> {
             "rest",
         ),
         (
-            "an adopted change is let go when another type is declared",
+            "an adopted change is released when another type is declared",
             followed().prepaid().scheduled(LARGE).wants(HUGE).generation(4),
             "Nothing NoLongerFollowed",
             FOREIGN,

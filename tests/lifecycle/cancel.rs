@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::{Change, HoldingState, OrderCount, Outcome, intent},
+    lifecycle::{Change, HoldingState, Outcome},
 };
 
 use crate::{

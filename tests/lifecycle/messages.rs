@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zenlayer::{Answer, ReadError};
 use zenlayer_vm_operator::{
-    api::{ChangeKind, ChangeState, HistoryOutcome},
+    api::{ChangeKind, ChangeState, HistoryOutcome, VmInstance},
     lifecycle::{
         Defaults, Desired, Event, HoldingState, InvalidSpec, NextLook, Timing, backoff, farewell,
         invalid,
@@ -170,12 +170,17 @@ fn every_message_of_the_tables_is_known() {
             conditions.insert(format!("{phase:?} {}: {message}", ready.reason));
         }
         let event = |one: &Event| format!("{}: {}", one.reason, sentence(&one.note));
-        events.extend(verdict.events.iter().map(event));
+        events.extend(verdict.events.iter().chain(&farewell(&given.object)).map(event));
         decisions.extend(
             verdict.status.pending_decision.map(|one| {
                 format!("{:?} {}: {}", one.kind, sentence(&one.annotation), one.message)
             }),
         );
+    }
+    for error in invalid_specs() {
+        let verdict = invalid(&given().step().object.status.unwrap(), 4, &error, at(0));
+        conditions.insert(format!("Failed InvalidSpec: {}", ready_message(&verdict.status)));
+        events.extend(verdict.events.iter().map(|one| format!("{}: {}", one.reason, one.note)));
     }
     let part = |title: &str, lines: BTreeSet<String>| {
         let lines: Vec<_> = lines.into_iter().collect();
@@ -191,6 +196,20 @@ fn every_message_of_the_tables_is_known() {
     );
 }
 
+/// One of each kind.
+fn invalid_specs() -> [InvalidSpec; 3] {
+    let broken = |spoil: fn(&mut VmInstance)| {
+        let mut object = given().object;
+        spoil(&mut object);
+        Desired::from_object(&object, &Defaults::default()).unwrap_err()
+    };
+    [
+        broken(|object| object.spec.instance_id = String::new()),
+        broken(|object| object.spec.instance_type_id = "c 2".into()),
+        broken(|object| object.metadata.uid = None),
+    ]
+}
+
 #[test]
 fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
     let mut object = flying(ChangeState::Submitting, 60).object;
@@ -204,6 +223,8 @@ fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_
     let message = ready_message(&verdict.status);
     assert!(message.contains("spec.instanceTypeId") && message.contains("\"c 2\""), "{message}");
     assert_eq!(verdict.next_look, NextLook::OnChange);
+    assert_eq!(verdict.events.len(), 1);
+    assert!(invalid(&verdict.status, 4, &error, at(60)).events.is_empty(), "told once");
     object.metadata.uid = None;
     let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     assert_eq!(error, InvalidSpec::Metadata("uid"));

@@ -607,14 +607,14 @@ fn deleted() -> Vec<Row> {
             "10s",
         ),
         (
-            "it is let go once the machine runs",
+            "it is released once the machine runs",
             going(60).state("RUNNING").step(),
             "TakeFinalizerOff PowerIsFreeToGo",
             start,
             "1s",
         ),
         (
-            "one that has stopped nothing yet is let go at once",
+            "one that has stopped nothing yet is released at once",
             given().stop_first().finalizer(true).deleted(1),
             "TakeFinalizerOff PowerIsFreeToGo",
             NOTHING,
@@ -649,7 +649,7 @@ fn deleted() -> Vec<Row> {
             "1s",
         ),
         (
-            "and the object is let go",
+            "and the object is released",
             going(3601).suspended().step(),
             "TakeFinalizerOff PowerIsFreeToGo",
             start,
@@ -849,7 +849,7 @@ fn a_machine_that_is_left_off_is_told_once() {
 }
 
 #[test]
-fn an_object_that_nothing_can_be_read_for_is_let_go_at_its_bound_all_the_same() {
+fn an_object_that_nothing_can_be_read_for_is_released_at_its_bound_all_the_same() {
     use crate::given::{read_error, transport};
     use zenlayer_vm_operator::lifecycle::SecretState;
     let cases: [(&str, fn(Given) -> Given); 6] = [

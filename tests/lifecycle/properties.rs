@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
-use zenlayer::{InstanceState, PlanState, TypeStatus};
+use zenlayer::{InstanceState, PlanState};
 use zenlayer_vm_operator::{
     api::{self, ChangeKind, ChangeState, HistoryOutcome, ManagementPolicy, VmInstanceStatus},
     lifecycle::{
-        Action, Change, ChangeId, Claim, Held, HoldingState, LaneName, Memory, NextLook, Observed,
-        Order, PlanView, Read, SecretState, SlotRecord, Standing,
+        Action, Change, ChangeId, Claim, Held, HoldingState, LaneName, NextLook, Order, PlanView,
+        SecretState, SlotRecord, Standing,
     },
 };
 
@@ -214,7 +214,7 @@ fn lost_intent(given: &Given, lane: LaneName) -> Option<String> {
     // A change that only the slot knows is kept there. Nothing is written over a status that is kept.
     let before = given.object.status.clone().unwrap_or_default();
     let fine = kept(&pass.verdict.status) || (!kept(&before) && untouched);
-    // An object that is let go leaves it to the slot.
+    // An object that is released leaves it to the slot.
     let left = situation(&pass.decision.situation) == "PowerLeftAsItIs" && lane == LaneName::Power;
     (!fine && !left).then(|| format!("{:?}", pass.decision))
 }

@@ -392,7 +392,7 @@ fn nothing_more_is_read_of_an_instance_that_is_not_there() {
 
 #[test]
 fn what_a_person_is_asked_stays_while_nothing_can_be_read() {
-    let asked = given().in_flight(&given_change(ChangeState::Unverified, 3600)).then();
+    let asked = given().prepaid().in_flight(&given_change(ChangeState::Unverified, 3600)).then();
     let decision = |given: &Given| given.pass().verdict.status.pending_decision;
     let before = decision(&asked);
     assert!(before.is_some());

@@ -93,5 +93,5 @@ pub fn what_follows_the_type(facts: &Facts) -> Option<Decision> {
 /// Nothing can be done, for as long as an object may be kept from being deleted.
 pub fn object_is_kept_too_long(facts: &Facts) -> Option<Decision> {
     let over = facts.desired.is_kept_too_long(facts.now);
-    over.then(|| let_go(facts))
+    over.then(|| release_the_object(facts))
 }

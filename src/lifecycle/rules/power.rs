@@ -117,7 +117,7 @@ pub fn finalizer_is_not_needed(facts: &Facts) -> Option<Decision> {
 
 /// The object is deleted although its machine may still be off. That is told first: once the finalizer
 /// is off, there is no object to tell it of.
-pub fn let_go(facts: &Facts) -> Decision {
+pub fn release_the_object(facts: &Facts) -> Decision {
     if facts.memory.restore.is_some() || facts.memory.power.is_some() {
         return Decision::report(Power::LeftAsItIs);
     }

@@ -99,7 +99,7 @@ impl Power {
                 AT_ONCE,
             )
             .event(Worth::Always(true, "InstanceLeftStopped"))
-            .remember(Memo::LetGo),
+            .remember(Memo::LeftAsItIs),
             Self::IsKept => Told::quiet(
                 Reason::StopInProgress,
                 format!("instance {id} is about to be stopped for the change"),

@@ -64,7 +64,7 @@ pub enum Memo {
     /// A call was refused, by the provider or by this operator.
     Refused(Refusal),
     /// The machine is left as it is: nothing is to be brought back, and nothing is followed.
-    LetGo,
+    LeftAsItIs,
     /// The order number and request id of the status are those of this change.
     Numbers(Change),
 }

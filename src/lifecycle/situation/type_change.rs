@@ -186,6 +186,7 @@ impl TypeChange {
                 // First, so that what the stage adds to it is not lost.
                 told.remembers.insert(0, Memo::Change(change.clone()));
                 told.remember(Memo::Numbers(change.clone()))
+                    .event(Worth::Always(false, "ChangeAdopted"))
             }
             Self::NoLongerFollowed { change } => {
                 let want = &scene.desired.type_id;
