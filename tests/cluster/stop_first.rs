@@ -108,6 +108,19 @@ async fn a_machine_that_was_off_and_a_downgrade_that_waits_lead_to_no_stop() {
 /// What `DoesNotStop` waits for is five minutes long: both clocks are put ahead by more.
 const LATER: i64 = 400;
 
+/// Waits until nothing but time makes the operator stop the machine once more.
+pub async fn until_another_stop(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
+    let waits = |object: &VmInstance| message(object).contains("it is shut down again after");
+    stage.until(operator, name, "waits for another stop", waits).await
+}
+
+/// An operator, and its provider, by whose clocks that time has passed.
+pub async fn later(stage: &Stage, options: &[&str]) -> Operator {
+    stage.sim.advance(LATER).await;
+    let ahead = format!("{LATER}s");
+    stage.operator(&[options, &["--testing-clock-ahead", &ahead]].concat())
+}
+
 /// The stop had no effect: it is told, nothing is done for a while, and then it is made anew. Nobody is
 /// asked for anything.
 async fn is_stopped_anew_after_a_while(
@@ -116,8 +129,7 @@ async fn is_stopped_anew_after_a_while(
     options: &[&str],
     mend: impl AsyncFnOnce(),
 ) {
-    let waits = |object: &VmInstance| message(object).contains("it is shut down again after");
-    let object = stage.until(&first, "vm-1", "waits for another stop", waits).await;
+    let object = until_another_stop(stage, &first, "vm-1").await;
     assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Waiting));
     assert_eq!(shown(&object, "Ready"), "False StopInProgress");
     assert_eq!(history(&object), [(ChangeKind::Stop, HistoryOutcome::Overdue)]);
@@ -130,9 +142,7 @@ async fn is_stopped_anew_after_a_while(
 
     first.process.kill();
     mend().await;
-    stage.sim.advance(LATER).await;
-    let ahead = format!("{LATER}s");
-    let second = stage.operator(&[options, &["--testing-clock-ahead", &ahead]].concat());
+    let second = later(stage, options).await;
     let object = until_restored(stage, &second, "vm-1").await;
     assert_eq!(history(&object)[1..], DONE);
     let cost = rest(stage, &second, &["vm-1"]).await.remove(0);

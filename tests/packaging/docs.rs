@@ -106,8 +106,13 @@ fn is_camel(word: &str) -> bool {
 #[test]
 fn the_page_names_each_event() {
     let mut expected = events_of_the_source();
-    expected.insert(Reason::OutcomeUnknown.as_str().to_owned());
-    expected.insert(Reason::OrderLimitReached.as_str().to_owned());
+    let reasons = [
+        Reason::OutcomeUnknown,
+        Reason::OrderLimitReached,
+        Reason::NamespaceOrderLimitReached,
+        Reason::ObjectOrderLimitReached,
+    ];
+    expected.extend(reasons.map(|reason| reason.as_str().to_owned()));
     names_exactly("Events", &expected);
 }
 
