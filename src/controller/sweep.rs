@@ -13,7 +13,7 @@ use super::{
 use crate::lifecycle::{LaneName, ObjectKey, Timing};
 
 /// Pause between two looks at all slots.
-pub const PAUSE: Duration = Duration::from_secs(600);
+pub const SWEEP: Duration = Duration::from_secs(600);
 
 /// Since when each slot has been at its version, by the monotonic clock.
 #[derive(Default)]

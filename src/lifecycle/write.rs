@@ -1,7 +1,7 @@
 //! The status as it is written: all that the operator owns, derived in one place.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer::Instance;
 
 use super::{
@@ -216,6 +216,5 @@ pub fn conditions(
     status.observed_generation = Some(generation);
     status.phase = Some(*phase);
     // What another writer added stays.
-    let foreign = |one: &&Condition| ConditionType::parse(&one.type_).is_none();
-    status.conditions.extend(before.conditions.iter().filter(foreign).cloned());
+    *status = status.beside_others(before);
 }

@@ -78,7 +78,7 @@ fn first() -> Vec<Row> {
             "before a running machine is stopped its object is kept from being deleted",
             given().stop_first(),
             "SetFinalizer PowerIsKept",
-            STOP_AGAIN,
+            NOTHING,
             "1s",
         ),
         stops("then it is stopped", given().stop_first().step()),

@@ -205,7 +205,8 @@ impl CallOf<'_> {
         let now = fresh.status.clone().unwrap_or_default();
         // Nobody else writes it, so whatever has come since is this very intent.
         let landed = holds_intent(&now, &self.change().id);
-        let status = withdrawn(if landed { before } else { &now }, self.order);
+        let before = if landed { &before.beside_others(&now) } else { &now };
+        let status = withdrawn(before, self.order);
         self.ctx.store.write_status(&fresh, &status).await
     }
 

@@ -119,7 +119,7 @@ enum Written {
     Failed,
 }
 
-/// Writes the status to the change's own intent only.
+/// Writes the status to the change's own intent only, beside what others have written meanwhile.
 async fn write_status(
     ctx: &Context,
     object: &Arc<VmInstance>,
@@ -127,7 +127,11 @@ async fn write_status(
     id: &ChangeId,
     verdict: &Verdict,
 ) -> Written {
-    match ctx.store.write_status(object, &verdict.status).await {
+    let status_of = |found: &VmInstance| {
+        let found = found.status.as_ref();
+        found.map_or_else(|| verdict.status.clone(), |found| verdict.status.beside_others(found))
+    };
+    match ctx.store.write_status(object, &status_of(object)).await {
         Ok(written) => {
             published(ctx, before, &written, verdict).await;
             return Written::Done;
@@ -142,7 +146,7 @@ async fn write_status(
     let name = object.metadata.name.as_deref().unwrap_or_default();
     match ctx.store.object(namespace, name).await {
         Ok(Some(fresh)) if fresh.metadata.uid == object.metadata.uid => {
-            if fresh.status.as_ref() == Some(&verdict.status) {
+            if fresh.status.as_ref() == Some(&status_of(&fresh)) {
                 // The write without an answer has landed.
                 published(ctx, before, &fresh, verdict).await;
                 return Written::Done;

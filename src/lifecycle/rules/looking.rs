@@ -74,6 +74,7 @@ fn differs(facts: &Facts) -> bool {
     facts.observed.instance().is_some_and(|one| one.type_id != facts.desired.type_id)
 }
 
+/// Without the slot nobody knows what is in flight, so nothing is done.
 pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
     Some(Decision::report(Looking::SlotUnreadable { problem: problem.clone() }))
@@ -104,6 +105,7 @@ pub fn instance_is_missing(facts: &Facts) -> Option<Decision> {
     early.then(|| Decision::report(Looking::Missing))
 }
 
+/// Without the plan nobody knows how far a change has come.
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match facts.observed.plan.as_ref()? {
         Ok(reading) if reading.value.is_some() => None,

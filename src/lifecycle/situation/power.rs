@@ -104,7 +104,9 @@ impl Power {
                 Reason::StopInProgress,
                 format!("instance {id} is about to be stopped for the change"),
                 AT_ONCE,
-            ),
+            )
+            // A write would make the next pass, which the finalizer wakes, lose its race.
+            .not_written(),
             Self::IsFreeToGo => Told::quiet(
                 Reason::StartInProgress,
                 format!("instance {id} is not waited for any longer"),
