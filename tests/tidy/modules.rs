@@ -48,6 +48,13 @@ enum Sure {
     Left,
 }
 
+/// One search for a definition.
+struct Search {
+    sure: Sure,
+    /// Where it was looked for, and by which path.
+    seen: BTreeSet<(Module, Vec<String>)>,
+}
+
 /// The modules of a crate.
 pub struct Modules(BTreeMap<Module, Content>);
 
@@ -116,15 +123,16 @@ impl Modules {
     /// The module that defines what a path names when it stands in `module`. `None`: it names a module,
     /// or something of another crate.
     fn definition(&self, module: &str, path: &[String]) -> Option<Module> {
-        let surest_first = [Sure::Read, Sure::Made, Sure::Left];
-        surest_first.into_iter().find_map(|sure| self.found(module, path, sure, 0))
+        [Sure::Read, Sure::Made, Sure::Left].into_iter().find_map(|sure| {
+            let mut search = Search { sure, seen: BTreeSet::new() };
+            self.found(module, path, &mut search)
+        })
     }
 
-    fn found(&self, module: &str, path: &[String], sure: Sure, depth: usize) -> Option<Module> {
+    fn found(&self, module: &str, path: &[String], search: &mut Search) -> Option<Module> {
         let (at, rest) = start(module, path);
         // A name alone that nothing here defines is one of another crate.
-        let ours = rest.len() < path.len();
-        self.inside(&at, rest, ours, sure, depth)
+        self.inside(&at, rest, rest.len() < path.len(), search)
     }
 
     /// The same for a path that begins in this module; `ours`: what it names is of this crate.
@@ -133,29 +141,33 @@ impl Modules {
         module: &[String],
         path: &[String],
         ours: bool,
-        sure: Sure,
-        depth: usize,
+        search: &mut Search,
     ) -> Option<Module> {
         let (head, rest) = path.split_first()?;
         if head == "self" {
-            return self.inside(module, rest, true, sure, depth);
+            return self.inside(module, rest, true, search);
         }
         let name = module.join("::");
         let content = self.0.get(&name)?;
         let child = [module, std::slice::from_ref(head)].concat();
         if self.0.contains_key(&child.join("::")) {
-            return self.inside(&child, rest, true, sure, depth);
+            return self.inside(&child, rest, true, search);
         }
         if head == "*" || content.defined.contains(head) {
             return Some(name);
         }
-        if depth > 20 {
+        // Modules may take in each other's names.
+        if !search.seen.insert((name.clone(), path.to_vec())) {
             return None;
         }
         if let Some(path) = content.imported.get(head) {
-            return self.found(&name, &[path, rest].concat(), sure, depth + 1);
+            if path.first() == Some(head) {
+                // Named like its crate, which is another one.
+                return None;
+            }
+            return self.found(&name, &[path, rest].concat(), search);
         }
-        let here = match sure {
+        let here = match search.sure {
             Sure::Read => false,
             Sure::Made => ours && content.makes_names,
             Sure::Left => ours,
@@ -164,9 +176,12 @@ impl Modules {
             return Some(name);
         }
         content.globs.iter().find_map(|glob| match self.descend(start(&name, glob)) {
-            Some(module) => self.inside(&module, path, ours, sure, depth + 1),
-            // Of an enum, or of what was imported.
-            None => self.found(&name, &[&glob[..], path].concat(), sure, depth + 1),
+            Some(module) => self.inside(&module, path, ours, search),
+            // Of an enum, or of a module that was imported; else of another crate.
+            None if content.knows(glob.first()?) => {
+                self.found(&name, &[&glob[..], path].concat(), search)
+            }
+            None => None,
         })
     }
 
@@ -181,6 +196,10 @@ impl Modules {
 }
 
 impl Content {
+    fn knows(&self, name: &str) -> bool {
+        self.defined.contains(name) || self.imported.contains_key(name)
+    }
+
     fn import(&mut self, tree: &UseTree, mut path: Vec<String>, handed_on: bool) {
         match tree {
             UseTree::Path(part) => {
