@@ -19,6 +19,7 @@ lint: ## Check format, lints, documentation, module circles, licences and source
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	cargo test --locked --quiet --test tidy
+	cargo fetch --locked
 	@PATH="$$(hack/cargo-tool.sh cargo-deny 0.20.2):$$PATH" && \
 	  cargo deny --offline --all-features check --hide-inclusion-graph bans licenses sources
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
     lifecycle::{Defaults, Timing},
-    telemetry::LogFormat,
+    telemetry::{LogFormat, USER_AGENT},
 };
 use zenlayer::{
     ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
@@ -199,7 +199,7 @@ impl RunArgs {
             burst: per_second.saturating_add(per_second.get()),
             total_timeout: self.testing.testing_answer_limit.unwrap_or(usual.total_timeout),
             extra_roots: self.extra_roots()?,
-            user_agent: concat!("vm-operator/", env!("CARGO_PKG_VERSION")).to_owned(),
+            user_agent: USER_AGENT.to_owned(),
             ..usual
         })
     }
@@ -257,6 +257,6 @@ mod tests {
             panic!("run was asked for")
         };
         let options = args.client_options().unwrap();
-        assert_eq!(options.user_agent, concat!("vm-operator/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(options.user_agent, USER_AGENT);
     }
 }

@@ -11,14 +11,14 @@
 //! | --- | --- | --- |
 //! | [`api`] | the Kubernetes types: `VmInstance`, its status, conditions, reasons, the CRD | nothing of this crate |
 //! | [`lifecycle`] | the pure core: what to do, and what it meant; no I/O, no clock, no randomness | `api`, plain types of the client |
-//! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | all |
+//! | [`controller`] | Kubernetes I/O around the core: watch, observe, execute, publish, slots | `api`, `lifecycle`, `telemetry` |
 //! | [`telemetry`] | logs, metrics, probes | nothing of this crate |
-//! | [`config`] | command line and environment | all |
+//! | [`config`] | command line and environment | `api`, `lifecycle`, `telemetry` |
 //!
 //! Two crates stand beside it: `zenlayer`, the client of the provider's API, which knows nothing of
 //! Kubernetes, and `zenlayer-sim`, the provider simulated, which knows nothing of either.
 //!
-//! `tests/tidy.rs` enforces the last column, and that no modules use each other in a circle.
+//! `tests/tidy` enforces the last column, and that no modules use each other in a circle.
 //!
 //! # One pass
 //!

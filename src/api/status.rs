@@ -65,7 +65,7 @@ choices! {
         Drifted,
         /// The operator cannot act now and will look again by itself.
         Waiting,
-        /// A paid call is being made, or its outcome is unknown.
+        /// A call is being made, or its outcome is unknown.
         Submitting,
         /// The provider accepted the change and is carrying it out.
         Changing,
@@ -73,7 +73,7 @@ choices! {
         Scheduled,
         /// The type differs, and the object is suspended.
         Suspended,
-        /// Nothing happens until the spec, the Secret, the machine or a person changes something.
+        /// It needs attention; the message says what to do, and whether it is tried again.
         Failed,
     }
 }

@@ -165,7 +165,7 @@ choices! {
     /// What the operator may do to the machine.
     #[derive(Default)]
     pub enum ManagementPolicy {
-        /// The machine is changed until it is of the declared type.
+        /// A machine of another type is changed to the declared one; each declaration is ordered once.
         #[default]
         Enforce,
         /// The machine is never changed; a difference is reported.

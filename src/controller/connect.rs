@@ -5,24 +5,27 @@ use std::{task::Poll, time::Duration};
 use axum::{
     BoxError,
     body::{Bytes, HttpBody},
-    http::{HeaderValue, Response, Uri, header::USER_AGENT},
+    http::{HeaderValue, Response, Uri, header},
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::{BodyStream, StreamBody};
 use hyper_util::client::proxy::matcher::Matcher;
-use kube::{Client, Config, client::ClientBuilder, config::Kubeconfig};
+use kube::{
+    Client, Config,
+    client::ClientBuilder,
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+};
 use tower::util::MapResponseLayer;
 
-use crate::telemetry::WatchHealth;
+use crate::telemetry::{USER_AGENT, WatchHealth};
 
-/// How the operator names itself to the Kubernetes API and to the provider.
-pub const USER_AGENT_NAME: &str = concat!("vm-operator/", env!("CARGO_PKG_VERSION"));
 /// Who owns the fields that the operator writes.
 pub const FIELD_MANAGER: &str = "vm-operator";
 
 /// Time limit of a single call.
 const CALL_LIMIT: Duration = Duration::from_secs(20);
-/// Longest silence in a list, at the start of a watch, or in a watch.
+/// Longest silence in a list, or at the start of a watch. A watch that runs is begun anew by itself soon
+/// after its time is over.
 const WATCH_SILENCE: Duration = Duration::from_secs(40);
 /// The API server ends a watch after so many seconds, and it is asked anew: less than the longest
 /// silence, so that a quiet watch is told from a dead one.
@@ -43,11 +46,8 @@ impl Connections {
         health: &WatchHealth,
         call_limit: Option<Duration>,
     ) -> Result<Self, ConnectError> {
-        let mut config = Config::infer().await.map_err(|error| no_cluster(&error))?;
-        if let Ok(kubeconfig) = Kubeconfig::read() {
-            config.proxy_url = proxy(&kubeconfig, &config.cluster_url)?;
-        }
-        config.headers.push((USER_AGENT, HeaderValue::from_static(USER_AGENT_NAME)));
+        let mut config = config().await?;
+        config.headers.push((header::USER_AGENT, HeaderValue::from_static(USER_AGENT)));
         config.reset_reader_on_write = true;
         let mut calls = config.clone();
         calls.read_timeout = Some(call_limit.unwrap_or(CALL_LIMIT));
@@ -57,12 +57,44 @@ impl Connections {
     }
 }
 
+/// That of a kubeconfig; without one, that of the Pod.
+async fn config() -> Result<Config, ConnectError> {
+    let kubeconfig = match Kubeconfig::read() {
+        Ok(kubeconfig) => kubeconfig,
+        Err(error) if is_absent(&error) => {
+            return Config::incluster().map_err(|_| no_cluster(&error));
+        }
+        Err(error) => return Err(no_cluster(&error)),
+    };
+    let named = named(&kubeconfig);
+    let read = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+    let mut config = read.map_err(|error| match error {
+        KubeconfigError::ParseProxyUrl(_) => ConnectError::Proxy,
+        KubeconfigError::ParseNoProxy(_) => ConnectError::NoProxy,
+        error => no_cluster(&error),
+    })?;
+    config.proxy_url = proxy(named, &config.cluster_url)?;
+    Ok(config)
+}
+
+/// Whether nobody has named a kubeconfig, and there is none at the usual place.
+fn is_absent(error: &KubeconfigError) -> bool {
+    let named = std::env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty());
+    let missing = match error {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(cause, _) => cause.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    };
+    missing && !named
+}
+
 /// The proxy of a kubeconfig, or the one that the environment names for the API server. kube compares
 /// NO_PROXY with the address of the proxy itself, so the matcher decides that reqwest has, too.
-fn proxy(kubeconfig: &Kubeconfig, server: &Uri) -> Result<Option<Uri>, ConnectError> {
-    let Some(text) = named(kubeconfig).or_else(|| of_environment(server)) else { return Ok(None) };
+fn proxy(named: Option<String>, server: &Uri) -> Result<Option<Uri>, ConnectError> {
+    let Some(text) = named.or_else(|| of_environment(server)) else { return Ok(None) };
     let text = if text.contains("://") { text } else { format!("http://{text}") };
-    text.parse().map(Some).map_err(|_| ConnectError::Proxy)
+    let uri: Uri = text.parse().map_err(|_| ConnectError::Proxy)?;
+    if uri.scheme_str() == Some("http") { Ok(Some(uri)) } else { Err(ConnectError::Proxy) }
 }
 
 /// The proxy that the current context of a kubeconfig names.
@@ -106,24 +138,30 @@ fn told_of(body: Answered, health: WatchHealth) -> Answered {
     Box::new(StreamBody::new(frames.chain(end)))
 }
 
-/// Why there is no connection.
+/// Why there is no connection. No text shows a proxy: its address may hold a password.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     #[error(
-        "find the Kubernetes API: {0}; run in a Pod, or set KUBECONFIG to a kubeconfig that can be read"
+        "cannot find the Kubernetes API: {0}; run in a Pod, or set KUBECONFIG to a kubeconfig that can be \
+         read"
     )]
     NoCluster(String),
     #[error(
-        "the proxy for the Kubernetes API is not valid: write HTTPS_PROXY, or proxy-url in the kubeconfig, \
-         as http://HOST:PORT"
+        "the proxy for the Kubernetes API (HTTPS_PROXY, ALL_PROXY, or proxy-url in the kubeconfig) is not \
+         valid: write it as http://HOST:PORT, or name the API server in NO_PROXY"
     )]
     Proxy,
-    #[error("connect to the Kubernetes API")]
+    #[error(
+        "NO_PROXY is not valid: write hosts, addresses or networks, with one comma between two and none \
+         at the end"
+    )]
+    NoProxy,
+    #[error("cannot connect to the Kubernetes API")]
     Client(#[from] kube::Error),
 }
 
 /// The first line only: the rest may quote a kubeconfig with its secrets.
-fn no_cluster(error: &kube::config::InferConfigError) -> ConnectError {
+fn no_cluster(error: &KubeconfigError) -> ConnectError {
     let text = error.to_string();
     ConnectError::NoCluster(text.lines().next().unwrap_or_default().to_owned())
 }

@@ -58,7 +58,7 @@ pub enum SlotsError {
     )]
     NoNamespace(String),
     #[error(
-        "create a Lease in namespace {namespace} (tried without writing it): {problem}; check the \
+        "cannot create a Lease in namespace {namespace} (nothing was written): {problem}; check the \
          API server, the credential for it, and the ServiceAccount's Role in that namespace"
     )]
     Refused { namespace: String, problem: String },

@@ -21,7 +21,7 @@ mod store;
 mod unreadable;
 
 pub use clock::{Clock, SystemClock};
-pub use connect::{ConnectError, Connections, FIELD_MANAGER, USER_AGENT_NAME};
+pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
 pub use kube_store::{KubeStore, SlotsError, slot_name};
 pub use reconcile::reconcile;

@@ -54,7 +54,7 @@ pub enum RunError {
     )]
     NoCrd,
     #[error(
-        "list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
+        "cannot list vminstances.vm.zenlayer.com: {0}; check the API server, the credential for it, and the \
          ServiceAccount's RBAC"
     )]
     List(String),
@@ -84,8 +84,8 @@ async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> 
     }
 }
 
-/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch: it has no
-/// read time limit of its own. `health` learns that the first list is complete.
+/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch; `health` learns
+/// that the first list is complete.
 pub async fn run(
     client: Client,
     settings: Settings,

@@ -56,10 +56,15 @@ impl WatchHealth {
     pub fn problem(&self) -> Option<String> {
         self.with(|state| {
             let silence = state.answered.elapsed();
+            let seconds = silence.as_secs();
             if !state.listed {
                 Some("the objects have not been listed yet".to_owned())
-            } else if state.failed || silence > SILENCE_LIMIT {
-                let seconds = silence.as_secs();
+            } else if state.failed {
+                Some(format!(
+                    "the watch of the Kubernetes API failed (the log says why); it last answered \
+                     {seconds} s ago"
+                ))
+            } else if silence > SILENCE_LIMIT {
                 Some(format!("the Kubernetes API last answered the watch {seconds} s ago"))
             } else {
                 None

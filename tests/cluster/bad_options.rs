@@ -29,7 +29,7 @@ fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> 
     lines[0].to_owned()
 }
 
-const MISSING: &[&str] = &["find the Kubernetes API", "set KUBECONFIG to a kubeconfig"];
+const MISSING: &[&str] = &["cannot find the Kubernetes API", "set KUBECONFIG to a kubeconfig"];
 
 type Row<'a> = (&'a str, Vec<&'a str>, &'a [&'a str]);
 
@@ -167,7 +167,7 @@ fn the_operator_says_what_is_missing_around_it() {
         "vm-operator",
         "run",
         &gone,
-        row("no API server", &["create a Lease", "refused", "check the API server"]),
+        row("no API server", &["cannot create a Lease", "refused", "check the API server"]),
     );
 }
 

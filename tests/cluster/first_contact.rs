@@ -123,18 +123,78 @@ async fn the_kubernetes_api_is_reached_through_a_proxy_that_only_speaks_connect(
     println!("{} tunnels, nothing else", asked.len());
 }
 
-#[tokio::test]
+/// What an operator with these variables says before it ends.
+async fn refused(stage: &Stage, variables: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut operator = operator_by_name(stage, &folder, variables);
+    let ended = tokio::task::block_in_place(|| operator.wait(LIMIT)).expect("it cannot start");
+    let log = operator.log();
+    assert!(!ended.success(), "{log}");
+    let line =
+        log.lines().find(|line| line.starts_with("error: ")).unwrap_or_else(|| panic!("{log}"));
+    line.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_is_not_used_for_what_no_proxy_names() {
     let stage = Stage::given(ONE_POSTPAID).await;
     let proxy = ConnectProxy::to("127.0.0.1:9".to_owned()).await;
-    let folder = tempfile::tempdir().unwrap();
     let variables = [("HTTPS_PROXY", &*proxy.url), ("NO_PROXY", "127.0.0.1,.svc")];
-    let mut operator = operator_by_name(&stage, &folder, &variables);
     // Nothing resolves that name here, and it is not asked of the proxy.
-    let ended = operator.wait(LIMIT).expect("it cannot start");
-    assert!(!ended.success());
-    assert!(operator.log().contains("error: "), "{}", operator.log());
+    let line = refused(&stage, &variables).await;
+    assert!(line.contains("dns error"), "{line}");
     assert_eq!(proxy.asked(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_named_without_its_password() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let good = "http://127.0.0.1:9";
+    for (name, variables, words) in [
+        ("no address", vec![("HTTPS_PROXY", "http://")], "write it as http://HOST:PORT"),
+        ("socks", vec![("ALL_PROXY", "socks5://me:hidden@h:1")], "write it as http://HOST:PORT"),
+        ("a comma at the end", vec![("HTTPS_PROXY", good), ("NO_PROXY", "localhost,")], "NO_PROXY"),
+    ] {
+        let line = refused(&stage, &variables).await;
+        assert!(line.contains(words) && !line.contains("hidden"), "{name}: {line}");
+        println!("{name:<20} | {line}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_for_the_slots_that_does_not_exist_is_named_at_start() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let kubeconfig = stage.plane.kubeconfig();
+    let mut command = Command::new(binary("vm-operator"));
+    command
+        .env("KUBECONFIG", kubeconfig)
+        .args(["run", "--log-format", "text", "--endpoint", &stage.sim.endpoint()])
+        .args(["--operator-namespace", "nowhere", "--http-listen", "127.0.0.1:0"]);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let mut operator = Process::start("vm-operator", command, &log).unwrap();
+    let ended = tokio::task::block_in_place(|| operator.wait(LIMIT)).expect("it cannot start");
+    let log = operator.log();
+    assert!(!ended.success(), "{log}");
+    assert!(log.contains("namespace nowhere does not exist: create it"), "{log}");
+}
+
+#[tokio::test]
+async fn the_audit_log_of_the_cluster_names_the_operator() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let operator = stage.operator(&[]);
+    stage.declare("c.2c4g").await;
+    stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+    let account = format!("system:serviceaccount:{}:vm-operator", stage.operator_namespace);
+    let lines = stage.plane.audit_log_with(&account);
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert_eq!(line["userAgent"], concat!("vm-operator/", env!("CARGO_PKG_VERSION")), "{line}");
+    }
+    let object = stage.get("vm-1").await;
+    let managers = object.metadata.managed_fields.unwrap();
+    let of_status = managers.iter().find(|one| one.subresource.as_deref() == Some("status"));
+    assert_eq!(of_status.unwrap().manager.as_deref(), Some("vm-operator"));
 }
 
 /// Waits until /readyz and the metrics tell of a connection that is silent since then; gives the seconds.
