@@ -9,6 +9,7 @@ pub mod control_plane;
 pub mod load;
 #[cfg(feature = "cluster")]
 pub mod operator;
+pub mod permit;
 pub mod processes;
 pub mod simulator;
 pub mod table;
