@@ -11,6 +11,7 @@ pub mod load;
 pub mod operator;
 pub mod permit;
 pub mod processes;
+pub mod proxies;
 pub mod simulator;
 pub mod table;
 pub mod wait;

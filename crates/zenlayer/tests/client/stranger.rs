@@ -146,6 +146,7 @@ async fn run(name: &str, sim: &Simulator, arguments: &[&str]) -> (Option<i32>, S
         .env("ZENLAYER_ENDPOINT", sim.endpoint())
         .env("ZENLAYER_ACCESS_KEY_ID", KEY_ID)
         .env("ZENLAYER_ACCESS_KEY_SECRET", KEY_PASSWORD);
+    harness::proxies::keep_out(&mut command);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
