@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod modules;
+mod texts;
 
 use std::{
     fs,
