@@ -1,6 +1,9 @@
 //! The texts of the repository name no paper that a reader of the repository cannot open.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{report, root};
 
@@ -87,4 +90,32 @@ fn a_paper_is_found_by_its_name_and_by_its_numbers() {
     {
         assert_eq!(paper(before, line), None, "{line}");
     }
+}
+
+/// A version that two crates name may differ; the workspace names each once.
+#[test]
+fn crates_take_every_dependency_from_the_workspace() {
+    let mut manifests =
+        vec![PathBuf::from("Cargo.toml"), PathBuf::from("tests/harness/Cargo.toml")];
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        manifests.push(entry.unwrap().path().join("Cargo.toml"));
+    }
+    let mut faults = Vec::new();
+    let mut seen = 0;
+    for manifest in manifests {
+        let Text { path, text } = text(&root().join(manifest));
+        let mut inside = false;
+        for line in text.lines() {
+            if line.starts_with('[') {
+                inside = line.ends_with("dependencies]") && line != "[workspace.dependencies]";
+            } else if inside && line.contains('=') {
+                seen += 1;
+                if !line.contains("workspace = true") {
+                    faults.push(format!("{path}: {line}"));
+                }
+            }
+        }
+    }
+    assert!(seen > 80, "{seen} lines");
+    report(&faults);
 }
