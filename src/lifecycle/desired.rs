@@ -6,6 +6,8 @@ use crate::api::{
     CANCEL_PLAN_ANNOTATION, ManagementPolicy, POWER_FINALIZER, PrepaidDowngrade, PrepaidUpgrade,
     RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Strategy, VmInstance,
 };
+use std::time::Duration;
+
 use jiff::Timestamp;
 use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
 

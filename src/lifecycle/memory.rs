@@ -21,6 +21,10 @@ const HISTORY_KEPT: usize = 10;
 /// limit. Less than what the schema allows.
 const HISTORY_LIMIT: usize = 24;
 
+/// Parts of the status that a change in flight can be followed without; nothing new is asked for while one
+/// of them cannot be read.
+const WITHOUT_IT_A_CHANGE_IS_FOLLOWED: &[&str] = &["target", "handled", "history"];
+
 /// The declared type and the generation in which it became that.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -80,11 +84,14 @@ pub struct Memory {
     pub history: Vec<Ended>,
     pub order_number: Option<OrderNumber>,
     pub request_id: Option<RequestId>,
+    /// What cannot be read, and may hold what keeps a change from being ordered twice.
+    pub unreadable: Option<InvalidStatus>,
 }
 
 impl Memory {
     pub fn from_status(status: &VmInstanceStatus) -> Result<Self, InvalidStatus> {
-        if let Some(part) = status.unreadable.keys().next() {
+        let part = |name: &&String| !WITHOUT_IT_A_CHANGE_IS_FOLLOWED.contains(&name.as_str());
+        if let Some(part) = status.unreadable.keys().find(part) {
             return Err(InvalidStatus::Part(part.clone()));
         }
         let order_number = optional("orderNumber", status.order_number.as_ref(), OrderNumber::new)?;
@@ -125,6 +132,7 @@ impl Memory {
             history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
             order_number,
             request_id,
+            unreadable: status.unreadable.keys().next().cloned().map(InvalidStatus::Part),
         })
     }
 
@@ -236,9 +244,9 @@ impl Memory {
         if counted.clone().count() + 2 > HISTORY_LIMIT {
             return counted.clone().find(|entry| entry.kind == kind);
         }
-        counted.clone().find(|entry| {
-            entry.kind == kind && entry.from == *from && entry.to == target.type_id
-        })
+        counted
+            .clone()
+            .find(|entry| entry.kind == kind && entry.from == *from && entry.to == target.type_id)
     }
 
     /// How many calls of this kind came to an end for the current target without an effect, and when

@@ -10,7 +10,7 @@ use super::{
     memory::{Memory, Refusal},
     observed::{Trouble, speaks_of_rest},
     refusal::{self, Reaction},
-    remember::{apply, begin, leave, remembered},
+    remember::{apply, begin, leave, remembered, tried},
     situation::{
         AtRest, Calling, Event, Looking, NextLook, Power, ReadProblem, Scene, Situation, Told,
         TypeChange, Worth, Written, accepted, beside,
@@ -18,7 +18,7 @@ use super::{
     write::{conditions, in_sync, not_read, write},
 };
 use crate::{
-    api::{ChangeKind, Reason, VmInstanceStatus},
+    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
     lifecycle::protocol::LaneName,
 };
 
@@ -39,6 +39,10 @@ pub fn settle(
     };
     let mut memory = remembered(desired, observed, now);
     let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
+    // There is nothing to try, or it was this operator that refused.
+    if matches!(situation, Situation::AtRest(AtRest::InSync | AtRest::Refused { .. })) {
+        tried(&mut memory, desired);
+    }
     let told = told_of(desired, observed, &mut memory, &situation, now);
     let told = at_rest_stays_ready(before, observed, desired, &situation, told, now);
     let current = before.observed_generation == Some(desired.generation);
@@ -143,9 +147,10 @@ fn at_rest_stays_ready(
             Looking::ReadFailed { .. } | Looking::InTrouble { .. } | Looking::Missing
         )
     );
-    let rests = speaks_of_rest(before, desired.generation)
-        && before.change.is_none()
-        && before.power.is_empty();
+    let scheduled = before.phase == Some(Phase::Scheduled)
+        && before.observed_generation == Some(desired.generation);
+    let rests = speaks_of_rest(before, desired.generation) && before.change.is_none() || scheduled;
+    let rests = rests && before.power.is_empty();
     if !(unread && rests && observed.memory.is_ok()) {
         return told;
     }

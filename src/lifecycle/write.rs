@@ -35,6 +35,7 @@ pub fn write(
         history,
         order_number,
         request_id,
+        unreadable: _,
     } = memory;
     let mut status = VmInstanceStatus {
         observed_generation: Some(desired.generation),

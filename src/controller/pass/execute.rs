@@ -33,6 +33,14 @@ pub struct Executed {
     pub answered: Option<Answered>,
 }
 
+impl Answered {
+    /// The call, if it certainly did nothing.
+    pub fn without_effect(&self) -> Option<Order> {
+        let none = matches!(self.answer, Answer::NotSent { .. } | Answer::Refused(_));
+        none.then(|| self.order.clone())
+    }
+}
+
 /// A call that was made.
 pub struct Answered {
     pub order: Order,
@@ -133,9 +141,6 @@ impl CallOf<'_> {
             }
         };
         let answer = self.call(&window).await;
-        if matches!(answer, Answer::NotSent { .. } | Answer::Refused(_)) {
-            orders.give_back(self.order).await;
-        }
         self.told(&object, &answer);
         let answered =
             Answered { order: self.order.clone(), held, answer: answer.clone(), taken_at };
@@ -145,17 +150,21 @@ impl CallOf<'_> {
     /// Takes the lane. A write without an answer is looked up: the slot says whether it has landed.
     async fn take_the_slot(&self) -> Result<Slot, StoreError> {
         let (store, id) = (&self.ctx.store, &self.desired.instance_id);
-        let taken = self.order.taken.clone();
+        let taken = self.order.taken.taken_by(&self.ctx.process, self.change().lane());
         let held = match store.write_slot(id, &self.order.slot, taken).await {
             Ok(held) => held,
             Err(error @ StoreError::Failed(_)) => match store.slot(id).await {
-                Ok(slot) if slot.record.lane_of(&self.change().id).is_some() => slot,
+                Ok(slot) if self.is_ours(&slot) => slot,
                 Ok(_) | Err(_) => return Err(error),
             },
             Err(error) => return Err(error),
         };
         self.ctx.sightings.slot(id, &held.record, self.ctx.clock.monotonic());
         Ok(held)
+    }
+
+    fn is_ours(&self, slot: &Slot) -> bool {
+        slot.record.lane_taken_by(&self.ctx.process, &self.change().id).is_some()
     }
 
     /// The intent was not written, or nobody knows. The slot is given back only once it can no longer

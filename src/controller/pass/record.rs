@@ -180,7 +180,7 @@ async fn update_slot(
     }
     match ctx.store.slot(id).await {
         // Somebody else settled it.
-        Ok(slot) if slot.record.lane_of(change).is_none() => None,
+        Ok(slot) if slot.record.lane_taken_by(&ctx.process, change).is_none() => None,
         Ok(slot) => Some(slot),
         Err(_) => Some(read),
     }

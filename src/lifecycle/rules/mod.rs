@@ -12,10 +12,19 @@ mod records;
 use self::{at_rest::*, in_flight::*, looking::*, ordering::*, power::*, records::*};
 use super::{decision::Decision, facts::Facts};
 
+pub use permits::status_is_invalid;
+
 type Rule = fn(&Facts) -> Option<Decision>;
 
 /// The first one that applies decides. What none of them holds back is ordered.
 const RULES: &[Rule] = &[
+    // What a process left behind that ended between two writes: the cloud is not asked.
+    slot_is_needed,
+    slot_was_not_read,
+    slot_is_of_another_version,
+    ended_change_frees_its_lane,
+    call_without_intent_is_withdrawn,
+    intent_without_record_counts,
     // What has to be read, and what cannot be.
     secret_is_unusable,
     quota_is_used_up,
@@ -23,13 +32,7 @@ const RULES: &[Rule] = &[
     instance_is_needed,
     instance_was_not_read,
     instance_is_missing,
-    slot_is_needed,
-    slot_was_not_read,
-    slot_is_of_another_version,
-    // What a process left behind that ended between two writes.
-    ended_change_frees_its_lane,
-    call_without_intent_is_withdrawn,
-    intent_without_record_counts,
+    slot_is_needed_for_the_machine,
     // The power state.
     power_call_shows,
     power_call_had_no_effect,

@@ -85,9 +85,18 @@ impl Looking {
         let id = &scene.desired.instance_id;
         let first = NextLook::After(scene.desired.timing.poll.0);
         match self {
-            Self::Needs(_) | Self::TooOld => Told::quiet(
+            Self::Needs(_) => Told::quiet(
                 Reason::ReadAgain,
                 format!("instance {id} is read again"),
+                NextLook::Backoff,
+            ),
+            Self::TooOld => Told::quiet(
+                Reason::ReadAgain,
+                format!(
+                    "instance {id} is read again: a call is made within {} s of the reads that it rests \
+                     on",
+                    scene.desired.timing.freshness.as_secs()
+                ),
                 NextLook::Backoff,
             ),
             Self::InvalidStatus { problem } => {
