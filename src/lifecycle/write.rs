@@ -6,7 +6,8 @@ use zenlayer::Instance;
 
 use super::{
     Desired, Memory, Observed,
-    memory::{Ended, Refusal, restore_to_api},
+    ended::Ended,
+    memory::{Refusal, restore_to_api},
     protocol::{Change, Held, LaneName, Slot},
     situation::Told,
     time::{after, whole_seconds},

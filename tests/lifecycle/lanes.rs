@@ -192,7 +192,8 @@ fn what_reads_are_to_agree_with_is_passed_over_where_it_cannot_be_read() {
 
 #[test]
 fn a_holder_that_cannot_be_read_keeps_its_lane_and_its_json() {
-    let kinds: [(&str, fn(&mut Value)); 4] = [
+    type Case = (&'static str, fn(&mut Value));
+    let kinds: [Case; 4] = [
         ("a new kind of call", |raw| raw["type"]["holding"]["kind"] = json!("Reboot")),
         ("a new state", |raw| raw["type"]["holding"]["state"] = json!({ "is": "queued" })),
         ("no state", |raw| raw["type"]["holding"]["state"] = json!(null)),

@@ -7,7 +7,7 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
+        Given, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
         refused, secs, trouble,
     },
     table::{does, shows},

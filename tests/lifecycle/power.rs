@@ -866,7 +866,8 @@ fn a_machine_that_is_left_off_is_told_once() {
 fn an_object_that_nothing_can_be_read_for_is_released_at_its_bound_all_the_same() {
     use crate::given::{read_error, transport};
     use zenlayer_vm_operator::lifecycle::SecretState;
-    let cases: [(&str, fn(Given) -> Given); 6] = [
+    type Case = (&'static str, fn(Given) -> Given);
+    let cases: [Case; 6] = [
         ("no Secret", |given| given.cloud_unread().secret(SecretState::NotFound)),
         ("no read", |given| given.instance_fails(transport())),
         ("a refused read", |given| given.instance_fails(read_error(401, None))),

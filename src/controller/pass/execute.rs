@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use zenlayer::{Answer, Call};
 
-use super::{observe::Seen, record::give_back};
+use super::{
+    observe::Seen,
+    record::{Answered, holds_intent},
+    slot::{Pauses, give_back},
+};
 use crate::{
-    api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
+    api::{ChangeKind, VmInstance, VmInstanceStatus},
     controller::{
         Context, field_managers,
         store::{Credential, StoreError},
     },
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, HoldingState, Observed, Order, Outcome, Slot,
-        intent, withdrawn,
+        Action, Change, Decision, Desired, Observed, Order, Outcome, Slot, intent, withdrawn,
     },
 };
 
@@ -31,24 +34,6 @@ pub struct Executed {
     pub object: Arc<VmInstance>,
     /// An answer that has to be kept until slot and status have it.
     pub answered: Option<Answered>,
-}
-
-impl Answered {
-    /// The call, if it certainly did nothing.
-    pub fn without_effect(&self) -> Option<Order> {
-        let none = matches!(self.answer, Answer::NotSent { .. } | Answer::Refused(_));
-        none.then(|| self.order.clone())
-    }
-}
-
-/// A call that was made.
-pub struct Answered {
-    pub order: Order,
-    /// The slot as this call took it.
-    pub held: Slot,
-    pub answer: Answer,
-    /// When the slot was taken, by the monotonic clock.
-    pub taken_at: Duration,
 }
 
 pub async fn execute(
@@ -274,14 +259,6 @@ impl CallOf<'_> {
     }
 }
 
-/// Whether a status holds the intent of this change.
-pub fn holds_intent(status: &VmInstanceStatus, id: &ChangeId) -> bool {
-    [&status.change, &status.power.change]
-        .into_iter()
-        .flatten()
-        .any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
-}
-
 /// The window in which the call may be sent, by the monotonic clock.
 struct Window {
     clock_at_start: Duration,
@@ -299,40 +276,5 @@ impl Window {
         let now = call.ctx.clock.monotonic();
         let passed = now.saturating_sub(self.clock_at_start).saturating_add(self.since_start);
         call.desired.timing.send_window.saturating_sub(passed)
-    }
-}
-
-/// Growing pauses, until the fence of what was taken then has passed.
-pub struct Pauses {
-    next: Duration,
-    end: Duration,
-}
-
-impl Pauses {
-    pub fn until(taken_at: Duration, desired: &Desired) -> Self {
-        let end = taken_at.saturating_add(desired.timing.fence());
-        Self { next: Duration::from_millis(100), end }
-    }
-
-    /// Pauses once more; `false`, once the end has come.
-    pub async fn pause(&mut self, ctx: &Context) -> bool {
-        if ctx.clock.monotonic() >= self.end {
-            return false;
-        }
-        ctx.clock.sleep(self.next).await;
-        self.next = (self.next * 2).min(Duration::from_secs(5));
-        true
-    }
-}
-
-/// What an accepted call leaves in its lane.
-pub fn accepted_state(answer: &Answer, now: Timestamp) -> Option<HoldingState> {
-    match answer {
-        Answer::Accepted { order_number, request_id } => Some(HoldingState::Accepted {
-            at: now,
-            order_number: order_number.clone(),
-            request_id: request_id.clone(),
-        }),
-        Answer::NotSent { .. } | Answer::Refused(_) | Answer::Unknown { .. } => None,
     }
 }

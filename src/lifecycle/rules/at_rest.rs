@@ -12,8 +12,8 @@ use crate::{
     lifecycle::{
         backoff,
         decision::Decision,
+        ended::Ended,
         facts::Facts,
-        memory::Ended,
         observed::Claim,
         plan::{PlanStage, PlanView},
         refusal,

@@ -3,7 +3,7 @@
 use zenlayer::ReadError;
 
 use crate::lifecycle::{
-    decision::Decision, facts::Facts, needs::Read, protocol::LaneName, refusal, situation::Looking,
+    decision::Decision, facts::Facts, protocol::LaneName, read::Read, refusal, situation::Looking,
     standing::Standing,
 };
 

@@ -8,7 +8,7 @@ use crate::lifecycle::{
     decision::Decision,
     facts::Facts,
     invalid_status::InvalidStatus,
-    needs::Read,
+    read::Read,
     situation::{HeldBack, Looking, Others},
     standing::Standing,
 };
