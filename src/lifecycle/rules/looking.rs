@@ -86,6 +86,7 @@ fn differs(facts: &Facts) -> bool {
     facts.observed.instance().is_some_and(|one| one.type_id != facts.desired.type_id)
 }
 
+/// A slot that cannot be read says nothing of what may be under way.
 pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
     Some(Decision::report(Looking::SlotUnreadable { problem: problem.clone() }))
