@@ -1,6 +1,6 @@
 //! The command line and the environment of `vm-operator`.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -10,7 +10,7 @@ use crate::{
     telemetry::{LogFormat, USER_AGENT},
 };
 use zenlayer::{
-    ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
+    ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots, Rate,
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -105,10 +105,13 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "REQUESTS_PER_SECOND",
-        default_value_t = 5,
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        default_value = "5",
+        value_parser = rate
     )]
-    pub requests_per_second: u32,
+    pub requests_per_second: Rate,
+    /// How often a machine at rest is read. As many as 100 are read in one call.
+    #[arg(long, env = "DRIFT_INTERVAL", default_value = "5m", value_parser = drift)]
+    pub drift_interval: Duration,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -151,6 +154,9 @@ pub struct TestingArgs {
     /// How long an answer is waited for, of the Kubernetes API and to a call that is made once.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_answer_limit: Option<Duration>,
+    /// The pause between two looks at all slots.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_sweep: Option<Duration>,
 }
 
 /// Why the options do not fit together.
@@ -185,6 +191,19 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "it must not be negative".to_owned())
 }
 
+/// Calls a second, such as 5 or 0.1.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate = text.parse().ok().and_then(Rate::per_second);
+    rate.filter(|rate| (0.01..=1000.0).contains(&rate.get()))
+        .ok_or_else(|| "write a number from 0.01 to 1000, such as 5 or 0.1".to_owned())
+}
+
+/// An interval of at least 30 s.
+fn drift(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval >= Duration::from_secs(30) { Ok(interval) } else { Err("at least 30s".to_owned()) }
+}
+
 impl RunArgs {
     pub fn endpoint(&self) -> Result<Endpoint, ConfigError> {
         let endpoint =
@@ -203,6 +222,7 @@ impl RunArgs {
             testing_grace,
             testing_clock_ahead,
             testing_answer_limit,
+            testing_sweep,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -211,7 +231,8 @@ impl RunArgs {
             || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
-            || testing_answer_limit.is_some();
+            || testing_answer_limit.is_some()
+            || testing_sweep.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
@@ -228,11 +249,6 @@ impl RunArgs {
             user_agent: USER_AGENT.to_owned(),
             ..usual
         })
-    }
-
-    /// Calls per second for each credential.
-    pub fn requests_per_second(&self) -> NonZeroU32 {
-        NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN)
     }
 
     /// The authorities of `--endpoint-ca`; without it, none.
@@ -270,7 +286,8 @@ impl RunArgs {
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
         timing.order_delay = self.order_delay;
-        let least = 2 * timing.fence();
+        timing.drift = self.drift_interval;
+        let least = timing.fence().saturating_mul(2);
         if self.change_deadline <= least {
             return Err(ConfigError::ChangeDeadline { deadline: self.change_deadline, least });
         }

@@ -8,7 +8,8 @@ use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, check, run,
+        Clock, Connections, Context, GRACE, KubeStore, ObjectCache, SWEEP, Settings, SystemClock,
+        check, run,
     },
     telemetry::{self, Metrics, WatchHealth},
 };
@@ -61,12 +62,13 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
     let (cloud, store) = (Arc::new(cloud), Arc::new(store));
-    let per_second = args.requests_per_second();
-    let ctx = Context::new(cloud, store.clone(), clock, defaults, metrics.clone(), per_second);
+    let rate = args.requests_per_second;
+    let ctx = Context::new(cloud, store.clone(), clock, defaults, metrics.clone(), rate);
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
+        sweep: args.testing.testing_sweep.unwrap_or(SWEEP),
     };
     let known = health.clone();
     let work = async move {

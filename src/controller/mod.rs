@@ -17,13 +17,14 @@ mod unreadable;
 mod waker;
 
 pub use clock::{Clock, SystemClock};
+pub use cloud_view::read_due;
 pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
-    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, OrderLedger, Scope, SlotsError, Store,
-    StoreError, slot_name,
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, OrderLedger, Scope, SlotsError,
+    Store, StoreError, slot_name,
 };
-pub use sweep::Sweep;
+pub use sweep::{SWEEP, Sweep};
 pub use waker::{Name, Waker};

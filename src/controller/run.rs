@@ -13,12 +13,8 @@ use kube::{
     api::ListParams,
     core::DeserializeGuard,
     runtime::{
-        Controller, Predicate, WatchStreamExt,
-        controller::Action,
-        controller::Config as ControllerConfig,
-        predicates,
-        reflector::ObjectRef,
-        watcher,
+        Controller, Predicate, WatchStreamExt, controller::Action,
+        controller::Config as ControllerConfig, predicates, reflector::ObjectRef, watcher,
     },
 };
 use tokio::task::JoinError;
@@ -31,7 +27,7 @@ use super::{
     connect::WATCH_SECONDS,
     reconcile,
     store::{Claims, ObjectCache, problem},
-    sweep::{self, Sweep},
+    sweep::Sweep,
     unreadable,
 };
 use crate::{
@@ -53,6 +49,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long a graceful end waits for running passes.
     pub grace: Duration,
+    /// Pause between two looks at all slots.
+    pub sweep: Duration,
 }
 
 /// Why the controller cannot run.
@@ -105,7 +103,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let api = objects(client, &settings);
-    let Settings { grace, concurrency, .. } = settings;
+    let Settings { grace, concurrency, sweep, .. } = settings;
     let ctx = Arc::new(ctx);
     let claims = objects_seen.claims();
     let (writer, reader) = (objects_seen.writer, claims.cache.clone());
@@ -138,7 +136,7 @@ pub async fn run(
                 .combine(deletion),
             Default::default(),
         );
-    let swept = sweep_slots(ctx.clone(), claims);
+    let swept = sweep_slots(ctx.clone(), claims, sweep);
     let reads = read_machines(ctx.clone());
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
@@ -224,10 +222,10 @@ fn say_farewell(ctx: &Context, object: &VmInstance) {
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
-async fn sweep_slots(ctx: Arc<Context>, claims: Claims) {
+async fn sweep_slots(ctx: Arc<Context>, claims: Claims, pause: Duration) {
     let mut sweep = Sweep::default();
     loop {
-        ctx.clock.sleep(sweep::PAUSE).await;
+        ctx.clock.sleep(pause).await;
         sweep.look(&ctx).await;
         claims.prune();
         let objects = claims.cache.state();

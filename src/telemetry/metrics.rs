@@ -1,6 +1,9 @@
 //! Metrics in the OpenMetrics format. Labels come from enumerations only.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
@@ -55,6 +58,8 @@ pub struct Metrics {
     orders: Gauge,
     order_limit: Gauge,
     held_back: Counter,
+    requests_per_second: Gauge<f64, AtomicU64>,
+    waiting: Gauge,
     watch_healthy: Gauge,
     watch_silence: Gauge,
     health: WatchHealth,
@@ -105,6 +110,17 @@ impl Metrics {
             "Objects that began to wait because the order limit is reached",
             Counter::clone(&held_back),
         );
+        let (requests_per_second, waiting) = Default::default();
+        registry.register(
+            "requests_per_second",
+            "The rate of calls to the provider as it is now, of the slowest credential",
+            Gauge::<f64, AtomicU64>::clone(&requests_per_second),
+        );
+        registry.register(
+            "calls_waiting",
+            "Objects and reads that wait for a call to the provider",
+            Gauge::clone(&waiting),
+        );
         let (watch_healthy, watch_silence) = Default::default();
         registry.register(
             "watch_healthy",
@@ -126,6 +142,8 @@ impl Metrics {
             orders,
             order_limit,
             held_back,
+            requests_per_second,
+            waiting,
             watch_healthy,
             watch_silence,
             health,
@@ -162,6 +180,12 @@ impl Metrics {
 
     pub fn order_held_back(&self) {
         self.held_back.inc();
+    }
+
+    /// The rate of the slowest credential, and how many callers wait.
+    pub fn quota(&self, rate: f64, waiting: usize) {
+        self.requests_per_second.set(rate);
+        self.waiting.set(waiting.try_into().unwrap_or(i64::MAX));
     }
 
     pub fn watch_failed(&self) {

@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use kube::runtime::reflector;
 use serde_json::json;
 use zenlayer::{InstanceId, InstanceTypeId};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, Phase, Strategy, VmInstance},
-    controller::{KubeStore, Store, StoreError},
+    controller::{KubeStore, ObjectCache, Store, StoreError},
     lifecycle::{ChangeId, Counted, Holding, HoldingState, LaneName, ObjectKey, SlotRecord},
 };
 
@@ -53,6 +52,7 @@ fn taken_by_another(change: &str) -> SlotRecord {
         target_generation: 1,
         started_at: "2026-03-02T09:59:00Z".parse().unwrap(),
         fence: None,
+        taken_by: None,
         state: HoldingState::Open,
     };
     SlotRecord::default().taken(holding, None).unwrap()
@@ -231,10 +231,10 @@ async fn a_stop_without_effect_is_not_counted_and_the_next_one_comes_later_and_l
 #[tokio::test]
 async fn on_the_real_api_server_only_one_of_two_writers_gets_a_slot_or_a_place_in_the_count() {
     let stage = Stage::given("  - { id: vm-0, type: c.1c2g, chargeType: POSTPAID }\n").await;
-    let (cache, _) = reflector::store();
+    let objects = ObjectCache::default();
     let store = |process: &str| {
         let client = stage.client.clone();
-        KubeStore::new(client, &stage.slot_namespace, cache.clone(), process.to_owned())
+        KubeStore::new(client, &stage.slot_namespace, objects.claims(), process.to_owned())
     };
     let (first, second) = (store("first"), store("second"));
     let id = InstanceId::new(VM).unwrap();

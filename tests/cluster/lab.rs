@@ -8,7 +8,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    num::NonZeroU32,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -22,7 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use zenlayer::{
     Answer, Batch, Call, CatalogueQuery, Client, ClientOptions, Cloud, Credentials, Endpoint,
-    Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError,
+    Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, Rate, ReadError,
     Reading, TypeStatus, Zone,
 };
 use zenlayer_sim::{
@@ -32,7 +31,8 @@ use zenlayer_sim::{
 use zenlayer_vm_operator::{
     api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
     controller::{
-        Clock, Context, Credential, KeptSlot, OrderLedger, Scope, Store, StoreError, reconcile,
+        Age, Clock, Context, Credential, KeptSlot, OrderLedger, Scope, Store, StoreError, read_due,
+        reconcile,
     },
     lifecycle::{
         Counted, Defaults, Event, NextLook, ObjectKey, OrderLimits, SecretState, Slot, SlotRecord,
@@ -267,12 +267,7 @@ impl InMemory {
 
 #[async_trait]
 impl Store for InMemory {
-    async fn secret(
-        &self,
-        _: &ObjectKey,
-        name: &str,
-        _: Age,
-    ) -> (SecretState, Option<Credential>) {
+    async fn secret(&self, _: &ObjectKey, name: &str, _: Age) -> (SecretState, Option<Credential>) {
         let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1));
         let password = SecretString::from(KEY_PASSWORD.to_owned());
         let credentials = Credentials::AccessKey { id: KEY_ID.to_owned(), password };
@@ -428,7 +423,7 @@ impl Lab {
 
         let clock = Arc::new(Virtual { start, passed: AtomicU64::new(0) });
         let store = Arc::new(InMemory::new(clock.clone()));
-        let plenty = NonZeroU32::new(1_000_000).unwrap();
+        let plenty = Rate::per_second(1e6).unwrap();
         let options = ClientOptions { requests_per_second: None, ..Default::default() };
         let signing = clock.clone();
         let endpoint = Endpoint::parse(&endpoint, false).unwrap();
@@ -511,9 +506,22 @@ impl Lab {
     /// Lets time pass, with a pass over each object whenever it is due.
     pub async fn pass_time(&mut self, time: Duration) {
         let end = self.clock.monotonic() + time;
-        while let Some((due, name)) = self.queue.first().cloned()
-            && due <= end
-        {
+        loop {
+            let reads = self.clock.monotonic() + read_due(&self.ctx).await;
+            self.hear();
+            let next = self.queue.first().cloned().filter(|(due, _)| *due <= reads);
+            let Some((due, name)) = next else {
+                // Whole milliseconds, as the clock counts them.
+                let reads = reads.max(self.clock.monotonic()) + Duration::from_millis(1);
+                if reads > end {
+                    break;
+                }
+                self.step_to(reads);
+                continue;
+            };
+            if due > end {
+                break;
+            }
             self.queue.pop_first();
             self.step_to(due.max(self.clock.monotonic()));
             let next = self.look_at(&name).await;
@@ -531,14 +539,12 @@ impl Lab {
         *self.passes.entry(name.to_owned()).or_default() += 1;
         let object = Arc::new(self.store.get(name));
         let uid = object.metadata.uid.clone().unwrap();
-        let next = match reconcile(object, &self.ctx).await {
+        let next = match Box::pin(reconcile(object, &self.ctx)).await {
             Ok(next) => next,
             Err(StoreError::Conflict | StoreError::Gone) => NextLook::Backoff,
             Err(error) => panic!("{name}: {error}"),
         };
-        for (_, woken) in self.ctx.waker.take() {
-            self.wake(&woken);
-        }
+        self.hear();
         match next {
             NextLook::After(pause) => {
                 self.failures.remove(&uid);
@@ -550,6 +556,13 @@ impl Lab {
                 Some(backoff::pause(*count, &self.ctx.defaults.timing, &uid))
             }
             NextLook::OnChange => None,
+        }
+    }
+
+    /// Objects that are to be looked at now.
+    fn hear(&mut self) {
+        for (_, woken) in self.ctx.waker.take() {
+            self.wake(&woken);
         }
     }
 

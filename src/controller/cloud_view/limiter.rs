@@ -131,10 +131,16 @@ impl Limiter {
         self.news.notified().await;
     }
 
-    /// Calls a second as things are, and callers that wait, for each credential.
-    pub fn rates(&self, now: Duration) -> Vec<(f64, usize)> {
+    /// The lowest rate of any credential as things are, in calls a second.
+    pub fn lowest_rate(&self, now: Duration) -> f64 {
         let mut queues = self.lock();
-        queues.values_mut().map(|queue| (queue.pace.rate(now), queue.waiting.len())).collect()
+        let rates = queues.values_mut().map(|queue| queue.pace.rate(now));
+        rates.fold(self.rate.get(), f64::min)
+    }
+
+    /// How many callers wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.lock().values().map(|queue| queue.waiting.len()).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Queue>> {

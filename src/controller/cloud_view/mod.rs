@@ -13,7 +13,7 @@ mod troubles;
 pub use inventory::{InstanceRead, Interest, Inventory};
 pub use limiter::{Ask, Caller, Class, Limiter};
 pub use offers::OfferCache;
-pub use reading::read_machines;
+pub use reading::{read_due, read_machines};
 pub use rotation::{Digests, rotated};
 pub use sightings::Sightings;
 pub use troubles::{ReadResult, Troubles};

@@ -38,9 +38,26 @@ pub async fn read_machines(ctx: Arc<Context>) {
     }
 }
 
+/// Makes the reads that are due, one after another, and wakes whoever has something to see. Gives the
+/// pause before there is something to do again. For time that moves by hand.
+pub async fn read_due(ctx: &Context) -> Duration {
+    loop {
+        let pause = hand_out_turns(ctx);
+        let (plans, next) = due(ctx);
+        if plans.is_empty() {
+            return pause.into_iter().chain(next).min().unwrap_or(LONGEST).min(LONGEST);
+        }
+        for plan in plans {
+            answered(ctx, read(ctx, plan).await);
+        }
+    }
+}
+
 /// Wakes those whose turn has come. Gives the pause before the next one comes.
 fn hand_out_turns(ctx: &Context) -> Option<Duration> {
-    let (told, next) = ctx.limiter.serve(ctx.clock.monotonic());
+    let now = ctx.clock.monotonic();
+    let (told, next) = ctx.limiter.serve(now);
+    ctx.metrics.quota(ctx.limiter.lowest_rate(now), ctx.limiter.waiting());
     let objects = told.into_iter().filter_map(|(_, caller)| match caller {
         Caller::Object(name) => Some(name),
         Caller::Inventory => None,

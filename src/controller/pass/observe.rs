@@ -14,8 +14,8 @@ use crate::{
         store::{Age, Credential, StoreError},
     },
     lifecycle::{
-        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, OrderCount, Owner,
-        PerLane, Read, needs, speaks_of_rest,
+        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, OrderCount,
+        Owner, PerLane, Read, needs, speaks_of_rest,
     },
 };
 
@@ -31,7 +31,8 @@ pub struct Seen {
 }
 
 pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> Seen {
-    let (secret, credential) = ctx.store.secret(&desired.object, &desired.secret_name, Age::Kept).await;
+    let (secret, credential) =
+        ctx.store.secret(&desired.object, &desired.secret_name, Age::Kept).await;
     ctx.digests.saw(&desired.object.uid, &secret);
     let status = object.status.clone().unwrap_or_default();
     let now = ctx.clock.monotonic();
@@ -59,8 +60,8 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         let scope = &credential.scope;
         observed.trouble = ctx.troubles.with_reads(scope, &desired.object, now);
         observed.refused_in_a_row = ctx.troubles.refused_in_a_row(scope);
-        gather(ctx, desired, class(&status, desired), credential, &mut observed).await;
     }
+    gather(ctx, desired, class(&status, desired), credential.as_ref(), &mut observed).await;
     Seen { observed, credential }
 }
 
@@ -72,21 +73,25 @@ async fn gather(
     ctx: &Context,
     desired: &Desired,
     class: Class,
-    credential: &Credential,
+    credential: Option<&Credential>,
     observed: &mut Observed,
 ) {
     let ObjectKey { namespace, name, .. } = &desired.object;
     let name = (namespace.clone(), name.clone());
     let caller = Caller::Object(name.clone());
-    let scope = &credential.scope;
     let mut spent = 0;
     loop {
         let reads = needs(desired, observed, ctx.clock.now());
         if reads.is_empty() {
             break;
         }
-        let now = ctx.clock.monotonic();
-        let id = &desired.instance_id;
+        if reads == [Read::Slot] {
+            read_slot(ctx, desired, observed).await;
+            continue;
+        }
+        // The cloud is asked for nothing without one.
+        let Some(credential) = credential else { break };
+        let (scope, id, now) = (&credential.scope, &desired.instance_id, ctx.clock.monotonic());
         if reads == [Read::Instance] {
             let Some(read) = ctx.inventory.look(credential, id, &name, class, now) else {
                 observed.quota = Some(TOLD);
@@ -109,16 +114,21 @@ async fn gather(
             fetch(ctx, desired, credential, *read, observed).await;
         }
     }
-    ctx.limiter.done(scope, &caller);
+    if let Some(credential) = credential {
+        ctx.limiter.done(&credential.scope, &caller);
+    }
 }
 
 /// How soon an object is served: a person waits for an edit, nobody for a look at what is at rest.
 fn class(status: &VmInstanceStatus, desired: &Desired) -> Class {
     if speaks_of_rest(status, desired.generation) {
         Class::Drift
-    } else if status.observed_generation != Some(desired.generation) {
+    } else if status.observed_generation.is_some_and(|seen| seen != desired.generation) {
         Class::Edit
-    } else if status.change.is_some() || !status.power.is_empty() {
+    } else if status.observed_generation.is_none()
+        || status.change.is_some()
+        || !status.power.is_empty()
+    {
         Class::InFlight
     } else if status.phase == Some(Phase::Failed) {
         Class::Drift
@@ -252,7 +262,7 @@ async fn read_slot(ctx: &Context, desired: &Desired, observed: &mut Observed) {
 }
 
 /// Whether the object that holds a lane looks after its change. Only a certain "no" counts as one.
-async fn holder(ctx: &Context, desired: &Desired, key: &crate::lifecycle::ObjectKey) -> Holder {
+async fn holder(ctx: &Context, desired: &Desired, key: &ObjectKey) -> Holder {
     let now = ctx.clock.now();
     match ctx.store.object(&key.namespace, &key.name).await {
         Ok(Some(object)) if object.metadata.uid.as_deref() != Some(key.uid.as_str()) => {

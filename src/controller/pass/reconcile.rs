@@ -9,7 +9,7 @@ use super::{
     record::record,
 };
 use crate::{
-    api::VmInstance,
+    api::{POWER_FINALIZER, VmInstance},
     controller::{Context, StoreError, cloud_view::Interest},
     lifecycle::{
         Desired, NextLook, ObjectKey, Timing, Verdict, decide, invalid, settle, speaks_of_rest,
@@ -23,10 +23,15 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let desired = match Desired::from_object(&object, &ctx.defaults) {
         Ok(desired) => desired,
         Err(error) => {
+            let kept = until_released(ctx, &object);
+            if kept == Some(Duration::ZERO) {
+                ctx.store.set_finalizer(&object, false).await?;
+                return Ok(NextLook::OnChange);
+            }
             let generation = object.metadata.generation.unwrap_or(0);
             let verdict = invalid(&before, generation, &error, ctx.clock.now());
             publish(ctx, object, &before, &verdict).await?;
-            return Ok(verdict.next_look);
+            return Ok(kept.map_or(verdict.next_look, NextLook::After));
         }
     };
     let seen = observe(ctx, &object, &desired).await;
@@ -38,7 +43,14 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
     let next_look = follow(ctx, &desired, &verdict);
     match answered {
-        Some(answered) => record(ctx, object, &desired, &before, &seen, answered, &verdict).await,
+        Some(answered) => {
+            let without_effect = answered.without_effect();
+            record(ctx, object, &desired, &before, &seen, answered, &verdict).await;
+            // The count can wait for the answer to be written down.
+            if let Some(order) = without_effect {
+                ctx.orders.give_back(&order).await;
+            }
+        }
         None => publish(ctx, object, &before, &verdict).await?,
     }
     Ok(next_look)
@@ -61,4 +73,14 @@ fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
     let ObjectKey { namespace, name, .. } = &desired.object;
     ctx.inventory.follow(&(namespace.clone(), name.clone()), interest, ctx.clock.monotonic());
     next_look
+}
+
+/// How long an object that is being deleted, and whose spec cannot be read, is still kept.
+fn until_released(ctx: &Context, object: &VmInstance) -> Option<Duration> {
+    let meta = &object.metadata;
+    let ours = meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER);
+    let deleted = meta.deletion_timestamp.as_ref().filter(|_| ours)?;
+    let kept = ctx.clock.now().duration_since(deleted.0);
+    let bound = ctx.defaults.timing.restore_bound;
+    Some(bound.saturating_sub(Duration::try_from(kept).unwrap_or_default()))
 }

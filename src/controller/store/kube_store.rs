@@ -63,12 +63,7 @@ pub enum SlotsError {
 impl KubeStore {
     /// `client` has short time limits and no retry: a repeated create or update would hide a
     /// conflict.
-    pub fn new(
-        client: Client,
-        slot_namespace: &str,
-        claims: Claims,
-        identity: String,
-    ) -> Self {
+    pub fn new(client: Client, slot_namespace: &str, claims: Claims, identity: String) -> Self {
         Self {
             leases: Api::namespaced(client.clone(), slot_namespace),
             slot_namespace: slot_namespace.to_owned(),

@@ -1,9 +1,9 @@
 //! What has to be read, and what cannot be.
 
-use zenlayer::ReadError;
+use zenlayer::{ChargeType, ReadError};
 
 use crate::lifecycle::{
-    decision::Decision, facts::Facts, needs::Read, protocol::LaneName, refusal, situation::Looking,
+    decision::Decision, facts::Facts, protocol::LaneName, read::Read, refusal, situation::Looking,
     standing::Standing,
 };
 
@@ -49,31 +49,43 @@ pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
     }
 }
 
-/// The slot is read where something is remembered, might be ordered, or has to be brought back.
+/// The slot is read where something is remembered, or the status does not speak of the spec as it is.
 pub fn slot_is_needed(facts: &Facts) -> Option<Decision> {
-    let wanted = facts.observed.slot.is_none() && (is_followed(facts) || differs(facts));
+    let wanted = facts.observed.slot.is_none() && is_followed(facts);
+    wanted.then(|| needs(&[Read::Slot]))?
+}
+
+/// The slot is read where something might be ordered, or the machine is not as one at rest.
+pub fn slot_is_needed_for_the_machine(facts: &Facts) -> Option<Decision> {
+    let odd = differs(facts) || facts.observed.is_stopped() || facts.observed.is_missing();
+    let wanted = facts.observed.slot.is_none() && odd;
     wanted.then(|| needs(&[Read::Slot]))?
 }
 
 /// Whether there is more to look at than the instance itself.
 fn is_followed(facts: &Facts) -> bool {
+    remembers(facts) || !facts.observed.status_is_current
+}
+
+fn remembers(facts: &Facts) -> bool {
     let memory = facts.memory;
-    let remembers = memory.change.is_some()
+    memory.change.is_some()
         || memory.power.is_some()
         || memory.restore.is_some()
         || memory.open_order().is_some()
-        || facts.desired.has_finalizer;
-    let first_look = !facts.observed.status_is_current;
-    // A machine that is off may have been stopped by an object that is gone: the slot knows.
-    let says_nothing = facts.observed.slot().is_some_and(|slot| slot.record.is_free());
-    let off = facts.observed.is_stopped() && !says_nothing;
-    remembers || first_look || off || facts.observed.is_missing()
+        || facts.desired.has_finalizer
+}
+
+/// What is not known to be billed afterwards may have a change that waits for its cycle.
+fn may_be_scheduled(facts: &Facts) -> bool {
+    facts.observed.instance().is_some_and(|one| one.charge_type != ChargeType::Postpaid)
 }
 
 fn differs(facts: &Facts) -> bool {
     facts.observed.instance().is_some_and(|one| one.type_id != facts.desired.type_id)
 }
 
+/// A slot that cannot be read says nothing of what may be under way.
 pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
     Some(Decision::report(Looking::SlotUnreadable { problem: problem.clone() }))
@@ -85,15 +97,19 @@ pub fn slot_is_of_another_version(facts: &Facts) -> Option<Decision> {
     unreadable.then(|| Decision::report(Looking::SlotOfAnotherVersion))
 }
 
-/// The plan is read where a change is in flight or might be ordered, and now and then at rest.
+/// The plan is read where a change is in flight, and now and then where one may be scheduled. An order
+/// reads it with all else that it rests on.
 pub fn plan_is_needed(facts: &Facts) -> Option<Decision> {
     facts.observed.instance()?;
-    let due = facts.observed.since.plan_is_due;
     let cancels = facts.desired.cancel_plan.is_some()
         && facts.desired.cancel_plan != facts.memory.handled.cancel_plan;
-    let refused = facts.memory.refusal.is_some();
-    let ordered = differs(facts) && facts.desired.may_order();
-    let wanted = due || cancels || refused || ordered || is_followed(facts);
+    // A machine that is off may have been stopped by an object that is gone: the slot knows.
+    let says_nothing = facts.observed.slot().is_some_and(|slot| slot.record.is_free());
+    let off = facts.observed.is_stopped() && !says_nothing;
+    let in_flight = remembers(facts) || facts.type_change().is_some();
+    let first_look = !facts.observed.status_is_current;
+    let due = facts.observed.since.plan_is_due || facts.memory.refusal.is_some() || first_look;
+    let wanted = cancels || off || in_flight || due && may_be_scheduled(facts);
     (wanted && facts.observed.plan.is_none()).then(|| needs(&[Read::Plan]))?
 }
 
@@ -104,6 +120,7 @@ pub fn instance_is_missing(facts: &Facts) -> Option<Decision> {
     early.then(|| Decision::report(Looking::Missing))
 }
 
+/// Without the plan nobody knows how far a change has come.
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match facts.observed.plan.as_ref()? {
         Ok(reading) if reading.value.is_some() => None,
