@@ -116,10 +116,7 @@ pub struct ObservedInstance {
     pub expires_at: Option<Time>,
     /// When a field above was last seen to differ from before.
     pub observed_at: Time,
-    /// When the machine was last read; moved at most once an hour.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_read_at: Option<Time>,
-    /// Since when it could not be read; absent while it can be.
+    /// Since when it could not be read; absent while it is read at every look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread_since: Option<Time>,
 }

@@ -133,13 +133,12 @@ fn unread_since(known: &ObservedInstance, since: Timestamp) -> ObservedInstance 
     ObservedInstance { unread_since: Some(since), ..known.clone() }
 }
 
-/// The instance as it was read; the times move only with another field, or once an hour.
+/// The instance as it was read; the time moves only with another field.
 fn observed_instance(
     instance: &Instance,
     before: Option<&ObservedInstance>,
     now: Timestamp,
 ) -> ObservedInstance {
-    let now = whole_seconds(now);
     let seen = ObservedInstance {
         type_id: instance.type_id.to_string(),
         state: instance.state.to_string(),
@@ -150,36 +149,13 @@ fn observed_instance(
         memory_gib: instance.memory_gib,
         bandwidth_mbps: instance.bandwidth_out,
         expires_at: instance.expires_at.map(Time),
-        observed_at: Time(now),
-        last_read_at: Some(Time(now)),
+        observed_at: Time(whole_seconds(now)),
         unread_since: None,
     };
     let Some(before) = before else { return seen };
-    let as_before = ObservedInstance {
-        observed_at: before.observed_at.clone(),
-        last_read_at: before.last_read_at.clone(),
-        ..seen.clone()
-    };
-    let hour = std::time::Duration::from_secs(3600);
-    let recent = before.last_read_at.as_ref().is_some_and(|read| now < after(read.0, hour));
-    match (as_before == *before, recent) {
-        (true, true) => before.clone(),
-        (true, false) => ObservedInstance { observed_at: before.observed_at.clone(), ..seen },
-        (false, _) if same_but_for_the_reading(&seen, before) => {
-            ObservedInstance { observed_at: before.observed_at.clone(), ..seen }
-        }
-        (false, _) => seen,
-    }
-}
-
-fn same_but_for_the_reading(seen: &ObservedInstance, before: &ObservedInstance) -> bool {
-    *before
-        == ObservedInstance {
-            observed_at: before.observed_at.clone(),
-            last_read_at: before.last_read_at.clone(),
-            unread_since: before.unread_since.clone(),
-            ..seen.clone()
-        }
+    let as_before = ObservedInstance { observed_at: before.observed_at.clone(), ..seen.clone() };
+    let was_read = ObservedInstance { unread_since: None, ..before.clone() };
+    if as_before == was_read { as_before } else { seen }
 }
 
 /// Ready, InSync, and whichever of Reconciling and Stalled is true. The only place that derives

@@ -242,15 +242,11 @@ async fn the_history_keeps_the_last_ten_changes_and_an_object_at_rest_is_written
     assert!(status.history.iter().all(|one| one.outcome == HistoryOutcome::Completed));
     lab.count_anew();
     lab.pass_time(Duration::from_secs(24 * 3600)).await;
-    // It says when it was last read, and nothing else; its plan is looked at as often.
-    let reads = lab.calls_of("vm-0", "DescribeInstances");
-    let plans = lab.calls_of("vm-0", "DescribeInstanceTypeStatus");
-    assert_eq!(reads, lab.passes["vm-0"]);
-    assert_eq!(lab.all_calls_of("vm-0"), reads + plans, "{:?}", lab.calls);
-    assert!((22..=24).contains(&plans), "{plans}");
-    assert!((22..=24).contains(&lab.writes_of("vm-0")), "{}", lab.writes_of("vm-0"));
-    let mut after = lab.store.get("vm-0").status.unwrap();
-    after.instance.as_mut().unwrap().last_read_at = status.instance.clone().unwrap().last_read_at;
+    // Its machine is read, and there is nothing to look at and nothing to say.
+    assert!(lab.calls_of("vm-0", "DescribeInstances") > 0);
+    assert_eq!(lab.calls_of("vm-0", "DescribeInstanceTypeStatus"), 0);
+    assert_eq!(lab.writes_of("vm-0"), 0);
+    let after = lab.store.get("vm-0").status.unwrap();
     assert_eq!(after, status);
 }
 

@@ -382,7 +382,7 @@ fn clocks() -> Vec<Row> {
         not_sure(
             "no order without a read of the plan",
             given().without(Read::Plan),
-            "Nothing Needs",
+            "Nothing TooOld",
         ),
         not_sure(
             "no order without a read of the slot",

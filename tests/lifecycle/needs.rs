@@ -45,13 +45,18 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
     let entry = |outcome| given_entry(SMALL, LARGE, 3, outcome);
     vec![
         ("in sync at rest the instance alone is read", in_sync(), "Instance"),
-        ("and now and then the plan", in_sync().plan_is_due(), "Instance Plan"),
+        (
+            "and now and then the plan, where a change may be scheduled",
+            known(given().prepaid().of_type(LARGE)).plan_is_due(),
+            "Instance Plan",
+        ),
+        ("not where it would be in effect at once", in_sync().plan_is_due(), "Instance"),
         (
             "an object that was never looked at may follow one that is gone",
             given().of_type(LARGE),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
-        ("so does one whose spec has changed", in_sync().generation(4), "Slot Instance Plan"),
+        ("so does one whose spec has changed", in_sync().generation(4), "Slot Instance"),
         (
             "a machine that is off may have been stopped for a change: the slot knows",
             in_sync().state("STOPPED"),
@@ -76,7 +81,7 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
         (
             "a younger object reads what it may have to follow",
             known(given().duplicate_of(None)),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
     ]
 }
@@ -114,9 +119,13 @@ fn unreadable() -> Vec<(&'static str, Given, &'static str)> {
         (
             "nor after the plan could not be read",
             given().plan_fails(transport()),
-            "Slot Instance Plan",
+            "Slot Instance Orders Catalogue ForACall",
         ),
-        ("nor where two reads disagree", known(given().plan_is_missing()), "Slot Instance Plan"),
+        (
+            "nor where two reads disagree",
+            known(given().plan_is_missing()),
+            "Slot Instance Orders Catalogue ForACall",
+        ),
     ]
 }
 
@@ -154,13 +163,13 @@ fn in_flight() -> Vec<(&'static str, Given, &'static str)> {
         (
             "a change of another object",
             given().held_by("x", &open, HoldingState::Open),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
     ]
 }
 
 fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
-    let order = "Slot Instance Plan Orders Catalogue ForACall";
+    let order = "Slot Instance Orders Catalogue ForACall";
     let refusal = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
     let scheduled = given_change(ChangeState::Observed, 900);
     vec![
@@ -178,38 +187,34 @@ fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
         (
             "a stop before an order reads the same",
             given().stop_first(),
-            "Slot Instance Plan Orders Catalogue ForACall",
+            "Slot Instance Orders Catalogue ForACall",
         ),
         (
             "at the limit nothing more is read",
             given().orders(ordered_by_all(100)),
-            "Slot Instance Plan Orders",
+            "Slot Instance Orders",
         ),
-        (
-            "nor for an edit that is too young",
-            given().spec_known_for(secs(0)),
-            "Slot Instance Plan",
-        ),
+        ("nor for an edit that is too young", given().spec_known_for(secs(0)), "Slot Instance"),
         (
             "nor for an account that is refused",
             given().account_refused(trouble(Reason::PermissionDenied, true, 900)),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
-        ("nor on a busy machine", given().state("REBOOT"), "Slot Instance Plan"),
+        ("nor on a busy machine", given().state("REBOOT"), "Slot Instance"),
         (
             "nor for a call that was refused",
             given().answered(refused(400, refusal)).then(),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
         (
             "nor for one that was ordered before",
             given().target(LARGE, 3).ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed)),
-            "Slot Instance Plan",
+            "Slot Instance",
         ),
         (
             "nor for a type that is not on offer",
             given().offering(vec![crate::given::offer(HUGE, 4, 8)]),
-            "Slot Instance Plan Orders Catalogue",
+            "Slot Instance Orders Catalogue",
         ),
         (
             "a cancellation needs no offers",
