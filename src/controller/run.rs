@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use backon::ExponentialBuilder;
 use futures::StreamExt;
 use kube::{
     Api, Client, ResourceExt,
@@ -17,7 +18,7 @@ use kube::{
         controller::Config as ControllerConfig,
         predicates,
         reflector::{self, ObjectRef},
-        watcher,
+        watcher::{self, ExponentialBackoff, watcher},
     },
 };
 use tokio::task::JoinError;
@@ -109,7 +110,7 @@ pub async fn run(
     let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
     let (store, watched) = (ctx.store.clone(), ctx.clone());
     let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .default_backoff()
+        .backoff(ExponentialBackoff::from(watch_pauses()))
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| {
@@ -155,6 +156,17 @@ pub async fn run(
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
+}
+
+/// Pauses before a watch that failed starts again. What the cache does not know yet holds back every write
+/// of a pass, so it is not left behind for long. Chance adds up to as much again.
+fn watch_pauses() -> ExponentialBuilder {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(800))
+        .with_max_delay(Duration::from_secs(10))
+        .with_factor(2.0)
+        .with_jitter()
+        .without_max_times()
 }
 
 /// An object that is about to be deleted has to be looked at.
