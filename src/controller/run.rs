@@ -159,13 +159,11 @@ pub async fn run(
 }
 
 /// Pauses before a watch that failed starts again. What the cache does not know yet holds back every write
-/// of a pass, so it is not left behind for long. Chance adds up to as much again.
+/// of a pass, so it is not left behind for long; and one watch needs no chance in its pauses.
 fn watch_pauses() -> ExponentialBuilder {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(800))
         .with_max_delay(Duration::from_secs(10))
-        .with_factor(2.0)
-        .with_jitter()
         .without_max_times()
 }
 
