@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use backon::ExponentialBuilder;
 use futures::StreamExt;
 use kube::{
     Api, Client, ResourceExt,
@@ -18,7 +17,7 @@ use kube::{
         controller::Config as ControllerConfig,
         predicates,
         reflector::{self, ObjectRef},
-        watcher::{self, ExponentialBackoff, watcher},
+        watcher,
     },
 };
 use tokio::task::JoinError;
@@ -26,8 +25,13 @@ use tracing::Instrument;
 use zenlayer::InstanceId;
 
 use super::{
-    Context, StoreError, cloud_view::rotated, connect::WATCH_SECONDS, reconcile, store::problem,
-    sweep::Sweep, unreadable,
+    Context, StoreError,
+    cloud_view::rotated,
+    connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
+    reconcile,
+    store::problem,
+    sweep::Sweep,
+    unreadable,
 };
 use crate::{
     api::VmInstance,
@@ -110,7 +114,7 @@ pub async fn run(
     let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
     let (store, watched) = (ctx.store.clone(), ctx.clone());
     let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .backoff(ExponentialBackoff::from(watch_pauses()))
+        .backoff(watch_pauses(LONGEST_PAUSE))
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
         .inspect(move |event| {
@@ -142,6 +146,8 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(concurrency))
+        // The watch pauses by itself; a pause here would hold up whatever else wakes an object.
+        .trigger_backoff(watch_pauses(Duration::ZERO))
         .reconcile_on(rotated)
         .reconcile_on(woken)
         .graceful_shutdown_on(async move {
@@ -156,15 +162,6 @@ pub async fn run(
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
-}
-
-/// Pauses before a watch that failed starts again. What the cache does not know yet holds back every write
-/// of a pass, so it is not left behind for long; and one watch needs no chance in its pauses.
-fn watch_pauses() -> ExponentialBuilder {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(800))
-        .with_max_delay(Duration::from_secs(10))
-        .without_max_times()
 }
 
 /// An object that is about to be deleted has to be looked at.
