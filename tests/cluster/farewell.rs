@@ -105,8 +105,6 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
         let id = zenlayer::InstanceId::new(name).unwrap();
         stage.slots().get_opt(&slot_name(&id)).await.unwrap()
     };
-    declare(&stage, "gone", "c.2c4g", json!({})).await;
-    stage.until_phase(&operator, "gone", Phase::InSync).await;
     // A person starts no machine that stays off: its slot says what it is brought back to.
     stage.sim.fault(json!({
         "action": "StartInstances", "instance": "off", "kind": "error", "code": "STOCK_INSUFFICIENT",
@@ -119,6 +117,8 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
             status.refusal.is_some() && status.power.restore.is_some()
         })
         .await;
+    declare(&stage, "gone", "c.2c4g", json!({})).await;
+    stage.until_phase(&operator, "gone", Phase::InSync).await;
     assert!(slot("gone").await.is_some() && slot("off").await.is_some());
     stage.objects().delete("gone", &Default::default()).await.unwrap();
     until_gone(&stage, "gone").await;
