@@ -275,7 +275,7 @@ impl RunArgs {
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
         timing.order_delay = self.order_delay;
-        let least = 2 * timing.fence();
+        let least = timing.fence().saturating_mul(2);
         if self.change_deadline <= least {
             return Err(ConfigError::ChangeDeadline { deadline: self.change_deadline, least });
         }

@@ -227,6 +227,7 @@ async fn a_slot_whose_object_is_gone_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_verb_something_fails() {
+    let _permit = harness::permit::heavy().await;
     let grants = grants(&Rules::of_deploy());
     let count = grants.len();
     let mut rows: Vec<(String, String)> = futures::stream::iter(grants)

@@ -83,6 +83,7 @@ async fn bring_to(stage: &Stage, operator: &Operator, points: &[Point]) {
 async fn killed_at_every_effect(
     edit: Option<Value>,
 ) -> (Stage, Vec<(String, String, usize, Cost)>) {
+    let _permit = harness::permit::heavy().await;
     let points = effects();
     let names: Vec<&str> = points.iter().map(|point| point.name.as_str()).collect();
     let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
@@ -229,6 +230,7 @@ async fn with_each_read_refused_once_the_machine_runs_again_and_one_order_stands
 const STOPPED_TWICE: [&str; 2] = ["modify-terminal", "modify-unknown"];
 
 async fn refused_once(title: &str, rows: &[Row]) {
+    let _permit = harness::permit::heavy().await;
     let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;

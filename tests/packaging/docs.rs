@@ -81,6 +81,7 @@ fn the_diagram_shows_each_phase_and_no_other() {
 fn events_of_the_source() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut texts = sources("src/lifecycle/situation");
+    texts.extend(sources("src/lifecycle/situation/type_change"));
     texts.push(read("src/controller/pass/publish.rs"));
     for text in texts {
         for word in text.split('"').skip(1).step_by(2).filter(|word| is_camel(word)) {
@@ -94,6 +95,7 @@ fn events_of_the_source() -> BTreeSet<String> {
 fn sources(folder: &str) -> Vec<String> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
     let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.is_file());
     files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
@@ -238,22 +240,24 @@ fn rules() -> String {
 /// What the operator does after a code, in the order of the page; where it shows, and which codes.
 fn reaction(class: ErrorClass) -> (&'static str, &'static str) {
     match class {
+        ErrorClass::Terminal(Problem::ZoneNotSupported | Problem::ResourceGroupNotFound)
+        | ErrorClass::Credentials(Problem::CredentialsRejected | Problem::PermissionDenied) => (
+            "Refused for a reason of the account",
+            "`Failed`. One object tries again for all of the credential, with pauses that grow from 30 minutes \
+             to 6 hours; at once where the data of the Secret changes, or a user sets \
+             `vm.zenlayer.com/requested-at` to a new value.",
+        ),
         ErrorClass::Terminal(_) => (
             "Refused for good",
-            "`Failed`. No call is made until the spec, the Secret or the machine changes, or a user sets \
-             `vm.zenlayer.com/requested-at` to a new value.",
+            "`Failed`. No call is made until the pair of types, the machine or the data of the Secret changes, \
+             or a user sets `vm.zenlayer.com/requested-at` to a new value.",
         ),
         ErrorClass::Scarce(_) => {
             ("Refused for want of stock", "`Failed`. It is tried again every 30 minutes.")
         }
-        ErrorClass::Credentials(Problem::ClockSkewed | Problem::BlockedByEdge) => (
+        ErrorClass::Credentials(_) => (
             "Refused for a reason outside the object",
             "`Failed`. It is tried again every 5 minutes.",
-        ),
-        ErrorClass::Credentials(_) => (
-            "Refused because of the credential",
-            "`Failed`. No call is made until the Secret changes, or a user sets \
-             `vm.zenlayer.com/requested-at` to a new value.",
         ),
         ErrorClass::Busy(_) => {
             ("Refused for now", "`Waiting`. It is tried again with growing pauses.")
@@ -270,7 +274,7 @@ fn reaction(class: ErrorClass) -> (&'static str, &'static str) {
         ),
         ErrorClass::Unknown => (
             "Any other code of a 4xx answer",
-            "`Failed` `RefusedByProvider`. It is tried again every 30 minutes.",
+            "`Failed` `RefusedByProvider`. It is tried again with pauses that grow from 30 minutes to 6 hours.",
         ),
     }
 }

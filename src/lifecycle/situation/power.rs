@@ -4,8 +4,8 @@ use zenlayer::InstanceState;
 
 use super::{
     told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth},
-    type_change::{done, unknown},
-    words::{in_progress, since},
+    type_change::unknown,
+    words::{done, in_progress, since},
 };
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason},
