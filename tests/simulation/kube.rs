@@ -1,0 +1,272 @@
+//! Kubernetes in memory, with the semantics of the real API server: versions that are compared, a
+//! status that is a sub-resource, generations, deletion with finalizers, Secrets, and a watch that
+//! tells what was written.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use zenlayer_vm_operator::api::{VmInstance, VmInstanceSpec, VmInstanceStatus};
+
+use crate::{executor::at, nature::SECOND, seams::Record};
+
+/// Where an object can be: each run has up to two names.
+pub const PLACES: usize = 2;
+
+/// Why a write is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    Conflict,
+    NotFound,
+    Invalid(String),
+}
+
+/// An object as it is stored, with its status as JSON beside it.
+#[derive(Clone)]
+pub struct Stored {
+    pub object: Arc<VmInstance>,
+    pub status: Arc<Value>,
+}
+
+#[derive(Clone, Default)]
+pub struct SlotEntry {
+    pub version: Option<String>,
+    pub record: Record,
+    pub json: Arc<Value>,
+}
+
+/// What a Secret holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The access key of this number.
+    Key(u32),
+    /// The bearer token of this number.
+    Token(u32),
+    Missing,
+    Incomplete,
+}
+
+#[derive(Clone, Copy)]
+pub struct SecretEntry {
+    pub version: u64,
+    pub content: Content,
+}
+
+/// What the watch tells: the place, and the object unless it is gone.
+pub type Told = (usize, Option<Arc<VmInstance>>);
+
+#[derive(Clone)]
+pub struct Kube {
+    version: u64,
+    names: [(String, String); PLACES],
+    pub objects: [Option<Stored>; PLACES],
+    pub slots: Vec<(String, SlotEntry)>,
+    pub orders: (Option<String>, Arc<Vec<crate::seams::Counted>>),
+    pub secrets: [SecretEntry; PLACES],
+    /// Every call fails until then.
+    pub away_until: i64,
+    /// What the watch has not yet passed on.
+    pub told: Vec<Told>,
+}
+
+impl Kube {
+    pub fn new(content: Content) -> Self {
+        let name = |name: &str| (format!("of-{name}"), name.to_owned());
+        Self {
+            version: 100,
+            names: [name("a"), name("b")],
+            objects: [None, None],
+            slots: Vec::new(),
+            orders: Default::default(),
+            secrets: [SecretEntry { version: 1, content }; PLACES],
+            away_until: 0,
+            told: Vec::new(),
+        }
+    }
+
+    pub fn place(&self, namespace: &str, name: &str) -> Option<usize> {
+        self.names.iter().position(|(space, known)| space == namespace && known == name)
+    }
+
+    pub fn namespace_of_place(&self, namespace: &str) -> Option<usize> {
+        self.names.iter().position(|(space, _)| space == namespace)
+    }
+
+    pub fn name(&self, place: usize) -> &str {
+        &self.names[place].1
+    }
+
+    pub fn object(&self, place: usize) -> Option<&Stored> {
+        self.objects[place].as_ref()
+    }
+
+    /// The place of the object with this uid.
+    pub fn by_uid(&self, uid: &str) -> Option<usize> {
+        let has = |stored: &Option<Stored>| {
+            stored.as_ref().is_some_and(|one| one.object.metadata.uid.as_deref() == Some(uid))
+        };
+        self.objects.iter().position(has)
+    }
+
+    /// Grows with every write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+
+    fn store(&mut self, place: usize, mut object: VmInstance, status: Option<Arc<Value>>) {
+        object.metadata.resource_version = Some(self.next_version());
+        let object = Arc::new(object);
+        let before = self.objects[place].as_ref().map(|stored| stored.status.clone());
+        let status = status.or(before).unwrap_or_default();
+        self.told.push((place, Some(object.clone())));
+        self.objects[place] = Some(Stored { object, status });
+    }
+
+    // ---- People ----
+
+    pub fn create(&mut self, place: usize, spec: VmInstanceSpec, now: i64) {
+        let (namespace, name) = self.names[place].clone();
+        let mut object = VmInstance::new(&name, spec);
+        let uid = format!("{name}{}", self.version);
+        let meta = &mut object.metadata;
+        meta.namespace = Some(namespace);
+        // Its first eight characters name every change of the object.
+        meta.uid = Some(format!("{uid:0<8}-uid"));
+        meta.generation = Some(1);
+        meta.creation_timestamp = Some(Time(at(now / SECOND * SECOND)));
+        // As the CRD's default has it.
+        let default = serde_json::json!({ "observedGeneration": -1, "phase": "Pending" });
+        object.status = serde_json::from_value(default.clone()).ok();
+        self.store(place, object, Some(Arc::new(default)));
+    }
+
+    /// A change of spec or metadata, by anybody; only a change of the spec is a new generation.
+    pub fn edit(&mut self, place: usize, change: impl FnOnce(&mut VmInstance)) {
+        let Some(stored) = &self.objects[place] else { return };
+        let mut object = VmInstance::clone(&stored.object);
+        change(&mut object);
+        if object.spec != stored.object.spec {
+            object.metadata.generation = object.metadata.generation.map(|one| one + 1);
+        }
+        if object.spec == stored.object.spec && object.metadata == stored.object.metadata {
+            return;
+        }
+        if object.metadata.deletion_timestamp.is_some()
+            && object.metadata.finalizers.as_ref().is_none_or(Vec::is_empty)
+        {
+            self.remove(place);
+            return;
+        }
+        self.store(place, object, None);
+    }
+
+    fn remove(&mut self, place: usize) {
+        self.next_version();
+        self.objects[place] = None;
+        self.told.push((place, None));
+    }
+
+    /// With a finalizer the object stays, marked; else it is gone.
+    pub fn delete(&mut self, place: usize, now: i64) {
+        let Some(stored) = &self.objects[place] else { return };
+        let held = stored.object.metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty());
+        if !held {
+            self.remove(place);
+            return;
+        }
+        if stored.object.metadata.deletion_timestamp.is_some() {
+            return;
+        }
+        let mut object = VmInstance::clone(&stored.object);
+        object.metadata.deletion_timestamp = Some(Time(at(now / SECOND * SECOND)));
+        object.metadata.generation = object.metadata.generation.map(|one| one + 1);
+        self.store(place, object, None);
+    }
+
+    pub fn write_secret(&mut self, place: usize, content: Content) {
+        self.version += 1;
+        self.secrets[place] = SecretEntry { version: self.version, content };
+    }
+
+    // ---- The operator ----
+
+    /// The status sub-resource: it lands only at the version that it names, changes nothing else, and
+    /// is no new version where it changes nothing at all.
+    pub fn write_status(
+        &mut self,
+        read: &VmInstance,
+        status: &VmInstanceStatus,
+        json: &Arc<Value>,
+    ) -> Result<Arc<VmInstance>, Denied> {
+        let meta = &read.metadata;
+        let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
+        let place = self
+            .place(namespace.unwrap_or_default(), name.unwrap_or_default())
+            .filter(|place| self.objects[*place].is_some())
+            .ok_or(Denied::NotFound)?;
+        let held = self.objects[place].as_ref().map(|stored| stored.object.clone());
+        let held = held.ok_or(Denied::NotFound)?;
+        if held.metadata.uid != meta.uid
+            || held.metadata.resource_version != meta.resource_version
+        {
+            return Err(Denied::Conflict);
+        }
+        if let Some(fault) = crate::schema::fault(json) {
+            return Err(Denied::Invalid(fault));
+        }
+        if held.status.as_ref() == Some(status) {
+            return Ok(held);
+        }
+        let mut object = VmInstance::clone(&held);
+        object.status = Some(status.clone());
+        self.store(place, object, Some(json.clone()));
+        self.objects[place].as_ref().map(|stored| stored.object.clone()).ok_or(Denied::NotFound)
+    }
+
+    pub fn slot(&self, instance: &str) -> Option<&SlotEntry> {
+        self.slots.iter().find(|(id, _)| id == instance).map(|(_, entry)| entry)
+    }
+
+    /// Compare-and-swap; no new version where nothing changes.
+    pub fn write_slot(
+        &mut self,
+        instance: &str,
+        version: Option<&String>,
+        record: Record,
+        json: Arc<Value>,
+    ) -> Result<SlotEntry, Denied> {
+        let held = self.slot(instance).cloned().unwrap_or_default();
+        if held.version.as_ref() != version {
+            return Err(Denied::Conflict);
+        }
+        if held.version.is_some() && held.json == json {
+            return Ok(held);
+        }
+        let entry = SlotEntry { version: Some(self.next_version()), record, json };
+        match self.slots.iter_mut().find(|(id, _)| id == instance) {
+            Some((_, old)) => *old = entry.clone(),
+            None => self.slots.push((instance.to_owned(), entry.clone())),
+        }
+        Ok(entry)
+    }
+
+    pub fn write_orders(
+        &mut self,
+        version: Option<&String>,
+        record: Vec<crate::seams::Counted>,
+    ) -> Result<(), Denied> {
+        if self.orders.0.as_ref() != version {
+            return Err(Denied::Conflict);
+        }
+        if self.orders.0.is_some() && *self.orders.1 == record {
+            return Ok(());
+        }
+        self.orders = (Some(self.next_version()), Arc::new(record));
+        Ok(())
+    }
+}

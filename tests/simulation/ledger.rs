@@ -1,0 +1,149 @@
+//! What really happened, beside what the operator believes: the intents that were written, the calls
+//! that were sent, what was accepted, and what reads have shown. The laws are judged by it.
+
+use crate::{
+    cloud::{Order, View},
+    shapes::{Told, words},
+};
+
+/// A call that a process has begun.
+#[derive(Clone, Debug)]
+pub struct PostInfo {
+    pub machine: usize,
+    pub order: Order,
+    /// Seconds since 1970.
+    pub signed_at: i64,
+    /// Nothing expires.
+    pub bearer: bool,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journey {
+    /// It may land, as far as anybody knows but the network.
+    Open,
+    /// It never left the process.
+    Withdrawn,
+    Refused,
+    Accepted,
+}
+
+#[derive(Clone, Debug)]
+pub struct Post {
+    pub request: u64,
+    pub info: PostInfo,
+    /// The object that it was made for.
+    pub uid: String,
+    /// The change, where an intent of it was written.
+    pub change: Option<Told>,
+    pub journey: Journey,
+    /// Its process has read a definite "no".
+    pub known_refused: bool,
+    /// Its process has read that it was accepted.
+    pub known_accepted: bool,
+    pub sent_at: i64,
+}
+
+/// An accepted order.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    pub machine: usize,
+    pub uid: String,
+    pub change: Told,
+    pub number: String,
+    pub at: i64,
+    /// When its effect is registered; `None`: never.
+    pub shows_at: Option<i64>,
+    pub bearer: bool,
+}
+
+/// What one change is: object, machine, from, to, target.
+pub type ChangeKey = (String, usize, String, String, i64);
+
+/// A law that was broken.
+#[derive(Clone, Debug)]
+pub struct Broken {
+    pub law: &'static str,
+    /// Which kind of breach, in a few words that are the same each time.
+    pub kind: String,
+    pub detail: String,
+    pub at: i64,
+}
+
+#[derive(Clone, Default)]
+pub struct Ledger {
+    /// Every intent that a pass wrote after it had taken the slot, by the object's uid.
+    pub intents: Vec<(String, Told)>,
+    /// Which pass took the slot for which change.
+    pub taken: Vec<(String, u64)>,
+    pub posts: Vec<Post>,
+    pub orders: Vec<Accepted>,
+    /// How often more than once a change may be ordered.
+    pub allowed: Vec<ChangeKey>,
+    /// The changes that a person released.
+    pub released: Vec<String>,
+    /// What reads have shown of which machine.
+    pub reads: Vec<(usize, View)>,
+    /// Machines with any accepted call.
+    pub touched: [bool; 2],
+    pub broken: Vec<Broken>,
+}
+
+pub fn kind_of(order: Order) -> &'static str {
+    match order {
+        Order::Modify(_) => words::MODIFY,
+        Order::Cancel => words::CANCEL,
+        Order::Stop => words::STOP,
+        Order::Start => words::START,
+    }
+}
+
+pub fn key(uid: &str, machine: usize, change: &Told) -> ChangeKey {
+    (uid.to_owned(), machine, change.from.clone(), change.to.clone(), change.target)
+}
+
+impl Ledger {
+    /// A law is broken; only its first breach of each kind counts in a run.
+    pub fn break_law(&mut self, law: &'static str, kind: &str, at: i64, detail: String) {
+        if !self.broken.iter().any(|old| old.law == law && old.kind == kind) {
+            self.broken.push(Broken { law, kind: kind.to_owned(), detail, at });
+        }
+    }
+
+    /// The intent that a call carries out: signed with the moment of the decision.
+    pub fn intent_of(&self, uid: &str, info: &PostInfo) -> Option<&Told> {
+        let fits = |told: &Told| {
+            told.kind == kind_of(info.order) && told.started_at == info.signed_at
+        };
+        let found = self.intents.iter().rev().find(|(owner, told)| owner == uid && fits(told));
+        found.map(|(_, told)| told)
+    }
+
+    pub fn post(&mut self, request: u64) -> Option<&mut Post> {
+        self.posts.iter_mut().rev().find(|post| post.request == request)
+    }
+
+    /// The calls that may land, of whom nobody has read a definite answer.
+    pub fn unsettled(&self, now_seconds: i64) -> impl Iterator<Item = (&Post, &Told)> {
+        self.posts.iter().filter_map(move |post| {
+            let change = post.change.as_ref()?;
+            let open = post.journey == Journey::Open && !post.known_refused;
+            let life = crate::nature::SIGNATURE_LIFE / 1000;
+            let can_land = post.info.bearer || now_seconds <= post.info.signed_at + life;
+            let released = self.released.contains(&change.id);
+            (open && can_land && !released).then_some((post, change))
+        })
+    }
+
+    pub fn read(&mut self, machine: usize, view: View) {
+        let known = |old: &(usize, View)| {
+            old.0 == machine
+                && old.1.type_ == view.type_
+                && old.1.power == view.power
+                && old.1.expires == view.expires
+        };
+        if !self.reads.iter().any(known) {
+            self.reads.push((machine, view));
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The production reconcile, explored: two processes in a hostile world under virtual time, thousands
+//! of runs a second. Nothing of the operator is copied; its futures are polled by hand, and every call
+//! of a trait is a point at which it can be held, lost, refused, frozen, crashed or overtaken.
+//!
+//! | file | what it holds |
+//! | --- | --- |
+//! | `executor` | the points, the clocks |
+//! | `seams`, `shell`, `shapes` | all that knows the controller: its traits, its loop, its JSON |
+//! | `run`, `process`, `people` | the scheduler, what becomes of a process, what people do |
+//! | `kube`, `cloud`, `world` | Kubernetes and the provider in memory |
+//! | `ledger`, `laws`, `schema` | what really happened, and what must hold |
+//! | `quiet` | the end of a run: trouble ends, and everything recovers |
+//! | `nature`, `coverage`, `rng` | what a run is like, and what it went through |
+//!
+//! `SIMULATION_SEED=n` repeats one run and prints its story, `SIMULATION_RUNS=n` makes as many,
+//! `SIMULATION_STEPS=n` sets how long they are.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
+
+mod cloud;
+mod coverage;
+mod executor;
+mod explore;
+mod kube;
+mod laws;
+mod ledger;
+mod nature;
+mod people;
+mod process;
+mod quiet;
+mod rng;
+mod run;
+mod schema;
+mod seams;
+mod shapes;
+mod shell;
+mod world;

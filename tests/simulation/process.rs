@@ -1,0 +1,82 @@
+//! One process of the operator: its cache, its queue, its passes, its clocks; and what can become of
+//! it. Scheduling is that of kube's `Controller`: one pass at a time for each object, woken by a
+//! change of spec or annotations, or by the next look of the last pass.
+
+use std::{
+    collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use zenlayer_vm_operator::{api::VmInstance, controller::Context};
+
+use crate::{
+    kube::{PLACES, Told},
+    shell::Pass,
+};
+
+/// A pass that runs.
+pub struct Task {
+    pub id: u64,
+    pub place: usize,
+    pub uid: String,
+    pub future: Pass,
+    /// Requests without an answer. A pass that has none and is pending waits for another pass.
+    pub outstanding: usize,
+}
+
+/// What the queue knows of one object.
+#[derive(Default)]
+pub struct Entry {
+    pub due: Option<i64>,
+    /// Tells the last schedule from older ones.
+    pub token: u64,
+    pub running: bool,
+    /// Woken while a pass was running.
+    pub again: bool,
+    pub failures: u32,
+    /// Uid, and what wakes it when it changes.
+    seen: Option<(String, u64)>,
+}
+
+#[derive(Default)]
+pub struct Process {
+    pub up: bool,
+    /// Counts the processes that were here, one after the other.
+    pub incarnation: u32,
+    pub ctx: Option<Arc<Context>>,
+    pub tasks: Vec<Task>,
+    pub leads: bool,
+    pub frozen_until: Option<i64>,
+    /// Answers that came while it was frozen.
+    pub held: Vec<u64>,
+    /// Passes whose time limit came while it was frozen.
+    pub cut: Vec<u64>,
+    pub entries: [Entry; PLACES],
+    pub watch: VecDeque<(i64, Told)>,
+}
+
+impl Entry {
+    /// Whether the watch wakes the object: the predicate of `controller::run`.
+    pub fn is_news(&mut self, object: &VmInstance) -> bool {
+        let meta = &object.metadata;
+        let mut hasher = DefaultHasher::new();
+        (meta.generation, &meta.annotations).hash(&mut hasher);
+        let now = (meta.uid.clone().unwrap_or_default(), hasher.finish());
+        let news = self.seen.as_ref() != Some(&now);
+        self.seen = Some(now);
+        news
+    }
+}
+
+impl Process {
+    /// Everything that a process keeps is gone.
+    pub fn forget(&mut self) {
+        let Self { incarnation, leads, .. } = *self;
+        *self = Self { incarnation: incarnation + 1, leads, ..Self::default() };
+    }
+
+    pub fn task(&self, id: u64) -> Option<usize> {
+        self.tasks.iter().position(|task| task.id == id)
+    }
+}

@@ -1,0 +1,230 @@
+//! Liveness (L11): once the trouble ends, every object comes to the state that a fresh object with the
+//! same spec in the same world comes to, in bounded time and without a person.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use zenlayer_vm_operator::{
+    api::{ManagementPolicy, VmInstance},
+    telemetry::Metrics,
+};
+
+use crate::{
+    cloud::Machine,
+    coverage::Seen,
+    kube::PLACES,
+    nature::{HOUR, MINUTE},
+    run::Run,
+    shapes,
+    world::{World, machine_index},
+};
+
+/// How long everything must stay as it is to count as at rest: longer than any deadline of the
+/// protocol.
+const STILL: i64 = 35 * MINUTE;
+/// Within this time an object must have come to rest.
+pub const BOUND: i64 = 8 * HOUR;
+/// A fresh object has as long.
+const FRESH_BOUND: i64 = 3 * HOUR;
+
+/// Refusals for reasons of the target: they rest until the target changes.
+const OF_THE_TARGET: &[&str] = &[
+    "InstanceTypeNotFound",
+    "InstanceTypeNotOffered",
+    "InstanceTypeUnsupported",
+    "BandwidthExceedsLimit",
+    "UpgradeDenied",
+    "DowngradeDenied",
+    "OutOfStock",
+    "RefusedByProvider",
+];
+
+/// An object at rest, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    phase: String,
+    reason: String,
+    ready: bool,
+    in_sync: bool,
+}
+
+/// How long it took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery {
+    pub passes: u64,
+    pub millis: i64,
+}
+
+impl Rest {
+    fn of(status: &Value) -> Self {
+        let is = |name| shapes::condition(status, name).is_some_and(|(value, ..)| value == "True");
+        Self {
+            phase: shapes::phase(status).to_owned(),
+            reason: shapes::ready_reason(status).to_owned(),
+            ready: is("Ready"),
+            in_sync: is("InSync"),
+        }
+    }
+
+    /// How well off it is: in sync, at rest, working, stalled.
+    fn rank(&self) -> u8 {
+        match (self.ready, self.in_sync, self.phase.as_str()) {
+            (true, true, _) => 3,
+            (true, false, _) => 2,
+            (false, _, "Failed") => 0,
+            (false, ..) => 1,
+        }
+    }
+
+    /// Whether it is as well off as a fresh one, in the same phase.
+    fn is_as_good_as(&self, fresh: &Self) -> bool {
+        let better = self.rank() > fresh.rank();
+        better || self.rank() == fresh.rank() && (!self.ready || self.phase == fresh.phase)
+    }
+}
+
+/// What a fresh object with each spec comes to, in the world as it is now. `None`: no object is there,
+/// or it is none that can be compared.
+pub fn fresh(run: &Run, metrics: &Metrics) -> [Option<Rest>; PLACES] {
+    let mut nature = run.world.nature.clone();
+    nature.objects = 0;
+    let mut world = World::new(nature, run.world.rng.clone(), false);
+    world.machines = run.world.machines.clone();
+    world.now = run.world.now;
+    world.key = run.world.key;
+    let mut other = Run::new(world, run.rng.clone(), metrics);
+    other.advance(run.world.now);
+    other.calm = true;
+    let mut places: Vec<usize> = (0..PLACES).collect();
+    places.sort_by_key(|place| {
+        run.world.kube.object(*place).map(|one| one.object.metadata.creation_timestamp.clone())
+    });
+    for place in places {
+        if let Some(stored) = run.world.kube.object(place) {
+            let now = other.now();
+            other.world.kube.create(place, stored.object.spec.clone(), now);
+            other.advance(now + 2000);
+        }
+        other.secret_is_right(place);
+    }
+    other.processes[0].leads = true;
+    other.start(0);
+    other.until_still(FRESH_BOUND);
+    let rest = |place: usize| {
+        let object = run.world.kube.object(place)?;
+        is_compared(run, &object.object).then_some(())?;
+        other.world.kube.object(place).map(|stored| Rest::of(&stored.status))
+    };
+    std::array::from_fn(rest)
+}
+
+/// Two objects on one machine are left to people, and so is one that is being deleted.
+fn is_compared(run: &Run, object: &VmInstance) -> bool {
+    let claims = run.world.kube.objects.iter().flatten();
+    let same = |id: &str| object.spec.instance_id == id;
+    let rivals = claims.filter(|other| same(&other.object.spec.instance_id)).count();
+    rivals == 1 && object.metadata.deletion_timestamp.is_none()
+}
+
+impl Run {
+    /// Runs until nothing was written for a while and the machines are still.
+    fn until_still(&mut self, bound: i64) {
+        let end = self.now() + bound;
+        let mut last = (self.now(), self.world.kube.version());
+        while self.step(end) {
+            let version = self.world.kube.version();
+            let still = self.world.machines.iter().all(Machine::is_still);
+            if version != last.1 || !still {
+                last = (self.now(), version);
+            } else if self.now() - last.0 > STILL {
+                return;
+            }
+        }
+    }
+
+    /// Runs until every object has been for a while in the state that a fresh one comes to.
+    pub fn until_recovered(&mut self, fresh: &[Option<Rest>; PLACES]) -> Recovery {
+        let (start, passes) = (self.now(), self.passes);
+        let mut since: Option<Recovery> = None;
+        let mut version = (u64::MAX, usize::MAX);
+        while self.step(start + BOUND) {
+            let now = (self.world.kube.version(), self.views());
+            if now != version {
+                version = now;
+                let good = self.apart(fresh).is_none() && self.is_settled();
+                let here = || Recovery { passes: self.passes - passes, millis: self.now() - start };
+                since = good.then(|| since.unwrap_or_else(here));
+            }
+            if since.is_some_and(|since| self.now() - start - since.millis > STILL) {
+                break;
+            }
+        }
+        if let Some((place, kind, detail)) = self.apart(fresh) {
+            self.world.l11_stays_apart(kind, format!("place {place}: {detail}"));
+        }
+        for machine in 0..self.world.machines.len() {
+            self.world.l5_is_not_left_off(machine);
+        }
+        if self.world.ledger.broken.is_empty() {
+            self.world.coverage.saw(Seen::Calm);
+        }
+        since.unwrap_or(Recovery { passes: self.passes - passes, millis: self.now() - start })
+    }
+
+    /// Changes with whatever becomes of a machine.
+    fn views(&self) -> usize {
+        self.world.machines.iter().map(Machine::changes).sum()
+    }
+
+    fn is_settled(&self) -> bool {
+        let machines = 0..self.world.machines.len();
+        self.world.machines.iter().all(Machine::is_still)
+            && !machines.into_iter().any(|machine| self.world.is_left_off(machine))
+    }
+
+    /// The first object that is worse off than a fresh one, without an excuse.
+    fn apart(&self, fresh: &[Option<Rest>; PLACES]) -> Option<(usize, String, String)> {
+        (0..PLACES).find_map(|place| {
+            let fresh = fresh[place].as_ref()?;
+            let stored = self.world.kube.object(place)?;
+            let rest = Rest::of(&stored.status);
+            let held = stored.object.spec.suspend
+                || stored.object.spec.management_policy == ManagementPolicy::Observe;
+            let good = rest.is_as_good_as(fresh) || held && rest.rank() == fresh.rank();
+            if good || self.is_excused(&stored.object, &stored.status) {
+                return None;
+            }
+            let kind = format!("{} {}, not {}", rest.phase, rest.reason, fresh.phase);
+            let detail = format!("{rest:?}, fresh {fresh:?}");
+            Some((place, kind, detail))
+        })
+    }
+
+    /// The exceptions of design section 4: a paid call refused for reasons of its target, and an
+    /// outcome that only a person can judge, where there was one.
+    fn is_excused(&self, object: &Arc<VmInstance>, status: &Value) -> bool {
+        let refused = shapes::refused_call(status).is_some_and(|reason| OF_THE_TARGET.contains(&reason));
+        let machine = machine_index(&object.spec.instance_id);
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        refused || shapes::asked(status).is_some() && self.world.needs_a_person(machine, uid)
+    }
+}
+
+impl World {
+    /// Whether something happened to the machine that only a person can judge: an outcome that nobody
+    /// knows, an order that did nothing, or somebody else's change.
+    fn needs_a_person(&self, machine: usize, uid: &str) -> bool {
+        let unknown = self.ledger.posts.iter().any(|post| {
+            post.info.machine == machine
+                && post.uid == uid
+                && !post.known_accepted
+                && !post.known_refused
+        });
+        let silent = self
+            .ledger
+            .orders
+            .iter()
+            .any(|order| order.machine == machine && order.shows_at.is_none());
+        unknown || silent || self.machines[machine].touched_at.is_some()
+    }
+}

@@ -1,0 +1,300 @@
+//! Checks JSON against the OpenAPI schema of the CRD, as the API server does: types, enumerations,
+//! lengths, limits, patterns, required fields; and that no field is unknown, because the API server
+//! would drop it without a word.
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use zenlayer_vm_operator::api::crd;
+
+/// A schema, read once.
+#[derive(Debug, Default)]
+struct Schema {
+    type_: String,
+    values: Vec<Value>,
+    properties: Option<BTreeMap<String, Schema>>,
+    required: Vec<String>,
+    items: Option<Box<Schema>>,
+    lengths: (Option<u64>, Option<u64>),
+    counts: (Option<u64>, Option<u64>),
+    limits: (Option<f64>, Option<f64>),
+    pattern: Option<Pattern>,
+    is_time: bool,
+    keeps_unknown: bool,
+}
+
+/// What the API server would say against this status; nothing if it is valid.
+pub fn fault(status: &Value) -> Option<String> {
+    static SCHEMA: OnceLock<Schema> = OnceLock::new();
+    let schema = SCHEMA.get_or_init(|| {
+        let crd = serde_json::to_value(crd().unwrap()).unwrap();
+        let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status";
+        Schema::read(crd.pointer(path).unwrap())
+    });
+    schema.fault(status, "status")
+}
+
+impl Schema {
+    fn read(value: &Value) -> Self {
+        let text = |name: &str| value.get(name).and_then(Value::as_str);
+        let number = |name: &str| value.get(name).and_then(Value::as_u64);
+        let limit = |name: &str| value.get(name).and_then(Value::as_f64);
+        let list = |name: &str| value.get(name).and_then(Value::as_array).cloned();
+        let named = |(name, schema): (&String, &Value)| (name.clone(), Self::read(schema));
+        let properties = value.get("properties").and_then(Value::as_object);
+        Self {
+            type_: text("type").unwrap_or_default().to_owned(),
+            values: list("enum").unwrap_or_default(),
+            properties: properties.map(|all| all.iter().map(named).collect()),
+            required: list("required")
+                .unwrap_or_default()
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
+            items: value.get("items").map(|items| Box::new(Self::read(items))),
+            lengths: (number("minLength"), number("maxLength")),
+            counts: (number("minItems"), number("maxItems")),
+            limits: (limit("minimum"), limit("maximum")),
+            pattern: text("pattern").map(Pattern::parse),
+            is_time: text("format") == Some("date-time"),
+            keeps_unknown: value.get("x-kubernetes-preserve-unknown-fields").is_some()
+                || value.get("additionalProperties").is_some(),
+        }
+    }
+
+    fn fault(&self, value: &Value, at: &str) -> Option<String> {
+        let type_ = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let fits = type_ == self.type_ || type_ == "integer" && self.type_ == "number";
+        if !fits {
+            return Some(format!("{at}: {type_} in place of {}", self.type_));
+        }
+        if !self.values.is_empty() && !self.values.contains(value) {
+            return Some(format!("{at}: {value} is none of the values"));
+        }
+        match value {
+            Value::String(text) => self.fault_of_text(text, at),
+            Value::Number(number) => {
+                let number = number.as_f64().unwrap_or_default();
+                let (least, most) = self.limits;
+                let outside = least.is_some_and(|least| number < least)
+                    || most.is_some_and(|most| number > most);
+                outside.then(|| format!("{at}: {number} is beyond the limits"))
+            }
+            Value::Array(items) => self.fault_of_list(items, at),
+            Value::Object(fields) => self.fault_of_object(fields, at),
+            Value::Null | Value::Bool(_) => None,
+        }
+    }
+
+    fn fault_of_text(&self, text: &str, at: &str) -> Option<String> {
+        let length = text.chars().count() as u64;
+        let (least, most) = self.lengths;
+        if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
+            return Some(format!("{at}: {length} characters"));
+        }
+        if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(text)) {
+            return Some(format!("{at}: {text:?} does not match the pattern"));
+        }
+        (self.is_time && text.parse::<Timestamp>().is_err()).then(|| format!("{at}: no time"))
+    }
+
+    fn fault_of_list(&self, items: &[Value], at: &str) -> Option<String> {
+        let (least, most) = self.counts;
+        let count = items.len() as u64;
+        if least.is_some_and(|least| count < least) || most.is_some_and(|most| count > most) {
+            return Some(format!("{at}: {count} items"));
+        }
+        let schema = self.items.as_ref()?;
+        items.iter().find_map(|item| schema.fault(item, &format!("{at}[]")))
+    }
+
+    fn fault_of_object(&self, fields: &serde_json::Map<String, Value>, at: &str) -> Option<String> {
+        if let Some(missing) = self.required.iter().find(|name| !fields.contains_key(*name)) {
+            return Some(format!("{at}.{missing}: required"));
+        }
+        let Some(properties) = &self.properties else { return None };
+        fields.iter().find_map(|(name, field)| match properties.get(name) {
+            Some(schema) => schema.fault(field, &format!("{at}.{name}")),
+            None if self.keeps_unknown => None,
+            None => Some(format!("{at}.{name}: not in the schema")),
+        })
+    }
+}
+
+// ---- Patterns: the part of regular expressions that the CRD uses ----
+
+#[derive(Debug)]
+enum Piece {
+    Any,
+    Class(Vec<(char, char)>, bool),
+    /// Alternatives, each a sequence.
+    Group(Vec<Vec<Item>>),
+}
+
+/// A piece, and how often it may come: at least, at most.
+type Item = (Piece, usize, usize);
+
+/// An anchored pattern: literals, classes, groups, alternatives, and `*`, `+`, `?`.
+#[derive(Debug)]
+pub struct Pattern(Vec<Vec<Item>>);
+
+impl Pattern {
+    fn parse(text: &str) -> Self {
+        let anchored = text.strip_prefix('^').and_then(|rest| rest.strip_suffix('$'));
+        let text: Vec<char> = anchored.expect("an anchored pattern").chars().collect();
+        let mut at = 0;
+        let parsed = alternatives(&text, &mut at);
+        assert_eq!(at, text.len(), "a pattern that is not understood");
+        Self(parsed)
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let text: Vec<char> = text.chars().collect();
+        self.0.iter().any(|sequence| walk(sequence, &text, 0, &mut |end| end == text.len()))
+    }
+}
+
+fn alternatives(text: &[char], at: &mut usize) -> Vec<Vec<Item>> {
+    let mut all = vec![Vec::new()];
+    while let Some(&next) = text.get(*at) {
+        *at += 1;
+        let piece = match next {
+            '|' => {
+                all.push(Vec::new());
+                continue;
+            }
+            ')' => {
+                *at -= 1;
+                break;
+            }
+            '(' => {
+                let group = alternatives(text, at);
+                assert_eq!(text.get(*at), Some(&')'), "a group that does not end");
+                *at += 1;
+                Piece::Group(group)
+            }
+            '[' => class(text, at),
+            '.' => Piece::Any,
+            '\\' => {
+                *at += 1;
+                Piece::Class(vec![(text[*at - 1], text[*at - 1])], true)
+            }
+            literal => Piece::Class(vec![(literal, literal)], true),
+        };
+        let (least, most) = match text.get(*at) {
+            Some('*') => (0, usize::MAX),
+            Some('+') => (1, usize::MAX),
+            Some('?') => (0, 1),
+            _ => (1, 1),
+        };
+        if (least, most) != (1, 1) {
+            *at += 1;
+        }
+        all.last_mut().unwrap().push((piece, least, most));
+    }
+    all
+}
+
+fn class(text: &[char], at: &mut usize) -> Piece {
+    let wanted = text.get(*at) != Some(&'^');
+    if !wanted {
+        *at += 1;
+    }
+    let mut ranges = Vec::new();
+    while text[*at] != ']' {
+        let first = text[*at];
+        let is_range = text[*at + 1] == '-' && text[*at + 2] != ']';
+        let last = if is_range { text[*at + 2] } else { first };
+        ranges.push((first, last));
+        *at += if is_range { 3 } else { 1 };
+    }
+    *at += 1;
+    Piece::Class(ranges, wanted)
+}
+
+/// Whether some way through the items from `at` leads to an end that is wanted.
+fn walk(items: &[Item], text: &[char], at: usize, end: &mut dyn FnMut(usize) -> bool) -> bool {
+    let Some(((piece, least, most), rest)) = items.split_first() else { return end(at) };
+    repeat(piece, (*least, *most), rest, text, at, end)
+}
+
+fn repeat(
+    piece: &Piece,
+    (least, most): (usize, usize),
+    rest: &[Item],
+    text: &[char],
+    at: usize,
+    end: &mut dyn FnMut(usize) -> bool,
+) -> bool {
+    if most > 0 {
+        let less = (least.saturating_sub(1), most.saturating_sub(1));
+        let taken = match piece {
+            Piece::Any => at < text.len() && repeat(piece, less, rest, text, at + 1, end),
+            Piece::Class(ranges, wanted) => {
+                let fits = |c: &char| {
+                    ranges.iter().any(|(from, to)| (from..=to).contains(&c)) == *wanted
+                };
+                text.get(at).is_some_and(fits) && repeat(piece, less, rest, text, at + 1, end)
+            }
+            Piece::Group(all) => all.iter().any(|sequence| {
+                walk(sequence, text, at, &mut |next| {
+                    next > at && repeat(piece, less, rest, text, next, end)
+                })
+            }),
+        };
+        if taken {
+            return true;
+        }
+    }
+    least == 0 && walk(rest, text, at, end)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn patterns_of_conditions_are_understood() {
+        let segment = "([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?";
+        let name = Pattern::parse(&format!("^{segment}(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"));
+        for good in ["Ready", "R", "example.com/Ready", "a-b.c/Is.Up"] {
+            assert!(name.matches(good), "{good}");
+        }
+        for bad in ["", "Ready-", "/Ready", "-a/Ready", "a..b/Ready"] {
+            assert!(!name.matches(bad), "{bad}");
+        }
+        let reason = Pattern::parse("^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$");
+        assert!(reason.matches("InSync") && !reason.matches("In Sync") && !reason.matches("A,"));
+    }
+
+    #[test]
+    fn a_status_that_the_api_server_refuses_has_a_fault() {
+        let entry = json!({ "id": "a", "kind": "Modify", "outcome": "Completed" });
+        let faults = [
+            json!({ "phase": "Sleeping" }),
+            json!({ "phase": 1 }),
+            json!({ "observedGeneration": "1" }),
+            json!({ "unknown": true }),
+            json!({ "history": vec![entry.clone(); 65] }),
+            json!({ "change": { "startedAt": "yesterday" } }),
+            json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "a b",
+                "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z" }] }),
+            json!({ "conditions": [{ "type": "Ready" }] }),
+        ];
+        for status in faults {
+            assert!(fault(&status).is_some(), "{status}");
+        }
+        assert_eq!(fault(&json!({ "phase": "InSync", "history": vec![entry; 64] })), None);
+    }
+}
