@@ -121,6 +121,8 @@ pub struct Machine {
     shown: [i64; 2],
     /// When a person last changed the type or a plan, in the console.
     pub touched_at: Option<i64>,
+    /// Whether a person ever powered it on or off.
+    pub was_powered: bool,
     changes: usize,
 }
 
@@ -151,6 +153,7 @@ impl Machine {
             manner,
             shown: [i64::MIN; 2],
             touched_at: None,
+            was_powered: false,
             changes: 0,
         }
     }
@@ -356,6 +359,7 @@ impl Machine {
 
     /// Powers the machine on or off.
     pub fn console_power(&mut self, now: i64, on: bool) {
+        self.was_powered = true;
         match (on, self.view.power) {
             (true, Power::Stopped) => {
                 self.off_by = OffBy::Nobody;
@@ -394,6 +398,7 @@ impl Machine {
     pub fn calm(&mut self) {
         self.manner.stop_takes = self.manner.stop_takes.min(MINUTE);
         self.manner.boot_takes = self.manner.boot_takes.min(MINUTE);
+        self.manner.processing = self.manner.processing.min(MINUTE);
         self.view.expires += 25 * DAY;
         if let Some(plan) = self.view.plan.as_mut().filter(|plan| plan.scheduled) {
             plan.due += 25 * DAY;

@@ -19,13 +19,15 @@ use crate::{
     quiet::{self, Recovery},
     rng::Rng,
     run::Run,
-    world::World,
+    world::{Story, World},
 };
 
 /// Steps of a long run, unless SIMULATION_STEPS says otherwise.
 const STEPS: u64 = 400;
 /// Runs, unless SIMULATION_RUNS says otherwise.
 const RUNS: u64 = 600;
+/// How many seeds of one kind are shown.
+const SHOWN: usize = 8;
 
 /// What one run led to.
 struct Finished {
@@ -36,19 +38,25 @@ struct Finished {
     story: Vec<String>,
 }
 
+/// Which run: its seed, how long it is at most, and, where it is cut short, how long it is.
+#[derive(Clone, Copy)]
+struct Which {
+    seed: u64,
+    most_steps: u64,
+    cut: Option<u64>,
+}
+
 /// One run from its seed to its rest.
-fn finish(seed: u64, most_steps: u64, metrics: &Metrics, told: bool) -> Finished {
-    let mut rng = Rng::new(seed);
-    let nature = Nature::draw(&mut rng, most_steps);
-    let steps = nature.steps;
-    let world = World::new(nature, rng.fork(), told);
+fn finish(which: Which, metrics: &Metrics, story: Option<Story>) -> Finished {
+    let mut rng = Rng::new(which.seed);
+    let nature = Nature::draw(&mut rng, which.most_steps);
+    let steps = which.cut.unwrap_or(nature.steps).min(nature.steps);
+    let world = World::new(nature, rng.fork(), story);
     let mut run = Run::new(world, rng, metrics);
-    if told {
-        let nature = format!("{:?}", run.world.nature);
-        run.world.tell(|| nature);
-    }
+    let nature = format!("{:?}", run.world.nature);
+    run.world.tell(|| nature);
     run.set_the_stage();
-    while run.steps < steps && run.step(i64::MAX) {}
+    while run.world.steps < steps && run.step(i64::MAX) {}
     run.be_calm();
     let fresh = quiet::fresh(&run, metrics);
     let recovery = run.until_recovered(&fresh);
@@ -56,8 +64,8 @@ fn finish(seed: u64, most_steps: u64, metrics: &Metrics, told: bool) -> Finished
         broken: run.world.ledger.broken.clone(),
         coverage: run.world.coverage,
         recovery,
-        steps: run.steps,
-        story: run.world.story.take().unwrap_or_default(),
+        steps: run.world.steps,
+        story: run.world.story.take().unwrap_or_default().lines,
     }
 }
 
@@ -68,8 +76,10 @@ fn setting(name: &str) -> Option<u64> {
 /// The runs that broke one law in one way.
 #[derive(Default)]
 struct Kind {
-    count: u64,
-    first: u64,
+    /// The seeds.
+    seeds: Vec<u64>,
+    /// The one that broke it after the fewest steps.
+    shortest: (u64, u64),
     detail: String,
 }
 
@@ -91,11 +101,11 @@ impl Tally {
         for broken in &finished.broken {
             let key = (broken.law.to_owned(), broken.kind.clone());
             let kind = self.kinds.entry(key).or_default();
-            kind.count += 1;
-            if kind.count == 1 || seed < kind.first {
-                kind.first = seed;
+            if kind.seeds.is_empty() || (broken.steps, seed) < kind.shortest {
+                kind.shortest = (broken.steps, seed);
                 kind.detail = format!("{:.0} s: {}", broken.at as f64 / 1000.0, broken.detail);
             }
+            kind.seeds.push(seed);
         }
         self.steps += finished.steps;
         if finished.broken.is_empty() {
@@ -129,14 +139,20 @@ impl Tally {
         for (law, sentence) in LAWS {
             println!("{law}: {sentence}");
             for ((_, kind), found) in self.kinds.iter().filter(|((of, _), _)| of == law) {
-                let Kind { count, first, detail } = found;
-                println!("    {count:>6}  {kind} (first seed {first}: {detail})");
+                let Kind { seeds, shortest, detail } = found;
+                let mut seeds = seeds.clone();
+                seeds.sort_unstable();
+                let (count, first) = (seeds.len(), &seeds[..seeds.len().min(SHOWN)]);
+                println!(
+                    "{count:>8}  {kind}: seeds {first:?}, {} breaks it in {} steps, {detail}",
+                    shortest.1, shortest.0
+                );
             }
         }
     }
 }
 
-fn explore(first: u64, runs: u64, steps: u64) -> Tally {
+fn explore(first: u64, runs: u64, most_steps: u64) -> Tally {
     let metrics = Metrics::default();
     let next = AtomicU64::new(first);
     let tally = Mutex::new(Tally::default());
@@ -149,7 +165,8 @@ fn explore(first: u64, runs: u64, steps: u64) -> Tally {
                     if seed >= first + runs {
                         break;
                     }
-                    let finished = finish(seed, steps, &metrics, false);
+                    let which = Which { seed, most_steps, cut: None };
+                    let finished = finish(which, &metrics, None);
                     tally.lock().unwrap().add(seed, &finished);
                 }
             });
@@ -160,16 +177,20 @@ fn explore(first: u64, runs: u64, steps: u64) -> Tally {
 
 #[test]
 fn production_keeps_the_laws_whatever_happens() {
-    let steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
+    let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
     let started = Instant::now();
     if let Some(seed) = setting("SIMULATION_SEED") {
-        let finished = finish(seed, steps, &Metrics::default(), true);
+        let whole = std::env::var("SIMULATION_STORY").is_ok_and(|story| story == "whole");
+        let story = Story { whole, ..Story::default() };
+        let which = Which { seed, most_steps, cut: setting("SIMULATION_CUT") };
+        let finished = finish(which, &Metrics::default(), Some(story));
         for line in &finished.story {
             println!("{line}");
         }
         return;
     }
     let runs = setting("SIMULATION_RUNS").unwrap_or(RUNS);
-    let tally = explore(1, runs, steps);
+    let first = setting("SIMULATION_FIRST").unwrap_or(1);
+    let tally = explore(first, runs, most_steps);
     tally.print(runs, started);
 }

@@ -8,7 +8,7 @@ use crate::{
     cloud::{MACHINES, OffBy, Power, TYPES, type_index},
     executor::{at, since_start},
     kube::Stored,
-    ledger::{Accepted, Journey, PostInfo, key},
+    ledger::{Accepted, Broken, Journey, Post, PostInfo, key},
     nature::{Date, SIGNATURE_LIFE},
     shapes::{self, Told, words},
     world::World,
@@ -23,7 +23,7 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L5", "a machine that was stopped for a change is not left off"),
     ("L6", "a status claims only what a read showed"),
     ("L7", "no pass panics"),
-    ("L8", "a person is asked only about a call whose intent was written"),
+    ("L8", "a person is asked only about a call that was made and whose answer nobody could keep"),
     ("L9", "a call is made only with its intent written and its slot taken"),
     ("L10", "a change is ordered only by a spec that asks for it and allows it"),
     ("L11", "an object comes to the state that a fresh one comes to, in bounded time"),
@@ -35,7 +35,8 @@ const HISTORY_LIMIT: usize = 10;
 impl World {
     fn breaks(&mut self, law: &'static str, kind: &str, detail: String) {
         self.tell(|| format!("!! {law} {kind}: {detail}"));
-        self.ledger.break_law(law, kind, self.now, detail);
+        let (at, steps) = (self.now, self.steps);
+        self.ledger.break_law(Broken { law, kind: kind.to_owned(), detail, at, steps });
     }
 
     fn now_seconds(&self) -> i64 {
@@ -127,7 +128,12 @@ impl World {
         };
         let Some(order) = self.ledger.orders.iter().find(forgotten) else { return };
         let exists = self.kube.by_uid(&order.uid).is_some();
-        let kind = if exists { "forgotten" } else { "forgotten once its object was gone" };
+        let released = self.ledger.released.contains(&order.change.id);
+        let kind = match (exists, released) {
+            (true, false) => "forgotten",
+            (true, true) => "forgotten after a person released it",
+            (false, _) => "forgotten once its object was gone",
+        };
         let detail = format!("order {} of change {}", order.number, order.change.id);
         self.breaks("L2", kind, detail);
     }
@@ -176,7 +182,8 @@ impl World {
             self.breaks("L6", "in sync with a type that no read showed", detail);
         }
         let phase = shapes::phase(now);
-        let moved = self.ledger.touched[machine] || self.machines[machine].touched_at.is_some();
+        let person = &self.machines[machine];
+        let moved = self.ledger.touched[machine] || person.touched_at.is_some() || person.was_powered;
         if matches!(phase, "Changing" | "Scheduled") && !moved {
             self.breaks("L6", "a change that nobody accepted", format!("phase {phase}"));
         }
@@ -205,14 +212,32 @@ impl World {
     }
 
     /// L8: a person is asked only about a call whose intent was written by the pass that was to make
-    /// it, or about a change that somebody else ordered.
+    /// it, and whose answer nobody could keep; or about what somebody else did.
     pub fn l8_asks_about_something(&mut self, machine: usize, now: &Value) {
         let Some(id) = shapes::asked(now).and_then(|asked| asked.change) else { return };
-        let written = self.ledger.intents.iter().any(|(_, told)| told.id == id);
-        let foreign = self.machines[machine].touched_at.is_some();
-        if !written && !foreign {
+        if self.machines[machine].touched_at.is_some() {
+            return;
+        }
+        if !self.ledger.intents.iter().any(|(_, told)| told.id == id) {
             let detail = format!("change {id}, of which no call was ever made");
             self.breaks("L8", "asked about nothing", detail);
+        }
+    }
+
+    /// L8, at the end: nobody is asked about a call whose answer its process has read and could keep.
+    pub fn l8_lost_no_answer(&mut self, place: usize) {
+        let Some(stored) = self.kube.object(place) else { return };
+        let Some(id) = shapes::asked(&stored.status).and_then(|asked| asked.change) else { return };
+        let open = |one: Told| one.id == id && shapes::is_open(&one);
+        let of_change =
+            |post: &&Post| post.change.as_ref().is_some_and(|change| change.id == id);
+        let post = self.ledger.posts.iter().find(of_change);
+        let was_read = post.is_some_and(|post| {
+            (post.known_accepted || post.known_refused) && !post.forgivable
+        });
+        if was_read && shapes::in_flight(&stored.status).any(open) {
+            let detail = format!("change {id}");
+            self.breaks("L8", "asked although the answer was read", detail);
         }
     }
 
@@ -279,6 +304,11 @@ impl World {
         let Some(stored) = named else {
             return self.breaks("L5", "left off, and its object is gone", detail);
         };
+        // A request with a token can land at any time: a person is asked before anything is sent.
+        let bearer = self.ledger.posts.iter().any(|post| post.info.bearer);
+        if bearer && shapes::asked(&stored.status).is_some() {
+            return;
+        }
         let reason = shapes::ready_reason(&stored.status).to_owned();
         self.breaks("L5", &format!("left off, {reason}"), detail);
     }

@@ -6,6 +6,9 @@ use crate::{
     shapes::{Told, words},
 };
 
+/// After so many seconds a call can neither land nor stay unseen.
+const FENCE: i64 = 600;
+
 /// A call that a process has begun.
 #[derive(Clone, Debug)]
 pub struct PostInfo {
@@ -31,6 +34,7 @@ pub enum Journey {
 #[derive(Clone, Debug)]
 pub struct Post {
     pub request: u64,
+    pub process: usize,
     pub info: PostInfo,
     /// The object that it was made for.
     pub uid: String,
@@ -41,6 +45,9 @@ pub struct Post {
     pub known_refused: bool,
     /// Its process has read that it was accepted.
     pub known_accepted: bool,
+    /// Its process could not write the answer down before the fence: it ended or froze, or the
+    /// Kubernetes API was away.
+    pub forgivable: bool,
     pub sent_at: i64,
 }
 
@@ -68,6 +75,8 @@ pub struct Broken {
     pub kind: String,
     pub detail: String,
     pub at: i64,
+    /// How many steps the run had made.
+    pub steps: u64,
 }
 
 #[derive(Clone, Default)]
@@ -104,9 +113,10 @@ pub fn key(uid: &str, machine: usize, change: &Told) -> ChangeKey {
 
 impl Ledger {
     /// A law is broken; only its first breach of each kind counts in a run.
-    pub fn break_law(&mut self, law: &'static str, kind: &str, at: i64, detail: String) {
-        if !self.broken.iter().any(|old| old.law == law && old.kind == kind) {
-            self.broken.push(Broken { law, kind: kind.to_owned(), detail, at });
+    pub fn break_law(&mut self, broken: Broken) {
+        let same = |old: &Broken| old.law == broken.law && old.kind == broken.kind;
+        if !self.broken.iter().any(same) {
+            self.broken.push(broken);
         }
     }
 
@@ -133,6 +143,18 @@ impl Ledger {
             let released = self.released.contains(&change.id);
             (open && can_land && !released).then_some((post, change))
         })
+    }
+
+    /// The answers that are being written down at this moment cannot be, before `until`: forgivable
+    /// where that is past the fence.
+    pub fn forgive(&mut self, process: Option<usize>, now_seconds: i64, until: i64) {
+        let fence = |post: &Post| post.info.signed_at + FENCE;
+        for post in &mut self.posts {
+            let of_process = process.is_none_or(|process| process == post.process);
+            if of_process && now_seconds <= fence(post) && until >= fence(post) - 60 {
+                post.forgivable = true;
+            }
+        }
     }
 
     pub fn read(&mut self, machine: usize, view: View) {

@@ -12,18 +12,19 @@ use zenlayer_vm_operator::{
 use crate::{
     cloud::Machine,
     coverage::Seen,
-    kube::PLACES,
+    kube::{PLACES, SlotEntry, Stored},
     nature::{HOUR, MINUTE},
     run::Run,
-    shapes,
+    shapes::{self, words},
     world::{World, machine_index},
 };
 
 /// How long everything must stay as it is to count as at rest: longer than any deadline of the
-/// protocol.
+/// protocol, or, with nothing in flight, than two looks.
 const STILL: i64 = 35 * MINUTE;
+const STILL_AND_IDLE: i64 = 12 * MINUTE;
 /// Within this time an object must have come to rest.
-pub const BOUND: i64 = 8 * HOUR;
+pub const BOUND: i64 = 4 * HOUR;
 /// A fresh object has as long.
 const FRESH_BOUND: i64 = 3 * HOUR;
 
@@ -88,7 +89,7 @@ impl Rest {
 pub fn fresh(run: &Run, metrics: &Metrics) -> [Option<Rest>; PLACES] {
     let mut nature = run.world.nature.clone();
     nature.objects = 0;
-    let mut world = World::new(nature, run.world.rng.clone(), false);
+    let mut world = World::new(nature, run.world.rng.clone(), None);
     world.machines = run.world.machines.clone();
     world.now = run.world.now;
     world.key = run.world.key;
@@ -130,16 +131,30 @@ impl Run {
     /// Runs until nothing was written for a while and the machines are still.
     fn until_still(&mut self, bound: i64) {
         let end = self.now() + bound;
-        let mut last = (self.now(), self.world.kube.version());
+        let (mut since, mut version) = (self.now(), self.world.kube.version());
+        let mut wait = STILL;
         while self.step(end) {
-            let version = self.world.kube.version();
+            let now = self.world.kube.version();
             let still = self.world.machines.iter().all(Machine::is_still);
-            if version != last.1 || !still {
-                last = (self.now(), version);
-            } else if self.now() - last.0 > STILL {
+            if now != version || !still {
+                (since, version) = (self.now(), now);
+                wait = self.wait();
+            } else if self.now() - since > wait {
                 return;
             }
         }
+    }
+
+    /// How long a state must last to count as rest.
+    fn wait(&self) -> i64 {
+        let objects = self.world.kube.objects.iter().flatten();
+        let flies = |stored: &Stored| shapes::in_flight(&stored.status).next().is_some();
+        let slots = self.world.kube.slots.iter();
+        let held = |entry: &SlotEntry| {
+            shapes::holders(&entry.json).next().is_some() || shapes::slot_restores(&entry.json)
+        };
+        let busy = objects.into_iter().any(flies) || slots.into_iter().any(|(_, one)| held(one));
+        if busy { STILL } else { STILL_AND_IDLE }
     }
 
     /// Runs until every object has been for a while in the state that a fresh one comes to.
@@ -147,6 +162,7 @@ impl Run {
         let (start, passes) = (self.now(), self.passes);
         let mut since: Option<Recovery> = None;
         let mut version = (u64::MAX, usize::MAX);
+        let mut wait = STILL;
         while self.step(start + BOUND) {
             let now = (self.world.kube.version(), self.views());
             if now != version {
@@ -154,8 +170,9 @@ impl Run {
                 let good = self.apart(fresh).is_none() && self.is_settled();
                 let here = || Recovery { passes: self.passes - passes, millis: self.now() - start };
                 since = good.then(|| since.unwrap_or_else(here));
+                wait = self.wait();
             }
-            if since.is_some_and(|since| self.now() - start - since.millis > STILL) {
+            if since.is_some_and(|since| self.now() - start - since.millis > wait) {
                 break;
             }
         }
@@ -164,6 +181,9 @@ impl Run {
         }
         for machine in 0..self.world.machines.len() {
             self.world.l5_is_not_left_off(machine);
+        }
+        for place in 0..PLACES {
+            self.world.l8_lost_no_answer(place);
         }
         if self.world.ledger.broken.is_empty() {
             self.world.coverage.saw(Seen::Calm);
@@ -194,7 +214,7 @@ impl Run {
             if good || self.is_excused(&stored.object, &stored.status) {
                 return None;
             }
-            let kind = format!("{} {}, not {}", rest.phase, rest.reason, fresh.phase);
+            let kind = format!("stays {} {}", rest.phase, rest.reason);
             let detail = format!("{rest:?}, fresh {fresh:?}");
             Some((place, kind, detail))
         })
@@ -203,28 +223,25 @@ impl Run {
     /// The exceptions of design section 4: a paid call refused for reasons of its target, and an
     /// outcome that only a person can judge, where there was one.
     fn is_excused(&self, object: &Arc<VmInstance>, status: &Value) -> bool {
-        let refused = shapes::refused_call(status).is_some_and(|reason| OF_THE_TARGET.contains(&reason));
-        let machine = machine_index(&object.spec.instance_id);
-        let uid = object.metadata.uid.as_deref().unwrap_or_default();
-        refused || shapes::asked(status).is_some() && self.world.needs_a_person(machine, uid)
+        let refused =
+            shapes::refused_call(status).is_some_and(|reason| OF_THE_TARGET.contains(&reason));
+        refused || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
     }
 }
 
 impl World {
-    /// Whether something happened to the machine that only a person can judge: an outcome that nobody
-    /// knows, an order that did nothing, or somebody else's change.
-    fn needs_a_person(&self, machine: usize, uid: &str) -> bool {
-        let unknown = self.ledger.posts.iter().any(|post| {
-            post.info.machine == machine
-                && post.uid == uid
-                && !post.known_accepted
-                && !post.known_refused
-        });
-        let silent = self
-            .ledger
-            .orders
-            .iter()
-            .any(|order| order.machine == machine && order.shows_at.is_none());
-        unknown || silent || self.machines[machine].touched_at.is_some()
+    /// Whether a person is asked about something that only a person can judge: a change whose outcome
+    /// nobody knows, an order that did nothing, or what somebody else did. Of a stop or a start the
+    /// state shows whether it was done, but with a token it can land at any time.
+    fn needs_a_person(&self, machine: usize, status: &Value) -> bool {
+        let Some(asked) = shapes::asked(status) else { return false };
+        if self.machines[machine].touched_at.is_some() {
+            return true;
+        }
+        let Some(id) = asked.change else { return false };
+        let intent = self.ledger.intents.iter().find(|(_, told)| told.id == id);
+        let Some((_, told)) = intent else { return false };
+        let bearer = self.ledger.posts.iter().any(|post| post.info.bearer);
+        told.kind == words::MODIFY || bearer
     }
 }

@@ -66,7 +66,6 @@ pub struct Run {
     pub hub: Arc<Hub>,
     pub processes: [Process; 2],
     pub rng: Rng,
-    pub steps: u64,
     pub passes: u64,
     pub calm: bool,
     agenda: BinaryHeap<Reverse<(i64, u64, Event)>>,
@@ -85,7 +84,6 @@ impl Run {
             hub,
             processes: Default::default(),
             rng,
-            steps: 0,
             passes: 0,
             calm: false,
             agenda: BinaryHeap::new(),
@@ -132,14 +130,14 @@ impl Run {
     fn handle(&mut self, event: Event) {
         match event {
             Event::Deliver(id) => {
-                self.steps += 1;
+                self.world.steps += 1;
                 self.deliver(id);
             }
             Event::Answer(id) => self.answer(id),
             Event::Look { process, incarnation, place, token } => {
                 let entry = &self.processes[process].entries[place];
                 if self.is_alive(process, incarnation) && entry.token == token {
-                    self.steps += 1;
+                    self.world.steps += 1;
                     self.look(process, place);
                 }
             }
@@ -163,7 +161,7 @@ impl Run {
             | Event::Restart { .. } => {}
             Event::SecretChanged { place } => self.secret_changed(place),
             Event::Person | Event::Console | Event::Trouble | Event::SecretIsRight { .. } => {
-                self.steps += 1;
+                self.world.steps += 1;
                 self.somebody_acts(event);
             }
         }
@@ -193,14 +191,18 @@ impl Run {
             let id = request.id;
             let mut fate = self.fate(request.kind);
             let label = std::mem::take(&mut request.label);
-            self.world.tell(|| format!("{process}: {label}{}", fate.in_words()));
+            let line = || format!("{process}: {label}{}", fate.in_words());
+            match request.kind {
+                Kind::Ask | Kind::Read | Kind::Wait(_) => self.world.whisper(line),
+                Kind::Write | Kind::Post => self.world.tell(line),
+            }
             let task = self.processes[process].task(request.origin.task);
             if let Some(task) = task {
                 self.processes[process].tasks[task].outstanding += 1;
             }
             if let Some(info) = request.post.take() {
                 let uid = task.map(|task| self.processes[process].tasks[task].uid.clone());
-                self.world.post_begins(id, &uid.unwrap_or_default(), info);
+                self.world.post_begins(process, id, &uid.unwrap_or_default(), info);
                 self.freeze_before(process, &mut fate);
                 match fate.failure {
                     Some(Failure::NotSent) => {
@@ -433,7 +435,7 @@ impl Run {
         self.next_task += 1;
         self.passes += 1;
         let id = self.next_task;
-        self.world.tell(|| format!("{process}: pass {id} over place {place}"));
+        self.world.whisper(|| format!("{process}: pass {id} over place {place}"));
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let future = shell::pass(object, ctx);
         let one = &mut self.processes[process];
@@ -487,7 +489,7 @@ impl Run {
         let again = std::mem::take(&mut entry.again);
         let Some(ctx) = &one.ctx else { return };
         let pause = shell::pause(ended, &mut entry.failures, &uid, ctx);
-        self.world.tell(|| format!("{process}: pass {id} ends {ended:?}"));
+        self.world.whisper(|| format!("{process}: pass {id} ends {ended:?}"));
         if again {
             self.schedule(process, place, 1);
         } else if let Some(pause) = pause {
@@ -546,7 +548,7 @@ impl Run {
             return;
         }
         self.world.tell(|| format!("{process}: crashes"));
-        self.world.notice_crash();
+        self.world.notice_crash(process);
         let one = &mut self.processes[process];
         one.forget();
         let incarnation = one.incarnation;
@@ -590,6 +592,7 @@ impl Run {
             let incarnation = one.incarnation;
             self.world.tell(|| format!("{process}: frozen for {} s", pause / SECOND));
             self.world.coverage.saw(Seen::Freeze);
+            self.world.forgive(Some(process), pause);
             if self.world.nature.monotonic_sleeps {
                 self.hub.lock().clocks[process].asleep += pause;
             }

@@ -32,7 +32,7 @@ pub fn fault(status: &Value) -> Option<String> {
         let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status";
         Schema::read(crd.pointer(path).unwrap())
     });
-    schema.fault(status, "status")
+    schema.fault(status).map(|fault| fault.to_string())
 }
 
 impl Schema {
@@ -63,7 +63,8 @@ impl Schema {
         }
     }
 
-    fn fault(&self, value: &Value, at: &str) -> Option<String> {
+    /// The path to what is wrong, innermost first, and what it is.
+    fn fault(&self, value: &Value) -> Option<Fault> {
         let type_ = match value {
             Value::Null => "null",
             Value::Bool(_) => "boolean",
@@ -75,58 +76,87 @@ impl Schema {
         };
         let fits = type_ == self.type_ || type_ == "integer" && self.type_ == "number";
         if !fits {
-            return Some(format!("{at}: {type_} in place of {}", self.type_));
+            return found(format!("{type_} in place of {}", self.type_));
         }
         if !self.values.is_empty() && !self.values.contains(value) {
-            return Some(format!("{at}: {value} is none of the values"));
+            return found(format!("{value} is none of the values"));
         }
         match value {
-            Value::String(text) => self.fault_of_text(text, at),
+            Value::String(text) => self.fault_of_text(text),
             Value::Number(number) => {
                 let number = number.as_f64().unwrap_or_default();
                 let (least, most) = self.limits;
                 let outside = least.is_some_and(|least| number < least)
                     || most.is_some_and(|most| number > most);
-                outside.then(|| format!("{at}: {number} is beyond the limits"))
+                if outside { found(format!("{number} is beyond the limits")) } else { None }
             }
-            Value::Array(items) => self.fault_of_list(items, at),
-            Value::Object(fields) => self.fault_of_object(fields, at),
+            Value::Array(items) => self.fault_of_list(items),
+            Value::Object(fields) => self.fault_of_object(fields),
             Value::Null | Value::Bool(_) => None,
         }
     }
 
-    fn fault_of_text(&self, text: &str, at: &str) -> Option<String> {
-        let length = text.chars().count() as u64;
+    fn fault_of_text(&self, text: &str) -> Option<Fault> {
         let (least, most) = self.lengths;
-        if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
-            return Some(format!("{at}: {length} characters"));
+        if least.is_some() || most.is_some() {
+            let length = text.chars().count() as u64;
+            if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
+                return found(format!("{length} characters"));
+            }
         }
         if self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(text)) {
-            return Some(format!("{at}: {text:?} does not match the pattern"));
+            return found(format!("{text:?} does not match the pattern"));
         }
-        (self.is_time && text.parse::<Timestamp>().is_err()).then(|| format!("{at}: no time"))
+        let is_no_time = self.is_time && text.parse::<Timestamp>().is_err();
+        if is_no_time { found("no time".to_owned()) } else { None }
     }
 
-    fn fault_of_list(&self, items: &[Value], at: &str) -> Option<String> {
+    fn fault_of_list(&self, items: &[Value]) -> Option<Fault> {
         let (least, most) = self.counts;
         let count = items.len() as u64;
         if least.is_some_and(|least| count < least) || most.is_some_and(|most| count > most) {
-            return Some(format!("{at}: {count} items"));
+            return found(format!("{count} items"));
         }
         let schema = self.items.as_ref()?;
-        items.iter().find_map(|item| schema.fault(item, &format!("{at}[]")))
+        items.iter().find_map(|item| schema.fault(item)).map(|fault| fault.below("[]"))
     }
 
-    fn fault_of_object(&self, fields: &serde_json::Map<String, Value>, at: &str) -> Option<String> {
+    fn fault_of_object(&self, fields: &serde_json::Map<String, Value>) -> Option<Fault> {
         if let Some(missing) = self.required.iter().find(|name| !fields.contains_key(*name)) {
-            return Some(format!("{at}.{missing}: required"));
+            return found("required".to_owned()).map(|fault| fault.below(missing));
         }
         let Some(properties) = &self.properties else { return None };
-        fields.iter().find_map(|(name, field)| match properties.get(name) {
-            Some(schema) => schema.fault(field, &format!("{at}.{name}")),
-            None if self.keeps_unknown => None,
-            None => Some(format!("{at}.{name}: not in the schema")),
+        fields.iter().find_map(|(name, field)| {
+            let fault = match properties.get(name) {
+                Some(schema) => schema.fault(field)?,
+                None if self.keeps_unknown => return None,
+                None => Fault { path: Vec::new(), what: "not in the schema".to_owned() },
+            };
+            Some(fault.below(name))
         })
+    }
+}
+
+struct Fault {
+    path: Vec<String>,
+    what: String,
+}
+
+fn found(what: String) -> Option<Fault> {
+    Some(Fault { path: Vec::new(), what })
+}
+
+impl Fault {
+    fn below(mut self, name: &str) -> Self {
+        self.path.push(name.to_owned());
+        self
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+        write!(f, "status.{}: {}", path.join("."), self.what)
     }
 }
 

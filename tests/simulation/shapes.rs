@@ -176,9 +176,14 @@ pub fn slot_holds(record: &Value, id: &str) -> bool {
     HOLDERS.iter().any(|lane| held(&lane))
 }
 
+/// The calls of the slot that may be on their way.
+pub fn open_in_slot(record: &Value) -> impl Iterator<Item = String> {
+    holders(record).filter(|held| held.state == "open").map(|held| held.id)
+}
+
 /// Whether the slot says that the provider accepted this call.
 pub fn slot_says_accepted(record: &Value, id: &str) -> bool {
-    holders(record).any(|held| held.id == id && held.state == "Accepted")
+    holders(record).any(|held| held.id == id && held.state == "accepted")
 }
 
 /// Whether a machine waits to be brought back.

@@ -57,12 +57,21 @@ pub struct World {
     /// The right key or token.
     pub key: u32,
     pub coverage: Coverage,
+    /// How many steps the run has made.
+    pub steps: u64,
     /// What happened, for people; absent unless it is asked for.
-    pub story: Option<Vec<String>>,
+    pub story: Option<Story>,
+}
+
+/// A story: in short, or with every request.
+#[derive(Default)]
+pub struct Story {
+    pub whole: bool,
+    pub lines: Vec<String>,
 }
 
 impl World {
-    pub fn new(nature: Nature, mut rng: Rng, told: bool) -> Self {
+    pub fn new(nature: Nature, mut rng: Rng, story: Option<Story>) -> Self {
         let content = if nature.bearer { Content::Token(1) } else { Content::Key(1) };
         let machines = (0..nature.machines).map(|_| Machine::new(&nature, &mut rng)).collect();
         Self {
@@ -73,7 +82,8 @@ impl World {
             windows: Windows::default(),
             key: 1,
             coverage: Coverage::default(),
-            story: told.then(Vec::new),
+            steps: 0,
+            story,
             nature,
             rng,
         }
@@ -83,7 +93,14 @@ impl World {
     pub fn tell(&mut self, line: impl FnOnce() -> String) {
         let now = self.now;
         if let Some(story) = &mut self.story {
-            story.push(format!("{:>9.3}  {}", now as f64 / SECOND as f64, line()));
+            story.lines.push(format!("{:>9.3}  {}", now as f64 / SECOND as f64, line()));
+        }
+    }
+
+    /// Adds a line to a story with every request.
+    pub fn whisper(&mut self, line: impl FnOnce() -> String) {
+        if self.story.as_ref().is_some_and(|story| story.whole) {
+            self.tell(line);
         }
     }
 
@@ -315,7 +332,7 @@ impl World {
         if endpoint == 0 {
             self.ledger.read(index, view);
         }
-        self.tell(|| format!("   shows {}", describe(&view)));
+        self.whisper(|| format!("   shows {}", describe(&view)));
         Ok((Some((view, prepaid)), date))
     }
 
@@ -335,7 +352,7 @@ impl World {
     // ---- The provider's calls ----
 
     /// A process has begun a call.
-    pub fn post_begins(&mut self, request: u64, uid: &str, info: PostInfo) {
+    pub fn post_begins(&mut self, process: usize, request: u64, uid: &str, info: PostInfo) {
         self.l9_has_an_intent(uid, &info);
         if info.bearer {
             self.coverage.saw(Seen::Bearer);
@@ -343,12 +360,14 @@ impl World {
         let change = self.ledger.intent_of(uid, &info).cloned();
         let post = Post {
             request,
+            process,
             info,
             uid: uid.to_owned(),
             change,
             journey: Journey::Open,
             known_refused: false,
             known_accepted: false,
+            forgivable: false,
             sent_at: self.now,
         };
         let machine = post.info.machine;
@@ -477,14 +496,19 @@ impl World {
         }
     }
 
+    /// For so long nothing is written down: by this process, or by any.
+    pub fn forgive(&mut self, process: Option<usize>, lasts: i64) {
+        let seconds = |millis| crate::executor::at(millis).as_second();
+        let (now, until) = (seconds(self.now), seconds(self.now.saturating_add(lasts)));
+        self.ledger.forgive(process, now, until);
+    }
+
     /// A process is about to end: what was it doing?
-    pub fn notice_crash(&mut self) {
+    pub fn notice_crash(&mut self, process: usize) {
+        self.forgive(Some(process), crate::nature::DAY);
         for index in 0..self.machines.len() {
             let Some(entry) = self.kube.slot(MACHINES[index]) else { continue };
-            let open: Vec<_> = shapes::holders(&entry.json)
-                .filter(|held| held.state == "Open")
-                .map(|held| held.id)
-                .collect();
+            let open: Vec<_> = shapes::open_in_slot(&entry.json).collect();
             for id in open {
                 let of_change =
                     |post: &&Post| post.change.as_ref().is_some_and(|change| change.id == id);
