@@ -119,6 +119,8 @@ pub struct Machine {
     manner: Manner,
     /// The moment that the last read of each endpoint showed.
     shown: [i64; 2],
+    /// The moment at which a replica of each endpoint stands still, and until when.
+    replica: [Option<(i64, i64)>; 2],
     /// When a person last changed the type or a plan, in the console.
     pub touched_at: Option<i64>,
     /// Whether a person ever powered it on or off.
@@ -152,6 +154,7 @@ impl Machine {
             off_by: if off { OffBy::Person } else { OffBy::Nobody },
             manner,
             shown: [i64::MIN; 2],
+            replica: [None; 2],
             touched_at: None,
             was_powered: false,
             changes: 0,
@@ -339,14 +342,26 @@ impl Machine {
 
     // ---- Reads ----
 
-    /// What a read of one endpoint shows: the machine as it was a while ago, up to the limit.
+    /// What a read of one endpoint shows: the machine as it was a while ago, up to the limit. A read
+    /// lags by itself, or it meets a replica that stands still for a while; both endpoints may.
     pub fn shown(&mut self, endpoint: usize, now: i64, nature: &Nature, rng: &mut Rng) -> View {
-        let lag = if rng.chance(nature.lag) {
-            rng.of(&[3 * SECOND, 20 * SECOND, READ_LAG]).min(rng.range(0, READ_LAG))
-        } else {
-            0
+        let stands = self.replica[endpoint].filter(|(_, until)| now < *until);
+        let mut moment = match stands {
+            Some((moment, _)) => moment,
+            None if rng.chance(nature.lag / 4) => {
+                let replica = Some((now, now + rng.range(5 * SECOND, READ_LAG)));
+                self.replica[endpoint] = replica;
+                if rng.chance(600) {
+                    self.replica[1 - endpoint] = replica;
+                }
+                now
+            }
+            None if rng.chance(nature.lag / 2) => {
+                let longest = rng.of(&[3 * SECOND, 20 * SECOND, READ_LAG]);
+                now - rng.range(0, longest)
+            }
+            None => now,
         };
-        let mut moment = now - lag;
         if nature.monotonic_reads {
             moment = moment.max(self.shown[endpoint]);
         }
@@ -399,6 +414,7 @@ impl Machine {
         self.manner.stop_takes = self.manner.stop_takes.min(MINUTE);
         self.manner.boot_takes = self.manner.boot_takes.min(MINUTE);
         self.manner.processing = self.manner.processing.min(MINUTE);
+        self.replica = [None; 2];
         self.view.expires += 25 * DAY;
         if let Some(plan) = self.view.plan.as_mut().filter(|plan| plan.scheduled) {
             plan.due += 25 * DAY;

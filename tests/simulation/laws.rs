@@ -5,7 +5,7 @@ use serde_json::Value;
 use zenlayer_vm_operator::api::{ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade, VmInstance};
 
 use crate::{
-    cloud::{MACHINES, OffBy, Power, TYPES, type_index},
+    cloud::{MACHINES, OffBy, Order, Power, TYPES, View, type_index},
     executor::{at, since_start},
     kube::Stored,
     ledger::{Accepted, Broken, Journey, Post, PostInfo, key},
@@ -27,6 +27,7 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L9", "a call is made only with its intent written and its slot taken"),
     ("L10", "a change is ordered only by a spec that asks for it and allows it"),
     ("L11", "an object comes to the state that a fresh one comes to, in bounded time"),
+    ("L12", "a call lands on the type, or on the plan, that it was decided for"),
 ];
 
 /// How many ended changes a history may drop the oldest of.
@@ -100,6 +101,28 @@ impl World {
         {
             let detail = format!("{} {}", change.kind, change.id);
             self.breaks("L3", "a call landed after it was settled", detail);
+        }
+    }
+
+    /// L12: a call lands on the type, or on the plan, that it was decided for, unless a person was
+    /// there in between.
+    pub fn l12_lands_on_what_it_was_for(&mut self, change: &Told, info: &PostInfo, found: View) {
+        let margin = 2 * SIGNATURE_LIFE / 1000;
+        let touched = self.machines[info.machine].touched_at;
+        let by_a_person =
+            touched.is_some_and(|when| at(when).as_second() > info.signed_at - margin);
+        if by_a_person || self.ledger.released.contains(&change.id) {
+            return;
+        }
+        let planned = found.plan.map(|plan| TYPES[plan.to].0);
+        let (kind, is) = match info.order {
+            Order::Modify(_) => ("ordered from another type", Some(TYPES[found.type_].0)),
+            Order::Cancel => ("another plan was cancelled", planned),
+            Order::Stop | Order::Start => return,
+        };
+        if is != Some(change.from.as_str()) {
+            let detail = format!("change {} from {} found {is:?}", change.id, change.from);
+            self.breaks("L12", kind, detail);
         }
     }
 

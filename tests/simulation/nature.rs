@@ -94,6 +94,8 @@ pub struct Nature {
     pub troubles: i64,
     pub releases: u64,
     pub power_user: bool,
+    /// People change nothing but the declared type, back and forth.
+    pub fickle: bool,
 }
 
 impl Nature {
@@ -162,6 +164,7 @@ impl Nature {
             troubles: rng.of(&[200, 1000, 100_000, 100_000]) * SECOND,
             releases: rng.of(&[0, 300, 700]),
             power_user: rng.chance(300),
+            fickle: rng.chance(300),
         }
     }
 

@@ -98,7 +98,8 @@ impl Run {
         if self.rng.chance(self.nature().releases) && self.answers(place, &stored.object) {
             return;
         }
-        match self.rng.below(20) {
+        let choices = if self.nature().fickle { 9 } else { 20 };
+        match self.rng.below(choices) {
             0..9 => {
                 let wants = wanted_type(&mut self.rng).to_owned();
                 self.edit(place, move |object| object.spec.instance_type_id = wants);

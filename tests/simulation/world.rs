@@ -443,6 +443,7 @@ impl World {
         let Some(machine) = machines.get_mut(info.machine) else {
             return Answered::Refused { status: 404, code: "INVALID_INSTANCE_NOT_FOUND" };
         };
+        let found = machine.view;
         let shows_at = match machine.rule(info.order, *now, nature, rng) {
             Ruling::Refused { status, code } => return Answered::Refused { status, code },
             Ruling::Accepted { shows_at } => shows_at,
@@ -461,6 +462,7 @@ impl World {
         self.tell(|| format!("   accepted: {:?} on {}", info.order, MACHINES[info.machine]));
         let Some((uid, change)) = change else { return Answered::Accepted { number: None } };
         self.l3_lands_while_held(&change, info.machine);
+        self.l12_lands_on_what_it_was_for(&change, info, found);
         if !info.is_paid() {
             return Answered::Accepted { number: None };
         }
