@@ -93,9 +93,14 @@ pub enum Order {
 
 /// What becomes of a call that arrived.
 pub enum Ruling {
-    Refused { status: u16, code: &'static str },
+    Refused {
+        status: u16,
+        code: &'static str,
+    },
     /// `shows_at`: when its effect is registered; `None`: never.
-    Accepted { shows_at: Option<i64> },
+    Accepted {
+        shows_at: Option<i64>,
+    },
 }
 
 /// How this provider carries things out.
@@ -333,10 +338,12 @@ impl Machine {
                 let scheduled = plan.is_some_and(|plan| plan.scheduled);
                 (!scheduled).then_some((403, "OPERATION_DENIED_DOWNGRADE_NOT_EXIST"))
             }
-            Order::Stop => (power != Power::Running)
-                .then_some((403, "OPERATION_DENIED_INSTANCE_NOT_RUNNING")),
-            Order::Start => (power != Power::Stopped)
-                .then_some((403, "OPERATION_DENIED_INSTANCE_NOT_STOPPED")),
+            Order::Stop => {
+                (power != Power::Running).then_some((403, "OPERATION_DENIED_INSTANCE_NOT_RUNNING"))
+            }
+            Order::Start => {
+                (power != Power::Stopped).then_some((403, "OPERATION_DENIED_INSTANCE_NOT_STOPPED"))
+            }
         }
     }
 
@@ -378,7 +385,11 @@ impl Machine {
         match (on, self.view.power) {
             (true, Power::Stopped) => {
                 self.off_by = OffBy::Nobody;
-                self.enter(now, Power::Booting, Some((now + self.manner.boot_takes, Power::Running)));
+                self.enter(
+                    now,
+                    Power::Booting,
+                    Some((now + self.manner.boot_takes, Power::Running)),
+                );
             }
             (false, Power::Running) => {
                 self.off_by = OffBy::Person;

@@ -1,9 +1,9 @@
-//! Runs by seed: one with its story, or thousands with what they broke.
+//! Runs by seed: thousands of them with what they broke, or one with its story.
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex,
+        Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Instant,
@@ -13,9 +13,9 @@ use zenlayer_vm_operator::telemetry::Metrics;
 
 use crate::{
     coverage::{ALL, Coverage},
-    laws::LAWS,
+    laws::{KNOWN, LAWS},
     ledger::Broken,
-    nature::{MINUTE, Nature},
+    nature::{MINUTE, Nature, TROUBLES},
     quiet::{self, Recovery},
     rng::Rng,
     run::Run,
@@ -29,27 +29,38 @@ const RUNS: u64 = 600;
 /// How many seeds of one kind are shown.
 const SHOWN: usize = 8;
 
+/// Which run.
+#[derive(Clone, Copy)]
+struct Which {
+    seed: u64,
+    /// How long it is at most.
+    most_steps: u64,
+    /// Made shorter: so many steps before all trouble ends.
+    cut: Option<u64>,
+    /// Made simpler: a bit for each kind of trouble that is left out.
+    without: u64,
+}
+
 /// What one run led to.
 struct Finished {
     broken: Vec<Broken>,
     coverage: Coverage,
-    recovery: Recovery,
+    recovery: Option<Recovery>,
+    /// Steps before all trouble ended, and in all.
+    troubled: u64,
     steps: u64,
     story: Vec<String>,
-}
-
-/// Which run: its seed, how long it is at most, and, where it is cut short, how long it is.
-#[derive(Clone, Copy)]
-struct Which {
-    seed: u64,
-    most_steps: u64,
-    cut: Option<u64>,
 }
 
 /// One run from its seed to its rest.
 fn finish(which: Which, metrics: &Metrics, story: Option<Story>) -> Finished {
     let mut rng = Rng::new(which.seed);
-    let nature = Nature::draw(&mut rng, which.most_steps);
+    let mut nature = Nature::draw(&mut rng, which.most_steps);
+    for (index, (_, leave_out)) in TROUBLES.iter().enumerate() {
+        if which.without & (1 << index) != 0 {
+            leave_out(&mut nature);
+        }
+    }
     let steps = which.cut.unwrap_or(nature.steps).min(nature.steps);
     let world = World::new(nature, rng.fork(), story);
     let mut run = Run::new(world, rng, metrics);
@@ -57,6 +68,7 @@ fn finish(which: Which, metrics: &Metrics, story: Option<Story>) -> Finished {
     run.world.tell(|| nature);
     run.set_the_stage();
     while run.world.steps < steps && run.step(i64::MAX) {}
+    let troubled = run.world.steps;
     run.be_calm();
     let fresh = quiet::fresh(&run, metrics);
     let recovery = run.until_recovered(&fresh);
@@ -64,6 +76,7 @@ fn finish(which: Which, metrics: &Metrics, story: Option<Story>) -> Finished {
         broken: run.world.ledger.broken.clone(),
         coverage: run.world.coverage,
         recovery,
+        troubled,
         steps: run.world.steps,
         story: run.world.story.take().unwrap_or_default().lines,
     }
@@ -76,7 +89,6 @@ fn setting(name: &str) -> Option<u64> {
 /// The runs that broke one law in one way.
 #[derive(Default)]
 struct Kind {
-    /// The seeds.
     seeds: Vec<u64>,
     /// The one that broke it after the fewest steps.
     shortest: (u64, u64),
@@ -85,11 +97,12 @@ struct Kind {
 
 #[derive(Default)]
 struct Tally {
-    kinds: BTreeMap<(String, String), Kind>,
+    kinds: BTreeMap<(&'static str, String), Kind>,
     coverage: Vec<u64>,
     slowest: Recovery,
     slowest_seeds: (u64, u64),
     steps: u64,
+    most_steps: u64,
 }
 
 impl Tally {
@@ -99,17 +112,16 @@ impl Tally {
             *count += u64::from(finished.coverage.has(*seen));
         }
         for broken in &finished.broken {
-            let key = (broken.law.to_owned(), broken.kind.clone());
-            let kind = self.kinds.entry(key).or_default();
-            if kind.seeds.is_empty() || (broken.steps, seed) < kind.shortest {
-                kind.shortest = (broken.steps, seed);
+            let kind = self.kinds.entry((broken.law, broken.kind.clone())).or_default();
+            let steps = broken.steps.min(finished.troubled);
+            if kind.seeds.is_empty() || (steps, seed) < kind.shortest {
+                kind.shortest = (steps, seed);
                 kind.detail = format!("{:.0} s: {}", broken.at as f64 / 1000.0, broken.detail);
             }
             kind.seeds.push(seed);
         }
         self.steps += finished.steps;
-        if finished.broken.is_empty() {
-            let Recovery { passes, millis } = finished.recovery;
+        if let Some(Recovery { passes, millis }) = finished.recovery {
             if passes > self.slowest.passes {
                 (self.slowest.passes, self.slowest_seeds.0) = (passes, seed);
             }
@@ -143,31 +155,88 @@ impl Tally {
                 let mut seeds = seeds.clone();
                 seeds.sort_unstable();
                 let (count, first) = (seeds.len(), &seeds[..seeds.len().min(SHOWN)]);
+                let known = if is_known(law, kind) { " (known)" } else { "" };
                 println!(
-                    "{count:>8}  {kind}: seeds {first:?}, {} breaks it in {} steps, {detail}",
+                    "{count:>8}  {kind}{known}: seeds {first:?}, {} in {} steps, {detail}",
                     shortest.1, shortest.0
                 );
             }
         }
     }
+
+    /// What must not be: each with a short story.
+    fn faults(&self) -> String {
+        let unknown = self.kinds.iter().filter(|((law, kind), _)| !is_known(law, kind));
+        let told = unknown.map(|((law, kind), found)| {
+            let which = Which {
+                seed: found.shortest.1,
+                most_steps: self.most_steps,
+                cut: None,
+                without: 0,
+            };
+            format!("{law} {kind}:\n{}", shortened(which, law, kind))
+        });
+        told.collect::<Vec<_>>().join("\n\n")
+    }
 }
 
-fn explore(first: u64, runs: u64, most_steps: u64) -> Tally {
+fn is_known(law: &str, kind: &str) -> bool {
+    KNOWN.iter().any(|(of, start)| *of == law && kind.starts_with(start))
+}
+
+/// The story of this breach, of a run that is as simple and as short as it was easy to make it.
+fn shortened(which: Which, law: &str, kind: &str) -> String {
     let metrics = Metrics::default();
-    let next = AtomicU64::new(first);
-    let tally = Mutex::new(Tally::default());
+    let breach = |which: Which| {
+        let finished = finish(which, &metrics, None);
+        let broken = finished.broken.into_iter().find(|one| one.law == law && one.kind == kind);
+        broken.map(|broken| (broken, finished.troubled))
+    };
+    let Some((_, mut steps)) = breach(which) else { return "it does not happen again".to_owned() };
+    let mut best = which;
+    for index in 0..TROUBLES.len() {
+        let simpler = Which { without: best.without | 1 << index, ..best };
+        if let Some((_, troubled)) = breach(simpler) {
+            (best, steps) = (simpler, troubled);
+        }
+    }
+    for part in [2, 4, 8, 16, 32] {
+        while let shorter = steps - (steps / part).max(1)
+            && shorter > 0
+            && breach(Which { cut: Some(shorter), ..best }).is_some()
+        {
+            (best.cut, steps) = (Some(shorter), shorter);
+        }
+    }
+    let story = finish(best, &metrics, Some(Story::default())).story;
+    let end = story.iter().position(|line| line.contains(&format!("!! {law} {kind}")));
+    let told = &story[..end.map_or(story.len(), |end| end + 1)];
+    format!("{}\n{}", repeated(best), told.join("\n"))
+}
+
+/// The settings that repeat this run.
+fn repeated(which: Which) -> String {
+    let Which { seed, most_steps, cut, without } = which;
+    let cut = cut.map_or(String::new(), |cut| format!(" SIMULATION_CUT={cut}"));
+    format!(
+        "SIMULATION_SEED={seed} SIMULATION_STEPS={most_steps} SIMULATION_WITHOUT={without}{cut}"
+    )
+}
+
+fn explore(seeds: impl IntoIterator<Item = u64>, most_steps: u64) -> Tally {
+    let metrics = Metrics::default();
+    let seeds: Vec<u64> = seeds.into_iter().collect();
+    let next = AtomicU64::new(0);
+    let tally = Mutex::new(Tally { most_steps, ..Tally::default() });
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + runs {
-                        break;
-                    }
-                    let which = Which { seed, most_steps, cut: None };
+                let mine = || usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok();
+                while let Some(seed) = mine().and_then(|index| seeds.get(index)) {
+                    let which = Which { seed: *seed, most_steps, cut: None, without: 0 };
                     let finished = finish(which, &metrics, None);
-                    tally.lock().unwrap().add(seed, &finished);
+                    tally.lock().unwrap().add(*seed, &finished);
                 }
             });
         }
@@ -175,22 +244,64 @@ fn explore(first: u64, runs: u64, most_steps: u64) -> Tally {
     tally.into_inner().unwrap()
 }
 
+/// The runs that both tests look at: the same seeds each time, or those that the settings name.
+fn explored() -> &'static Tally {
+    static TALLY: OnceLock<Tally> = OnceLock::new();
+    TALLY.get_or_init(|| {
+        let started = Instant::now();
+        let runs = setting("SIMULATION_RUNS").unwrap_or(RUNS);
+        let first = setting("SIMULATION_FIRST").unwrap_or(1);
+        let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
+        let tally = explore(first..first + runs, most_steps);
+        tally.print(runs, started);
+        tally
+    })
+}
+
+/// One run with its story, where the settings name its seed.
+fn told() -> Option<Vec<String>> {
+    let seed = setting("SIMULATION_SEED")?;
+    let whole = std::env::var("SIMULATION_STORY").is_ok_and(|story| story == "whole");
+    let which = Which {
+        seed,
+        most_steps: setting("SIMULATION_STEPS").unwrap_or(STEPS),
+        cut: setting("SIMULATION_CUT"),
+        without: setting("SIMULATION_WITHOUT").unwrap_or(0),
+    };
+    let story = Story { whole, ..Story::default() };
+    Some(finish(which, &Metrics::default(), Some(story)).story)
+}
+
 #[test]
 fn production_keeps_the_laws_whatever_happens() {
-    let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
-    let started = Instant::now();
-    if let Some(seed) = setting("SIMULATION_SEED") {
-        let whole = std::env::var("SIMULATION_STORY").is_ok_and(|story| story == "whole");
-        let story = Story { whole, ..Story::default() };
-        let which = Which { seed, most_steps, cut: setting("SIMULATION_CUT") };
-        let finished = finish(which, &Metrics::default(), Some(story));
-        for line in &finished.story {
-            println!("{line}");
-        }
+    if let Some(story) = told() {
+        return println!("{}", story.join("\n"));
+    }
+    let faults = explored().faults();
+    assert!(faults.is_empty(), "{faults}");
+}
+
+/// A simulation that never loses an answer proves nothing about lost answers.
+#[test]
+fn the_runs_go_through_every_kind_of_trouble() {
+    if ["SIMULATION_SEED", "SIMULATION_RUNS", "SIMULATION_STEPS"]
+        .iter()
+        .any(|&name| setting(name).is_some())
+    {
         return;
     }
-    let runs = setting("SIMULATION_RUNS").unwrap_or(RUNS);
-    let first = setting("SIMULATION_FIRST").unwrap_or(1);
-    let tally = explore(first, runs, most_steps);
-    tally.print(runs, started);
+    let counts = ALL.iter().zip(&explored().coverage);
+    let missing: Vec<_> =
+        counts.filter(|(_, count)| **count == 0).map(|((_, text), _)| text).collect();
+    assert!(missing.is_empty(), "no run had {missing:?}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let which = Which { seed: 7, most_steps: STEPS, cut: None, without: 0 };
+    let story = || {
+        let whole = Story { whole: true, ..Story::default() };
+        finish(which, &Metrics::default(), Some(whole)).story
+    };
+    assert_eq!(story(), story());
 }

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
 use zenlayer_vm_operator::api::{VmInstance, VmInstanceSpec, VmInstanceStatus};
 
 use crate::{executor::at, nature::SECOND, seams::Record};
@@ -211,8 +211,7 @@ impl Kube {
             .ok_or(Denied::NotFound)?;
         let held = self.objects[place].as_ref().map(|stored| stored.object.clone());
         let held = held.ok_or(Denied::NotFound)?;
-        if held.metadata.uid != meta.uid
-            || held.metadata.resource_version != meta.resource_version
+        if held.metadata.uid != meta.uid || held.metadata.resource_version != meta.resource_version
         {
             return Err(Denied::Conflict);
         }

@@ -51,6 +51,15 @@ pub struct Post {
     pub sent_at: i64,
 }
 
+/// An intent, with its object's uid and the pass that wrote it. A clock that is set back may lead to
+/// the same name twice.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    pub uid: String,
+    pub task: u64,
+    pub told: Told,
+}
+
 /// An accepted order.
 #[derive(Clone, Debug)]
 pub struct Accepted {
@@ -81,8 +90,8 @@ pub struct Broken {
 
 #[derive(Clone, Default)]
 pub struct Ledger {
-    /// Every intent that a pass wrote after it had taken the slot, by the object's uid.
-    pub intents: Vec<(String, Told)>,
+    /// Every intent that a pass wrote after it had taken the slot.
+    pub intents: Vec<Intent>,
     /// Which pass took the slot for which change.
     pub taken: Vec<(String, u64)>,
     pub posts: Vec<Post>,
@@ -122,11 +131,10 @@ impl Ledger {
 
     /// The intent that a call carries out: signed with the moment of the decision.
     pub fn intent_of(&self, uid: &str, info: &PostInfo) -> Option<&Told> {
-        let fits = |told: &Told| {
-            told.kind == kind_of(info.order) && told.started_at == info.signed_at
-        };
-        let found = self.intents.iter().rev().find(|(owner, told)| owner == uid && fits(told));
-        found.map(|(_, told)| told)
+        let fits =
+            |told: &Told| told.kind == kind_of(info.order) && told.started_at == info.signed_at;
+        let found = self.intents.iter().rev().find(|one| one.uid == uid && fits(&one.told));
+        found.map(|one| &one.told)
     }
 
     pub fn post(&mut self, request: u64) -> Option<&mut Post> {

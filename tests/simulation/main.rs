@@ -12,7 +12,8 @@
 //! | `quiet` | the end of a run: trouble ends, and everything recovers |
 //! | `nature`, `coverage`, `rng` | what a run is like, and what it went through |
 //!
-//! `SIMULATION_SEED=n` repeats one run and prints its story, `SIMULATION_RUNS=n` makes as many,
+//! `SIMULATION_SEED=n` repeats one run and prints its story (`SIMULATION_STORY=whole`: every request),
+//! `SIMULATION_RUNS=n` makes as many, from `SIMULATION_FIRST=n` on,
 //! `SIMULATION_STEPS=n` sets how long they are.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]

@@ -99,7 +99,25 @@ pub struct Nature {
 }
 
 impl Nature {
+    /// What a run is like. Half of them have trouble of few kinds, which then goes deeper: a world in
+    /// which everything fails gets nowhere.
     pub fn draw(rng: &mut Rng, most_steps: u64) -> Self {
+        let mut nature = Self::draw_all(rng, most_steps);
+        if rng.chance(500) {
+            let kept = 1 + rng.below(3);
+            let mut kinds: Vec<usize> = (0..TROUBLES.len()).collect();
+            for _ in 0..kept {
+                let index = rng.below(kinds.len() as u64);
+                kinds.remove(usize::try_from(index).unwrap_or_default());
+            }
+            for kind in kinds {
+                (TROUBLES[kind].1)(&mut nature);
+            }
+        }
+        nature
+    }
+
+    fn draw_all(rng: &mut Rng, most_steps: u64) -> Self {
         let bearer = rng.chance(80);
         let date = match rng.below(10) {
             0..6 => Date::Exact,
@@ -181,36 +199,48 @@ impl Nature {
 
     /// The same world without any trouble: the network is perfect and nobody does anything.
     pub fn calm(&self) -> Self {
-        Self {
-            date: Date::Exact,
-            lag: 0,
-            empty_list: 0,
-            read_fails: 0,
-            read_refused: 0,
-            price_fails: 0,
-            busy: 0,
-            throttled: 0,
-            refused: 0,
-            trouble: 0,
-            silent: 0,
-            fails: 0,
-            deaf: 0,
-            slow: 0,
-            lost_request: 0,
-            lost_answer: 0,
-            late: 0,
-            not_sent: 0,
-            queue: 0,
-            kube_refuses: 0,
-            kube_lost_request: 0,
-            kube_lost_answer: 0,
-            kube_late: 0,
-            watch_lag: 0,
-            crash: 0,
-            freeze: 0,
-            sluggish: 1,
-            skew: [0, 0],
-            ..self.clone()
+        let mut calm = self.clone();
+        for (_, without) in TROUBLES {
+            without(&mut calm);
         }
+        Self { date: Date::Exact, ..calm }
     }
 }
+
+/// A kind of trouble, and how a run is freed of it.
+type Kind = (&'static str, fn(&mut Nature));
+
+/// Every kind of trouble. A run that breaks a law is made simpler by leaving out whatever it does not
+/// need.
+pub const TROUBLES: &[Kind] = &[
+    ("reads lag", |nature| nature.lag = 0),
+    ("reads fail", |nature| {
+        (nature.read_fails, nature.price_fails, nature.empty_list) = (0, 0, 0);
+    }),
+    ("reads are refused", |nature| nature.read_refused = 0),
+    ("calls are refused for a while", |nature| {
+        (nature.busy, nature.throttled, nature.trouble) = (0, 0, 0);
+    }),
+    ("calls are refused", |nature| nature.refused = 0),
+    ("orders do nothing", |nature| (nature.silent, nature.fails) = (0, 0)),
+    ("guests ignore a stop", |nature| nature.deaf = 0),
+    ("calls are lost", |nature| {
+        (nature.lost_request, nature.lost_answer, nature.not_sent) = (0, 0, 0);
+    }),
+    ("calls are late", |nature| nature.late = 0),
+    ("everything is slow", |nature| (nature.slow, nature.queue) = (0, 0)),
+    ("Kubernetes loses requests", |nature| {
+        (nature.kube_refuses, nature.kube_lost_request) = (0, 0);
+        (nature.kube_lost_answer, nature.kube_late) = (0, 0);
+    }),
+    ("the watch lags", |nature| nature.watch_lag = 0),
+    ("processes crash", |nature| nature.crash = 0),
+    ("processes freeze", |nature| nature.freeze = 0),
+    ("processes are sluggish", |nature| nature.sluggish = 1),
+    ("clocks are off", |nature| nature.skew = [0, 0]),
+    ("trouble lasts", |nature| nature.troubles = NEVER),
+    ("people use the console", |nature| nature.console = NEVER),
+];
+
+/// A pause that no run reaches the end of.
+const NEVER: i64 = 100_000 * SECOND;

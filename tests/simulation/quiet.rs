@@ -96,6 +96,10 @@ pub fn fresh(run: &Run, metrics: &Metrics) -> [Option<Rest>; PLACES] {
     let mut other = Run::new(world, run.rng.clone(), metrics);
     other.advance(run.world.now);
     other.calm = true;
+    // What is on its way at the provider is seen by then.
+    while !other.world.machines.iter().all(Machine::is_still) {
+        other.advance(other.now() + MINUTE);
+    }
     let mut places: Vec<usize> = (0..PLACES).collect();
     places.sort_by_key(|place| {
         run.world.kube.object(*place).map(|one| one.object.metadata.creation_timestamp.clone())
@@ -158,7 +162,8 @@ impl Run {
     }
 
     /// Runs until every object has been for a while in the state that a fresh one comes to.
-    pub fn until_recovered(&mut self, fresh: &[Option<Rest>; PLACES]) -> Recovery {
+    /// `None`: not every one was.
+    pub fn until_recovered(&mut self, fresh: &[Option<Rest>; PLACES]) -> Option<Recovery> {
         let (start, passes) = (self.now(), self.passes);
         let mut since: Option<Recovery> = None;
         let mut version = (u64::MAX, usize::MAX);
@@ -188,7 +193,7 @@ impl Run {
         if self.world.ledger.broken.is_empty() {
             self.world.coverage.saw(Seen::Calm);
         }
-        since.unwrap_or(Recovery { passes: self.passes - passes, millis: self.now() - start })
+        since
     }
 
     /// Changes with whatever becomes of a machine.
@@ -239,9 +244,10 @@ impl World {
             return true;
         }
         let Some(id) = asked.change else { return false };
-        let intent = self.ledger.intents.iter().find(|(_, told)| told.id == id);
-        let Some((_, told)) = intent else { return false };
+        let Some(intent) = self.ledger.intents.iter().find(|one| one.told.id == id) else {
+            return false;
+        };
         let bearer = self.ledger.posts.iter().any(|post| post.info.bearer);
-        told.kind == words::MODIFY || bearer
+        intent.told.kind == words::MODIFY || bearer
     }
 }

@@ -270,7 +270,8 @@ impl Run {
             (20 * SECOND, Failure::TimedOut)
         };
         let lost = Fate { deliver: None, answer: after, failure: Some(failure) };
-        let unanswered = Fate { deliver: Some(there), answer: after.max(back), failure: Some(failure) };
+        let unanswered =
+            Fate { deliver: Some(there), answer: after.max(back), failure: Some(failure) };
         let rng = &mut self.rng;
         match kind {
             Kind::Wait(_) => {
@@ -669,7 +670,9 @@ impl Run {
         while let Some((at, _)) = self.processes[process].watch.front()
             && *at <= self.world.now
         {
-            let Some((_, (place, object))) = self.processes[process].watch.pop_front() else { return };
+            let Some((_, (place, object))) = self.processes[process].watch.pop_front() else {
+                return;
+            };
             let name = self.world.kube.name(place).to_owned();
             {
                 let cache = &mut self.hub.lock().caches[process];

@@ -270,9 +270,8 @@ fn repeat(
         let taken = match piece {
             Piece::Any => at < text.len() && repeat(piece, less, rest, text, at + 1, end),
             Piece::Class(ranges, wanted) => {
-                let fits = |c: &char| {
-                    ranges.iter().any(|(from, to)| (from..=to).contains(&c)) == *wanted
-                };
+                let fits =
+                    |c: &char| ranges.iter().any(|(from, to)| (from..=to).contains(&c)) == *wanted;
                 text.get(at).is_some_and(fits) && repeat(piece, less, rest, text, at + 1, end)
             }
             Piece::Group(all) => all.iter().any(|sequence| {
@@ -297,7 +296,8 @@ mod tests {
     #[test]
     fn patterns_of_conditions_are_understood() {
         let segment = "([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?";
-        let name = Pattern::parse(&format!("^{segment}(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"));
+        let name =
+            Pattern::parse(&format!("^{segment}(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"));
         for good in ["Ready", "R", "example.com/Ready", "a-b.c/Is.Up"] {
             assert!(name.matches(good), "{good}");
         }

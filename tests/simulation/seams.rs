@@ -10,8 +10,8 @@ use rust_decimal::Decimal;
 use secrecy::{ExposeSecret, SecretString};
 use zenlayer::{
     Answer, ApiError, Batch, Call, CatalogueQuery, ChargeType, Cloud, Credentials, Found, Instance,
-    InstanceId, InstanceIds, InstanceState, InstanceTypeId, Mutation, Offer, OrderNumber, PlanState,
-    Price, PriceInquiry, ReadError, Reading, SystemDisk, TypeStatus, Zone,
+    InstanceId, InstanceIds, InstanceState, InstanceTypeId, Mutation, Offer, OrderNumber,
+    PlanState, Price, PriceInquiry, ReadError, Reading, SystemDisk, TypeStatus, Zone,
 };
 use zenlayer_vm_operator::{
     api::{VmInstance, VmInstanceStatus},
@@ -103,9 +103,8 @@ impl Store for Seam {
 
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
         let id = instance.to_string();
-        let deliver = move |world: &mut World| {
-            Ok(world.kube.slot(&id).map(slot_of).unwrap_or_default())
-        };
+        let deliver =
+            move |world: &mut World| Ok(world.kube.slot(&id).map(slot_of).unwrap_or_default());
         self.ask(Kind::Ask, || format!("read the slot of {instance}"), deliver, failed).await
     }
 
@@ -138,9 +137,8 @@ impl Store for Seam {
         record: Vec<Counted>,
     ) -> Result<(), StoreError> {
         let version = read.version.clone();
-        let deliver = move |world: &mut World| {
-            world.write_orders(version.as_ref(), record).map_err(denied)
-        };
+        let deliver =
+            move |world: &mut World| world.write_orders(version.as_ref(), record).map_err(denied);
         self.ask(Kind::Write, || "write the trail of orders".to_owned(), deliver, failed).await
     }
 
@@ -246,7 +244,8 @@ fn shown_plan(view: View, enable: bool) -> TypeStatus {
     let current = type_id(view.type_);
     match view.plan {
         Some(plan) => {
-            let state = if plan.scheduled { PlanState::WaitToEnable } else { PlanState::Processing };
+            let state =
+                if plan.scheduled { PlanState::WaitToEnable } else { PlanState::Processing };
             TypeStatus { current, target: Some(type_id(plan.to)), state: Some(state) }
         }
         None if enable => {

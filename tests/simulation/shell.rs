@@ -24,7 +24,12 @@ pub type Ended = Result<NextLook, StoreError>;
 pub type Pass = Pin<Box<dyn Future<Output = Ended>>>;
 
 /// What the passes of one process share; a new process has a new one.
-pub fn context(hub: &Arc<Hub>, process: usize, order_limit: u32, metrics: &Metrics) -> Arc<Context> {
+pub fn context(
+    hub: &Arc<Hub>,
+    process: usize,
+    order_limit: u32,
+    metrics: &Metrics,
+) -> Arc<Context> {
     let seam = || Arc::new(Seam { hub: hub.clone(), process });
     let clock = Arc::new(VirtualClock { hub: hub.clone(), process });
     let defaults = Defaults { max_orders_per_hour: order_limit, ..Defaults::default() };

@@ -12,7 +12,7 @@ use crate::{
     coverage::{Coverage, Seen},
     executor::Origin,
     kube::{Content, Denied, Kube, SlotEntry},
-    ledger::{Accepted, Journey, Ledger, Post, PostInfo, key},
+    ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
     nature::{Nature, SECOND},
     rng::Rng,
     seams::{Counted, Record},
@@ -25,16 +25,27 @@ pub type Presented = Content;
 /// How a read of the cloud fails.
 pub enum Trouble {
     /// The provider's error, with the clock of the answer.
-    Api { status: u16, code: Option<&'static str>, date: Option<Timestamp> },
+    Api {
+        status: u16,
+        code: Option<&'static str>,
+        date: Option<Timestamp>,
+    },
     Malformed,
 }
 
 /// What a mutating call is answered.
 pub enum Answered {
-    Refused { status: u16, code: &'static str },
-    Accepted { number: Option<String> },
+    Refused {
+        status: u16,
+        code: &'static str,
+    },
+    Accepted {
+        number: Option<String>,
+    },
     /// A 5xx, which does not say whether it took effect.
-    Unclear { landed: bool },
+    Unclear {
+        landed: bool,
+    },
 }
 
 /// Trouble that lasts for a while.
@@ -163,11 +174,13 @@ impl World {
         let machine = machine_index(&written.spec.instance_id);
         for told in shapes::in_flight(now) {
             self.notice_in_flight(&told, now);
-            let taken = self.ledger.taken.iter().any(|one| one.0 == told.id && one.1 == origin.task);
-            let known = self.ledger.intents.iter().any(|(_, old)| old.id == told.id);
-            if taken && !known && shapes::is_open(&told) {
+            let taken =
+                self.ledger.taken.iter().any(|one| one.0 == told.id && one.1 == origin.task);
+            let known = |old: &Intent| old.task == origin.task && old.told.id == told.id;
+            if taken && shapes::is_open(&told) && !self.ledger.intents.iter().any(known) {
                 self.l10_is_wanted(written, machine, &told);
-                self.ledger.intents.push((uid.to_owned(), told));
+                let (uid, task) = (uid.to_owned(), origin.task);
+                self.ledger.intents.push(Intent { uid, task, told });
             }
         }
         self.notice(before, now);
@@ -528,9 +541,10 @@ impl World {
     /// A person sets the annotation that a status asks for.
     pub fn released(&mut self, uid: &str, machine: usize, id: &str) {
         self.ledger.released.push(id.to_owned());
-        let found = self.ledger.intents.iter().find(|(owner, told)| owner == uid && told.id == id);
-        if let Some((_, told)) = found.filter(|(_, told)| told.kind == words::MODIFY) {
-            let key = key(uid, machine, told);
+        let released =
+            |one: &&Intent| one.uid == uid && one.told.id == id && one.told.kind == words::MODIFY;
+        if let Some(intent) = self.ledger.intents.iter().find(released) {
+            let key = key(uid, machine, &intent.told);
             self.ledger.allowed.push(key);
         }
     }
