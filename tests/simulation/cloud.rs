@@ -434,3 +434,78 @@ impl Machine {
         self.past.push_back((now, view));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nature::REGISTRATION;
+
+    fn given(prepaid: bool) -> (Machine, Nature, Rng) {
+        let mut rng = Rng::new(1);
+        let mut nature = Nature::draw(&mut rng, 100).calm();
+        (nature.prepaid, nature.unsupported, nature.cycle) = (prepaid, None, 25 * DAY);
+        (nature.processing, nature.registration) = (MINUTE, REGISTRATION);
+        (nature.stop_takes, nature.boot_takes, nature.reboots) = (MINUTE, MINUTE, false);
+        let mut machine = Machine::new(&nature, &mut rng);
+        (machine.view.type_, machine.view.power) = (1, Power::Running);
+        machine.past = VecDeque::from([(i64::MIN, machine.view)]);
+        (machine, nature, rng)
+    }
+
+    fn accepts(machine: &mut Machine, order: Order, now: i64) -> bool {
+        let (_, nature, mut rng) = given(false);
+        matches!(machine.rule(order, now, &nature, &mut rng), Ruling::Accepted { .. })
+    }
+
+    /// The margin that the protocol rests on.
+    #[test]
+    fn every_read_shows_an_effect_within_the_margin() {
+        for seed in 0..200 {
+            let (mut machine, mut nature, _) = given(false);
+            (nature.lag, nature.monotonic_reads) = (1000, false);
+            let mut rng = Rng::new(seed);
+            machine.rule(Order::Modify(2), 0, &nature, &mut rng);
+            for now in (0..600).map(|second| second * SECOND) {
+                machine.advance(now);
+                let endpoint = usize::from(seed % 2 == 0);
+                let view = machine.shown(endpoint, now, &nature, &mut rng);
+                let seen = view.plan.is_some() || view.type_ == 2;
+                assert!(seen || now <= 300 * SECOND, "not seen after {now} ms, seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_cheaper_type_waits_for_the_next_cycle_of_a_prepaid_machine() {
+        let (mut machine, ..) = given(true);
+        assert!(accepts(&mut machine, Order::Modify(0), 0));
+        machine.advance(DAY);
+        assert!(machine.view.plan.is_some_and(|plan| plan.scheduled && plan.to == 0));
+        assert!(!accepts(&mut machine, Order::Modify(2), DAY));
+        machine.advance(26 * DAY);
+        assert_eq!((machine.view.type_, machine.view.plan), (0, None));
+    }
+
+    #[test]
+    fn a_plan_that_is_cancelled_never_comes_to_be() {
+        let (mut machine, ..) = given(true);
+        assert!(accepts(&mut machine, Order::Modify(0), 0));
+        machine.advance(DAY);
+        assert!(accepts(&mut machine, Order::Cancel, DAY));
+        machine.advance(26 * DAY);
+        assert_eq!((machine.view.type_, machine.view.plan), (1, None));
+    }
+
+    #[test]
+    fn only_a_machine_at_rest_is_changed() {
+        let (mut machine, ..) = given(false);
+        assert!(accepts(&mut machine, Order::Stop, 0));
+        machine.advance(REGISTRATION + SECOND);
+        assert_eq!(machine.view.power, Power::Stopping);
+        assert!(!accepts(&mut machine, Order::Modify(2), REGISTRATION + SECOND));
+        machine.advance(10 * MINUTE);
+        assert_eq!((machine.view.power, machine.off_by), (Power::Stopped, OffBy::Operator));
+        assert!(accepts(&mut machine, Order::Modify(2), 10 * MINUTE));
+        assert!(!accepts(&mut machine, Order::Stop, 10 * MINUTE));
+    }
+}

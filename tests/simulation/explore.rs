@@ -25,7 +25,7 @@ use crate::{
 /// Steps of a long run, unless SIMULATION_STEPS says otherwise.
 const STEPS: u64 = 400;
 /// Runs, unless SIMULATION_RUNS says otherwise.
-const RUNS: u64 = 600;
+const RUNS: u64 = 500;
 /// How many seeds of one kind are shown.
 const SHOWN: usize = 8;
 
@@ -180,8 +180,10 @@ impl Tally {
     }
 }
 
+/// With SIMULATION_STRICT=1 nothing is.
 fn is_known(law: &str, kind: &str) -> bool {
-    KNOWN.iter().any(|(of, start)| *of == law && kind.starts_with(start))
+    setting("SIMULATION_STRICT").is_none()
+        && KNOWN.iter().any(|(of, start)| *of == law && kind.starts_with(start))
 }
 
 /// The story of this breach, of a run that is as simple and as short as it was easy to make it.
@@ -223,9 +225,8 @@ fn repeated(which: Which) -> String {
     )
 }
 
-fn explore(seeds: impl IntoIterator<Item = u64>, most_steps: u64) -> Tally {
+fn explore(seeds: &[u64], most_steps: u64) -> Tally {
     let metrics = Metrics::default();
-    let seeds: Vec<u64> = seeds.into_iter().collect();
     let next = AtomicU64::new(0);
     let tally = Mutex::new(Tally { most_steps, ..Tally::default() });
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
@@ -244,7 +245,8 @@ fn explore(seeds: impl IntoIterator<Item = u64>, most_steps: u64) -> Tally {
     tally.into_inner().unwrap()
 }
 
-/// The runs that both tests look at: the same seeds each time, or those that the settings name.
+/// The runs that both tests look at: those that the settings name, or the same seeds each time, and
+/// half as many that nobody has tried.
 fn explored() -> &'static Tally {
     static TALLY: OnceLock<Tally> = OnceLock::new();
     TALLY.get_or_init(|| {
@@ -252,8 +254,14 @@ fn explored() -> &'static Tally {
         let runs = setting("SIMULATION_RUNS").unwrap_or(RUNS);
         let first = setting("SIMULATION_FIRST").unwrap_or(1);
         let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
-        let tally = explore(first..first + runs, most_steps);
-        tally.print(runs, started);
+        let mut seeds: Vec<u64> = (first..first + runs).collect();
+        if setting("SIMULATION_RUNS").is_none() {
+            let new = jiff::Timestamp::now().as_millisecond().unsigned_abs();
+            println!("new seeds from {new} on");
+            seeds.extend(new..new + runs / 2);
+        }
+        let tally = explore(&seeds, most_steps);
+        tally.print(seeds.len() as u64, started);
         tally
     })
 }

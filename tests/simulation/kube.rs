@@ -269,3 +269,88 @@ impl Kube {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given() -> Kube {
+        let mut kube = Kube::new(Content::Key(1));
+        let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
+        kube.create(0, serde_json::from_value(spec).unwrap(), 0);
+        kube
+    }
+
+    fn now(kube: &Kube) -> Arc<VmInstance> {
+        kube.object(0).unwrap().object.clone()
+    }
+
+    /// The status with this order number.
+    fn status(number: &str) -> VmInstanceStatus {
+        VmInstanceStatus { order_number: Some(number.to_owned()), ..VmInstanceStatus::default() }
+    }
+
+    fn write(kube: &mut Kube, read: &VmInstance, number: &str) -> Result<(), Denied> {
+        let status = status(number);
+        let json = Arc::new(serde_json::to_value(&status).unwrap());
+        kube.write_status(read, &status, &json).map(|_| ())
+    }
+
+    #[test]
+    fn a_status_lands_only_at_the_version_that_it_names() {
+        let mut kube = given();
+        let old = now(&kube);
+        assert_eq!(write(&mut kube, &old, "1"), Ok(()));
+        assert_eq!(write(&mut kube, &old, "2"), Err(Denied::Conflict));
+        let new = now(&kube);
+        assert_eq!(new.status, Some(status("1")));
+        assert_eq!((&new.spec, new.metadata.generation), (&old.spec, old.metadata.generation));
+    }
+
+    #[test]
+    fn a_status_that_changes_nothing_is_no_new_version() {
+        let mut kube = given();
+        let first = now(&kube);
+        write(&mut kube, &first, "1").unwrap();
+        let second = now(&kube);
+        write(&mut kube, &second, "1").unwrap();
+        assert_eq!(now(&kube).metadata.resource_version, second.metadata.resource_version);
+        // So what was sent before it can land after it.
+        assert_eq!(write(&mut kube, &second, "2"), Ok(()));
+    }
+
+    #[test]
+    fn only_a_change_of_the_spec_is_a_new_generation() {
+        let mut kube = given();
+        let old = now(&kube);
+        kube.edit(0, |object| {
+            object.metadata.annotations = Some([("a".into(), "b".into())].into())
+        });
+        assert_eq!(now(&kube).metadata.generation, Some(1));
+        assert_ne!(now(&kube).metadata.resource_version, old.metadata.resource_version);
+        kube.edit(0, |object| object.spec.suspend = true);
+        assert_eq!(now(&kube).metadata.generation, Some(2));
+    }
+
+    #[test]
+    fn an_object_with_a_finalizer_stays_until_it_is_taken_off() {
+        let mut kube = given();
+        kube.edit(0, |object| object.metadata.finalizers = Some(vec!["a/b".into()]));
+        kube.delete(0, 1000);
+        assert!(now(&kube).metadata.deletion_timestamp.is_some());
+        kube.edit(0, |object| object.metadata.finalizers = None);
+        assert!(kube.object(0).is_none());
+    }
+
+    #[test]
+    fn an_object_that_is_created_again_is_another_one() {
+        let mut kube = given();
+        let old = now(&kube);
+        kube.delete(0, 0);
+        assert_eq!(write(&mut kube, &old, "1"), Err(Denied::NotFound));
+        let spec = old.spec.clone();
+        kube.create(0, spec, 1000);
+        assert_ne!(now(&kube).metadata.uid, old.metadata.uid);
+        assert_eq!(write(&mut kube, &old, "1"), Err(Denied::Conflict));
+    }
+}

@@ -37,6 +37,7 @@ pub const KNOWN: &[(&str, &str)] = &[
     ("L2", "forgotten"),
     ("L5", "left off"),
     ("L6", "in sync with a type that no read showed"),
+    ("L6", "a change that nobody accepted"),
     ("L8", "asked"),
     ("L10", "an order of an object that is being deleted"),
     ("L11", "stays"),
@@ -47,9 +48,11 @@ const HISTORY_LIMIT: usize = 10;
 
 impl World {
     fn breaks(&mut self, law: &'static str, kind: &str, detail: String) {
-        self.tell(|| format!("!! {law} {kind}: {detail}"));
         let (at, steps) = (self.now, self.steps);
-        self.ledger.break_law(Broken { law, kind: kind.to_owned(), detail, at, steps });
+        let broken = Broken { law, kind: kind.to_owned(), detail: detail.clone(), at, steps };
+        if self.ledger.break_law(broken) {
+            self.tell(|| format!("!! {law} {kind}: {detail}"));
+        }
     }
 
     fn now_seconds(&self) -> i64 {

@@ -122,11 +122,13 @@ pub fn key(uid: &str, machine: usize, change: &Told) -> ChangeKey {
 
 impl Ledger {
     /// A law is broken; only its first breach of each kind counts in a run.
-    pub fn break_law(&mut self, broken: Broken) {
+    pub fn break_law(&mut self, broken: Broken) -> bool {
         let same = |old: &Broken| old.law == broken.law && old.kind == broken.kind;
-        if !self.broken.iter().any(same) {
+        let is_new = !self.broken.iter().any(same);
+        if is_new {
             self.broken.push(broken);
         }
+        is_new
     }
 
     /// The intent that a call carries out: signed with the moment of the decision.

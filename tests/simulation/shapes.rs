@@ -172,8 +172,7 @@ pub fn holders(record: &Value) -> impl Iterator<Item = Told> {
 
 /// Whether this call holds the slot, in any state.
 pub fn slot_holds(record: &Value, id: &str) -> bool {
-    let held = |lane: &&str| record.get(*lane).is_some_and(|held| held["change"] == id);
-    HOLDERS.iter().any(|lane| held(&lane))
+    HOLDERS.iter().any(|lane| record.get(*lane).is_some_and(|held| held["change"] == id))
 }
 
 /// The calls of the slot that may be on their way.

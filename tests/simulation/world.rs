@@ -33,6 +33,10 @@ pub enum Trouble {
     Malformed,
 }
 
+/// What a read shows: the machine, unless there is none, and whether it is PREPAID; and the clock in
+/// the answer.
+pub type Shown = (Option<(View, bool)>, Option<Timestamp>);
+
 /// What a mutating call is answered.
 pub enum Answered {
     Refused {
@@ -117,7 +121,7 @@ impl World {
 
     pub fn advance(&mut self, now: i64) {
         self.now = self.now.max(now);
-        for index in 0..self.machines.len() {
+        for (index, name) in MACHINES.iter().enumerate().take(self.machines.len()) {
             let before = self.machines[index].view;
             self.machines[index].advance(self.now);
             let after = self.machines[index].view;
@@ -128,7 +132,7 @@ impl World {
                 self.coverage.saw(Seen::Deaf);
             }
             if before != after {
-                self.tell(|| format!("   {} is {}", MACHINES[index], describe(&after)));
+                self.tell(|| format!("   {name} is {}", describe(&after)));
             }
         }
     }
@@ -322,7 +326,7 @@ impl World {
         endpoint: usize,
         instance: &str,
         presented: Presented,
-    ) -> Result<(Option<(View, bool)>, Option<Timestamp>), Trouble> {
+    ) -> Result<Shown, Trouble> {
         if let Some(trouble) = self.trouble(presented) {
             return Err(trouble);
         }
@@ -521,8 +525,8 @@ impl World {
     /// A process is about to end: what was it doing?
     pub fn notice_crash(&mut self, process: usize) {
         self.forgive(Some(process), crate::nature::DAY);
-        for index in 0..self.machines.len() {
-            let Some(entry) = self.kube.slot(MACHINES[index]) else { continue };
+        for name in MACHINES {
+            let Some(entry) = self.kube.slot(name) else { continue };
             let open: Vec<_> = shapes::open_in_slot(&entry.json).collect();
             for id in open {
                 let of_change =
