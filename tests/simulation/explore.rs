@@ -19,6 +19,7 @@ use crate::{
     quiet::{self, Recovery},
     rng::Rng,
     run::Run,
+    shell::Contexts,
     world::{Story, World},
 };
 
@@ -63,7 +64,8 @@ fn finish(which: Which, metrics: &Metrics, story: Option<Story>) -> Finished {
     }
     let steps = which.cut.unwrap_or(nature.steps).min(nature.steps);
     let world = World::new(nature, rng.fork(), story);
-    let mut run = Run::new(world, rng, metrics);
+    let contexts = Contexts::default();
+    let mut run = Run::new(world, rng, &contexts, metrics);
     let nature = format!("{:?}", run.world.nature);
     run.world.tell(|| nature);
     run.set_the_stage();

@@ -52,6 +52,12 @@ pub struct SecretEntry {
     pub content: Content,
 }
 
+/// A status that was written: the object, and, where something changed, both statuses.
+pub struct Written {
+    pub object: Arc<VmInstance>,
+    pub statuses: Option<(Arc<Value>, Arc<Value>)>,
+}
+
 /// What the watch tells: the place, and the object unless it is gone.
 pub type Told = (usize, Option<Arc<VmInstance>>);
 
@@ -118,13 +124,19 @@ impl Kube {
         self.version.to_string()
     }
 
-    fn store(&mut self, place: usize, mut object: VmInstance, status: Option<Arc<Value>>) {
+    fn store(
+        &mut self,
+        place: usize,
+        mut object: VmInstance,
+        status: Option<Arc<Value>>,
+    ) -> Arc<VmInstance> {
         object.metadata.resource_version = Some(self.next_version());
         let object = Arc::new(object);
         let before = self.objects[place].as_ref().map(|stored| stored.status.clone());
         let status = status.or(before).unwrap_or_default();
         self.told.push((place, Some(object.clone())));
-        self.objects[place] = Some(Stored { object, status });
+        self.objects[place] = Some(Stored { object: object.clone(), status });
+        object
     }
 
     // ---- People ----
@@ -195,36 +207,40 @@ impl Kube {
 
     // ---- The operator ----
 
+    /// The object that a write of this version replaces.
+    fn at_version(&self, read: &VmInstance) -> Result<(usize, &Stored), Denied> {
+        let meta = &read.metadata;
+        let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
+        let place = self.place(namespace.unwrap_or_default(), name.unwrap_or_default());
+        let place = place.ok_or(Denied::NotFound)?;
+        let held = self.objects[place].as_ref().ok_or(Denied::NotFound)?;
+        let now = &held.object.metadata;
+        if now.uid != meta.uid || now.resource_version != meta.resource_version {
+            return Err(Denied::Conflict);
+        }
+        Ok((place, held))
+    }
+
     /// The status sub-resource: it lands only at the version that it names, changes nothing else, and
     /// is no new version where it changes nothing at all.
     pub fn write_status(
         &mut self,
         read: &VmInstance,
         status: &VmInstanceStatus,
-        json: &Arc<Value>,
-    ) -> Result<Arc<VmInstance>, Denied> {
-        let meta = &read.metadata;
-        let (namespace, name) = (meta.namespace.as_deref(), meta.name.as_deref());
-        let place = self
-            .place(namespace.unwrap_or_default(), name.unwrap_or_default())
-            .filter(|place| self.objects[*place].is_some())
-            .ok_or(Denied::NotFound)?;
-        let held = self.objects[place].as_ref().map(|stored| stored.object.clone());
-        let held = held.ok_or(Denied::NotFound)?;
-        if held.metadata.uid != meta.uid || held.metadata.resource_version != meta.resource_version
-        {
-            return Err(Denied::Conflict);
+    ) -> Result<Written, Denied> {
+        let (place, held) = self.at_version(read)?;
+        if held.object.status.as_ref() == Some(status) {
+            return Ok(Written { object: held.object.clone(), statuses: None });
         }
-        if let Some(fault) = crate::schema::fault(json) {
+        let before = held.status.clone();
+        let now = Arc::new(serde_json::to_value(status).expect("a status is JSON"));
+        if let Some(fault) = crate::schema::fault(&before, &now) {
             return Err(Denied::Invalid(fault));
         }
-        if held.status.as_ref() == Some(status) {
-            return Ok(held);
-        }
-        let mut object = VmInstance::clone(&held);
+        let mut object = VmInstance::clone(&held.object);
         object.status = Some(status.clone());
-        self.store(place, object, Some(json.clone()));
-        self.objects[place].as_ref().map(|stored| stored.object.clone()).ok_or(Denied::NotFound)
+        let object = self.store(place, object, Some(now.clone()));
+        Ok(Written { object, statuses: Some((before, now)) })
     }
 
     pub fn slot(&self, instance: &str) -> Option<&SlotEntry> {
@@ -291,9 +307,7 @@ mod tests {
     }
 
     fn write(kube: &mut Kube, read: &VmInstance, number: &str) -> Result<(), Denied> {
-        let status = status(number);
-        let json = Arc::new(serde_json::to_value(&status).unwrap());
-        kube.write_status(read, &status, &json).map(|_| ())
+        kube.write_status(read, &status(number)).map(|_| ())
     }
 
     #[test]

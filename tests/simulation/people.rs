@@ -20,7 +20,7 @@ use crate::{
 /// Somebody else's finalizer.
 const FINALIZER: &str = "example.com/keeps";
 
-impl Run {
+impl Run<'_> {
     /// The first objects, and who acts when.
     pub fn set_the_stage(&mut self) {
         for place in 0..self.nature().objects {

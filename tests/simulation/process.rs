@@ -5,7 +5,6 @@
 use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
 };
 
 use zenlayer_vm_operator::{api::VmInstance, controller::Context};
@@ -16,11 +15,11 @@ use crate::{
 };
 
 /// A pass that runs.
-pub struct Task {
+pub struct Task<'a> {
     pub id: u64,
     pub place: usize,
     pub uid: String,
-    pub future: Pass,
+    pub future: Pass<'a>,
     /// Requests without an answer. A pass that has none and is pending waits for another pass.
     pub outstanding: usize,
 }
@@ -40,12 +39,12 @@ pub struct Entry {
 }
 
 #[derive(Default)]
-pub struct Process {
+pub struct Process<'a> {
     pub up: bool,
     /// Counts the processes that were here, one after the other.
     pub incarnation: u32,
-    pub ctx: Option<Arc<Context>>,
-    pub tasks: Vec<Task>,
+    pub ctx: Option<&'a Context>,
+    pub tasks: Vec<Task<'a>>,
     pub leads: bool,
     pub frozen_until: Option<i64>,
     /// Answers that came while it was frozen.
@@ -69,7 +68,7 @@ impl Entry {
     }
 }
 
-impl Process {
+impl Process<'_> {
     /// Everything that a process keeps is gone.
     pub fn forget(&mut self) {
         let Self { incarnation, leads, .. } = *self;

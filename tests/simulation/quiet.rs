@@ -16,6 +16,7 @@ use crate::{
     nature::{HOUR, MINUTE},
     run::Run,
     shapes::{self, words},
+    shell::Contexts,
     world::{World, machine_index},
 };
 
@@ -25,6 +26,9 @@ const STILL: i64 = 35 * MINUTE;
 const STILL_AND_IDLE: i64 = 12 * MINUTE;
 /// Within this time an object must have come to rest.
 pub const BOUND: i64 = 4 * HOUR;
+/// What nothing has become of for so long is not waited for any more: longer than any pause of the
+/// protocol, the hour of the order limit among them.
+const PATIENCE: i64 = 75 * MINUTE;
 /// A fresh object has as long.
 const FRESH_BOUND: i64 = 3 * HOUR;
 
@@ -93,7 +97,8 @@ pub fn fresh(run: &Run, metrics: &Metrics) -> [Option<Rest>; PLACES] {
     world.machines = run.world.machines.clone();
     world.now = run.world.now;
     world.key = run.world.key;
-    let mut other = Run::new(world, run.rng.clone(), metrics);
+    let contexts = Contexts::default();
+    let mut other = Run::new(world, run.rng.clone(), &contexts, metrics);
     other.advance(run.world.now);
     other.calm = true;
     // What is on its way at the provider is seen by then.
@@ -131,7 +136,7 @@ fn is_compared(run: &Run, object: &VmInstance) -> bool {
     rivals == 1 && object.metadata.deletion_timestamp.is_none()
 }
 
-impl Run {
+impl Run<'_> {
     /// Runs until nothing was written for a while and the machines are still.
     fn until_still(&mut self, bound: i64) {
         let end = self.now() + bound;
@@ -152,7 +157,11 @@ impl Run {
     /// How long a state must last to count as rest.
     fn wait(&self) -> i64 {
         let objects = self.world.kube.objects.iter().flatten();
-        let flies = |stored: &Stored| shapes::in_flight(&stored.status).next().is_some();
+        // What waits for its cycle is at rest.
+        let flies = |stored: &Stored| {
+            shapes::phase(&stored.status) != "Scheduled"
+                && shapes::in_flight(&stored.status).next().is_some()
+        };
         let slots = self.world.kube.slots.iter();
         let held = |entry: &SlotEntry| {
             shapes::holders(&entry.json).next().is_some() || shapes::slot_restores(&entry.json)
@@ -168,10 +177,11 @@ impl Run {
         let mut since: Option<Recovery> = None;
         let mut version = (u64::MAX, usize::MAX);
         let mut wait = STILL;
-        while self.step(start + BOUND) {
+        let mut moved = start;
+        while self.step(start + BOUND) && self.now() - moved < PATIENCE {
             let now = (self.world.kube.version(), self.views());
             if now != version {
-                version = now;
+                (version, moved) = (now, self.now());
                 let good = self.apart(fresh).is_none() && self.is_settled();
                 let here = || Recovery { passes: self.passes - passes, millis: self.now() - start };
                 since = good.then(|| since.unwrap_or_else(here));

@@ -20,7 +20,7 @@ use crate::{
     process::{Process, Task},
     rng::Rng,
     seams,
-    shell::{self, Ended},
+    shell::{self, Contexts, Ended},
     world::World,
 };
 
@@ -61,10 +61,10 @@ struct Fate {
     failure: Option<Failure>,
 }
 
-pub struct Run {
+pub struct Run<'a> {
     pub world: World,
     pub hub: Arc<Hub>,
-    pub processes: [Process; 2],
+    pub processes: [Process<'a>; 2],
     pub rng: Rng,
     pub passes: u64,
     pub calm: bool,
@@ -72,11 +72,12 @@ pub struct Run {
     sequence: u64,
     flying: Vec<Flying>,
     next_task: u64,
+    contexts: &'a Contexts,
     metrics: Metrics,
 }
 
-impl Run {
-    pub fn new(world: World, rng: Rng, metrics: &Metrics) -> Self {
+impl<'a> Run<'a> {
+    pub fn new(world: World, rng: Rng, contexts: &'a Contexts, metrics: &Metrics) -> Self {
         let hub = Arc::new(Hub::default());
         hub.lock().told = world.story.is_some();
         Self {
@@ -90,6 +91,7 @@ impl Run {
             sequence: 0,
             flying: Vec::new(),
             next_task: 0,
+            contexts,
             metrics: metrics.clone(),
         }
     }
@@ -423,7 +425,7 @@ impl Run {
             .iter()
             .find(|object| object.metadata.name.as_deref() == Some(name))
             .cloned();
-        let (Some(object), Some(ctx)) = (cached, self.processes[process].ctx.clone()) else {
+        let (Some(object), Some(ctx)) = (cached, self.processes[process].ctx) else {
             return;
         };
         let newest = self.world.kube.object(place).map(|one| &one.object.metadata.resource_version);
@@ -450,9 +452,9 @@ impl Run {
     /// Polls a pass, and then those that may have waited for it.
     fn poll(&mut self, process: usize, task: u64) {
         self.poll_one(process, task);
-        let waits = |task: &Task| task.outstanding == 0;
+        let waits = |task: &&Task| task.outstanding == 0;
         for _ in 0..PLACES {
-            let Some(next) = self.processes[process].tasks.iter().find(|task| waits(task)) else {
+            let Some(next) = self.processes[process].tasks.iter().find(waits) else {
                 break;
             };
             let id = next.id;
@@ -488,7 +490,7 @@ impl Run {
         let entry = &mut one.entries[place];
         entry.running = false;
         let again = std::mem::take(&mut entry.again);
-        let Some(ctx) = &one.ctx else { return };
+        let Some(ctx) = one.ctx else { return };
         let pause = shell::pause(ended, &mut entry.failures, &uid, ctx);
         self.world.whisper(|| format!("{process}: pass {id} ends {ended:?}"));
         if again {
@@ -526,7 +528,8 @@ impl Run {
         }
         one.up = true;
         let Nature { skew, order_limit, .. } = self.world.nature;
-        one.ctx = Some(shell::context(&self.hub, process, order_limit, &self.metrics));
+        let context = shell::context(&self.hub, process, order_limit, &self.metrics);
+        one.ctx = Some(self.contexts.add(context));
         let objects: Vec<_> = self.world.kube.objects.iter().flatten().cloned().collect();
         {
             let mut inner = self.hub.lock();

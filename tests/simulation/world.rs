@@ -11,7 +11,7 @@ use crate::{
     cloud::{MACHINES, Machine, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
     executor::Origin,
-    kube::{Content, Denied, Kube, SlotEntry},
+    kube::{Content, Denied, Kube, SlotEntry, Written},
     ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
     nature::{Nature, SECOND},
     rng::Rng,
@@ -145,35 +145,27 @@ impl World {
         object: &VmInstance,
         status: &VmInstanceStatus,
     ) -> Result<Arc<VmInstance>, Denied> {
-        let json = Arc::new(serde_json::to_value(status).expect("a status is JSON"));
-        let uid = object.metadata.uid.clone().unwrap_or_default();
-        let place = self.kube.by_uid(&uid);
-        let before = place.and_then(|place| self.kube.object(place)).map(|one| one.status.clone());
-        let written = self.kube.write_status(object, status, &json);
+        let written = self.kube.write_status(object, status);
         match &written {
-            Ok(written) => {
-                let before = before.unwrap_or_default();
-                if before == json {
-                    self.coverage.saw(Seen::NoOpWrite);
-                } else {
-                    self.status_written(origin, &uid, written, &before, &json);
-                }
+            Ok(Written { statuses: None, .. }) => self.coverage.saw(Seen::NoOpWrite),
+            Ok(Written { object, statuses: Some((before, now)) }) => {
+                self.status_written(origin, object, before, now);
             }
             Err(Denied::Invalid(fault)) => self.l4_is_refused(fault.clone()),
             Err(Denied::Conflict) => self.coverage.saw(Seen::Conflict),
             Err(Denied::NotFound) => {}
         }
-        written
+        written.map(|written| written.object)
     }
 
     fn status_written(
         &mut self,
         origin: &Origin,
-        uid: &str,
         written: &VmInstance,
         before: &Value,
         now: &Value,
     ) {
+        let uid = written.metadata.uid.as_deref().unwrap_or_default();
         self.tell(|| format!("   status of {uid}: {}", in_words(now)));
         let machine = machine_index(&written.spec.instance_id);
         for told in shapes::in_flight(now) {
