@@ -72,7 +72,7 @@ pub enum OffBy {
 enum Effect {
     Plan { to: usize, fails: bool },
     NoPlan,
-    Stop { deaf: bool },
+    Stop { deaf: bool, by: OffBy },
     Start,
 }
 
@@ -235,8 +235,8 @@ impl Machine {
                 let plan = self.view.plan.filter(|plan| !plan.scheduled);
                 self.becomes(at, View { plan, ..self.view });
             }
-            Effect::Stop { deaf } if self.view.power == Power::Running => {
-                self.off_by = OffBy::Operator;
+            Effect::Stop { deaf, by } if self.view.power == Power::Running => {
+                self.off_by = by;
                 let next = if deaf { Power::Running } else { Power::Stopped };
                 self.enter(at, Power::Stopping, Some((at + self.manner.stop_takes, next)));
             }
@@ -295,8 +295,16 @@ impl Machine {
 
     // ---- Calls ----
 
-    /// What the provider says to a call of the operator, whose signature and key are in order.
-    pub fn rule(&mut self, order: Order, now: i64, nature: &Nature, rng: &mut Rng) -> Ruling {
+    /// What the provider says to a call of the operator, whose signature and key are in order. Whose
+    /// deed a stop is, is for the ledger.
+    pub fn rule(
+        &mut self,
+        order: Order,
+        by: OffBy,
+        now: i64,
+        nature: &Nature,
+        rng: &mut Rng,
+    ) -> Ruling {
         if let Some((status, code)) = self.objection(order) {
             return Ruling::Refused { status, code };
         }
@@ -305,7 +313,7 @@ impl Machine {
         let effect = match order {
             Order::Modify(to) => Effect::Plan { to, fails: rng.chance(nature.fails) },
             Order::Cancel => Effect::NoPlan,
-            Order::Stop => Effect::Stop { deaf: rng.chance(nature.deaf) },
+            Order::Stop => Effect::Stop { deaf: rng.chance(nature.deaf), by },
             Order::Start => Effect::Start,
         };
         if silent {
@@ -454,7 +462,10 @@ mod tests {
 
     fn accepts(machine: &mut Machine, order: Order, now: i64) -> bool {
         let (_, nature, mut rng) = given(false);
-        matches!(machine.rule(order, now, &nature, &mut rng), Ruling::Accepted { .. })
+        matches!(
+            machine.rule(order, OffBy::Operator, now, &nature, &mut rng),
+            Ruling::Accepted { .. }
+        )
     }
 
     /// The margin that the protocol rests on.
@@ -464,7 +475,7 @@ mod tests {
             let (mut machine, mut nature, _) = given(false);
             (nature.lag, nature.monotonic_reads) = (1000, false);
             let mut rng = Rng::new(seed);
-            machine.rule(Order::Modify(2), 0, &nature, &mut rng);
+            machine.rule(Order::Modify(2), OffBy::Operator, 0, &nature, &mut rng);
             for now in (0..600).map(|second| second * SECOND) {
                 machine.advance(now);
                 let endpoint = usize::from(seed % 2 == 0);

@@ -31,7 +31,7 @@ pub enum Kind {
     Read,
     /// A mutating call of the cloud.
     Post,
-    /// Nothing is sent: the process waits for its turn, or for time to pass.
+    /// Nothing is sent: the process waits for its turn, and at least for so many milliseconds.
     Wait(i64),
 }
 

@@ -28,6 +28,7 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L10", "a change is ordered only by a spec that asks for it and allows it"),
     ("L11", "an object comes to the state that a fresh one comes to, in bounded time"),
     ("L12", "a call lands on the type, or on the plan, that it was decided for"),
+    ("L13", "in a world without trouble nothing is tried every second"),
 ];
 
 /// What the core of today is known to break: law, and the beginning of the kind. It is told and fails
@@ -35,12 +36,14 @@ pub const LAWS: &[(&str, &str)] = &[
 pub const KNOWN: &[(&str, &str)] = &[
     ("L1", "ordered twice"),
     ("L2", "forgotten"),
+    ("L2", "the number of an order was lost"),
     ("L5", "left off"),
     ("L6", "in sync with a type that no read showed"),
     ("L6", "a change that nobody accepted"),
     ("L8", "asked"),
     ("L10", "an order of an object that is being deleted"),
     ("L11", "stays"),
+    ("L13", "restless"),
 ];
 
 /// How many ended changes a history may drop the oldest of.
@@ -360,6 +363,37 @@ impl World {
         };
         let detail = format!("{} {reasons:?}", MACHINES[machine]);
         self.breaks("L5", &kind, detail);
+    }
+
+    /// L2, at the end: the number of an order is written down, where its process has read it and could
+    /// keep it.
+    pub fn l2_number_is_kept(&mut self) {
+        let lost = |order: &&Accepted| {
+            let of_change = |post: &&Post| {
+                post.uid == order.uid
+                    && post.change.as_ref().is_some_and(|change| change.id == order.change.id)
+            };
+            let post = self.ledger.posts.iter().find(of_change);
+            let was_read = post.is_some_and(|post| post.known_accepted && !post.forgivable);
+            let Some(place) = self.kube.by_uid(&order.uid) else { return false };
+            let Some(Stored { status, .. }) = self.kube.object(place) else { return false };
+            let evicted = shapes::history(status).len() >= HISTORY_LIMIT;
+            was_read
+                && !evicted
+                && !shapes::mentions(status, &order.number)
+                && !shapes::mentions(self.slot_json(order.machine), &order.number)
+        };
+        if let Some(order) = self.ledger.orders.iter().find(lost) {
+            let detail = format!("order {} of change {}", order.number, order.change.id);
+            self.breaks("L2", "the number of an order was lost", detail);
+        }
+    }
+
+    /// L13: in a world without trouble nothing is tried every second.
+    pub fn l13_is_restless(&mut self, place: usize) {
+        let stored = self.kube.object(place);
+        let reason = stored.map_or("", |one| shapes::ready_reason(&one.status)).to_owned();
+        self.breaks("L13", &format!("restless, {reason}"), format!("place {place}"));
     }
 
     /// L7: no pass panics.

@@ -11,8 +11,12 @@ use zenlayer_vm_operator::{api::VmInstance, controller::Context};
 
 use crate::{
     kube::{PLACES, Told},
+    nature::MINUTE,
     shell::Pass,
 };
+
+/// So many passes without a write, within two minutes, are no waiting.
+const RESTLESS: u32 = 40;
 
 /// A pass that runs.
 pub struct Task<'a> {
@@ -36,6 +40,8 @@ pub struct Entry {
     pub failures: u32,
     /// Uid, and what wakes it when it changes.
     seen: Option<(String, u64)>,
+    /// Passes since anything was written: the version, since when, how many.
+    idle: (u64, i64, u32),
 }
 
 #[derive(Default)]
@@ -65,6 +71,17 @@ impl Entry {
         let news = self.seen.as_ref() != Some(&now);
         self.seen = Some(now);
         news
+    }
+}
+
+impl Entry {
+    /// Counts passes in which nothing is written; true: too many in too short a time.
+    pub fn is_restless(&mut self, version: u64, now: i64) -> bool {
+        if self.idle.0 != version {
+            self.idle = (version, now, 0);
+        }
+        self.idle.2 += 1;
+        self.idle.2 == RESTLESS && now - self.idle.1 < 2 * MINUTE
     }
 }
 

@@ -197,6 +197,7 @@ impl Run<'_> {
         for machine in 0..self.world.machines.len() {
             self.world.l5_is_not_left_off(machine);
         }
+        self.world.l2_number_is_kept();
         for place in 0..PLACES {
             self.world.l8_lost_no_answer(place);
         }

@@ -256,13 +256,18 @@ impl<'a> Run<'a> {
     }
 
     fn fate(&mut self, kind: Kind) -> Fate {
+        if let Kind::Wait(least) = kind {
+            let queue = if self.rng.chance(self.world.nature.queue) { 8 * SECOND } else { 0 };
+            let wait = least + self.rng.range(0, queue);
+            return Fate { deliver: Some(wait), answer: wait, failure: None };
+        }
         let there = self.latency();
         let back = there + self.latency();
         let good = Fate { deliver: Some(there), answer: back, failure: None };
         if self.calm {
             return Fate { answer: there, ..good };
         }
-        let Nature { lost_request, lost_answer, late, not_sent, queue, .. } = self.world.nature;
+        let Nature { lost_request, lost_answer, late, not_sent, .. } = self.world.nature;
         let Nature { kube_refuses, kube_lost_request, kube_lost_answer, kube_late, .. } =
             self.world.nature;
         // A connection breaks at once, or nothing comes until the time-out.
@@ -276,10 +281,6 @@ impl<'a> Run<'a> {
             Fate { deliver: Some(there), answer: after.max(back), failure: Some(failure) };
         let rng = &mut self.rng;
         match kind {
-            Kind::Wait(_) => {
-                let wait = if rng.chance(queue) { rng.range(1, 8000) } else { 0 };
-                Fate { deliver: Some(wait), answer: wait, failure: None }
-            }
             Kind::Ask | Kind::Write if rng.chance(kube_refuses) => {
                 Fate { deliver: None, answer: back, failure: Some(Failure::Refused) }
             }
@@ -303,7 +304,7 @@ impl<'a> Run<'a> {
                 let deliver = Some(rng.range(1, longest) * SECOND);
                 Fate { deliver, answer: after, failure: Some(failure) }
             }
-            Kind::Post => good,
+            Kind::Post | Kind::Wait(_) => good,
         }
     }
 
@@ -434,6 +435,10 @@ impl<'a> Run<'a> {
         }
         if self.processes[1 - process].entries[place].running {
             self.world.coverage.saw(Seen::Overlap);
+        }
+        let (version, now) = (self.world.kube.version(), self.world.now);
+        if self.processes[process].entries[place].is_restless(version, now) && self.calm {
+            self.world.l13_is_restless(place);
         }
         self.next_task += 1;
         self.passes += 1;

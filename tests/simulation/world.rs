@@ -8,7 +8,7 @@ use serde_json::Value;
 use zenlayer_vm_operator::api::{VmInstance, VmInstanceStatus};
 
 use crate::{
-    cloud::{MACHINES, Machine, Order, Power, Ruling, View},
+    cloud::{MACHINES, Machine, OffBy, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
     executor::Origin,
     kube::{Content, Denied, Kube, SlotEntry, Written},
@@ -448,20 +448,24 @@ impl World {
     }
 
     fn carry_out(&mut self, request: u64, info: &PostInfo) -> Answered {
+        let post = self.ledger.post(request);
+        let change = post.and_then(|post| Some((post.uid.clone(), post.change.clone()?)));
+        let id = change.as_ref().map(|(_, change)| change.id.clone()).unwrap_or_default();
+        // A person took the word of a call with a token back, and it lands all the same.
+        let released = self.ledger.released.contains(&id);
+        let by = if released { OffBy::Person } else { OffBy::Operator };
         let Self { machines, rng, nature, now, .. } = self;
         let Some(machine) = machines.get_mut(info.machine) else {
             return Answered::Refused { status: 404, code: "INVALID_INSTANCE_NOT_FOUND" };
         };
         let found = machine.view;
-        let shows_at = match machine.rule(info.order, *now, nature, rng) {
+        let shows_at = match machine.rule(info.order, by, *now, nature, rng) {
             Ruling::Refused { status, code } => return Answered::Refused { status, code },
             Ruling::Accepted { shows_at } => shows_at,
         };
         self.ledger.touched[info.machine] = true;
         let count = self.ledger.orders.len();
         let number = format!("{}", 7_000 + count);
-        let post = self.ledger.post(request);
-        let change = post.and_then(|post| Some((post.uid.clone(), post.change.clone()?)));
         self.coverage.saw(match info.order {
             Order::Modify(_) => Seen::Ordered,
             Order::Cancel => Seen::Cancel,
