@@ -6,7 +6,8 @@
 //! | --- | --- |
 //! | `executor` | the points, the clocks |
 //! | `seams`, `shell`, `shapes` | all that knows the controller: its traits, its loop, its JSON |
-//! | `run`, `process`, `people` | the scheduler, what becomes of a process, what people do |
+//! | `run`, `flights`, `process`, `mishaps` | the scheduler, requests in the air, the processes and what becomes of them |
+//! | `people` | what people do, and trouble that lasts |
 //! | `kube`, `cloud`, `world` | Kubernetes and the provider in memory |
 //! | `ledger`, `laws`, `schema` | what really happened, and what must hold |
 //! | `quiet` | the end of a run: trouble ends, and everything recovers |
@@ -22,9 +23,11 @@ mod cloud;
 mod coverage;
 mod executor;
 mod explore;
+mod flights;
 mod kube;
 mod laws;
 mod ledger;
+mod mishaps;
 mod nature;
 mod people;
 mod process;
