@@ -124,7 +124,7 @@ pub struct Machine {
     manner: Manner,
     /// The moment that the last read of each endpoint showed.
     shown: [i64; 2],
-    /// The moment at which a replica of each endpoint stands still, and until when.
+    /// The moment at which a replica of each endpoint is stuck, and until when.
     replica: [Option<(i64, i64)>; 2],
     /// When a person last changed the type or a plan, in the console.
     pub touched_at: Option<i64>,
@@ -358,10 +358,10 @@ impl Machine {
     // ---- Reads ----
 
     /// What a read of one endpoint shows: the machine as it was a while ago, up to the limit. A read
-    /// lags by itself, or it meets a replica that stands still for a while; both endpoints may.
+    /// lags by itself, or it meets a replica that is stuck for a while; both endpoints may.
     pub fn shown(&mut self, endpoint: usize, now: i64, nature: &Nature, rng: &mut Rng) -> View {
-        let stands = self.replica[endpoint].filter(|(_, until)| now < *until);
-        let mut moment = match stands {
+        let stuck = self.replica[endpoint].filter(|(_, until)| now < *until);
+        let mut moment = match stuck {
             Some((moment, _)) => moment,
             None if rng.chance(nature.lag / 4) => {
                 let replica = Some((now, now + rng.range(5 * SECOND, READ_LAG)));

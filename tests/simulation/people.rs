@@ -343,6 +343,7 @@ impl Run<'_> {
         self.after(1, Event::Watch { process, incarnation });
         for place in 0..PLACES {
             let entry = &mut self.processes[process].entries[place];
+            entry.rests();
             if entry.due.is_some_and(|due| due > now + 5 * MINUTE) {
                 entry.due = None;
                 let delay = self.rng.range(1, 5 * MINUTE);

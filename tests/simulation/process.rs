@@ -75,6 +75,11 @@ impl Entry {
 }
 
 impl Entry {
+    /// What was before does not count.
+    pub fn rests(&mut self) {
+        self.idle = (u64::MAX, 0, 0);
+    }
+
     /// Counts passes in which nothing is written; true: too many in too short a time.
     pub fn is_restless(&mut self, version: u64, now: i64) -> bool {
         if self.idle.0 != version {

@@ -164,7 +164,7 @@ const HOLDERS: [&str; 2] = ["holding", "setAside"];
 
 /// The calls that hold the slot.
 pub fn holders(record: &Value) -> impl Iterator<Item = Told> {
-    HOLDERS.iter().filter_map(|lane| record.get(*lane)).map(|held| {
+    HOLDERS.iter().filter_map(|part| record.get(*part)).map(|held| {
         let state = held.pointer("/state/is").and_then(Value::as_str).unwrap_or_default();
         told(held, "change", state.to_owned())
     })
@@ -172,7 +172,7 @@ pub fn holders(record: &Value) -> impl Iterator<Item = Told> {
 
 /// Whether this call holds the slot, in any state.
 pub fn slot_holds(record: &Value, id: &str) -> bool {
-    HOLDERS.iter().any(|lane| record.get(*lane).is_some_and(|held| held["change"] == id))
+    HOLDERS.iter().any(|part| record.get(*part).is_some_and(|held| held["change"] == id))
 }
 
 /// The calls of the slot that may be on their way.

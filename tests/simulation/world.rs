@@ -270,7 +270,7 @@ impl World {
 
     // ---- The provider's reads ----
 
-    /// What stands in the way of any read.
+    /// What keeps any read from being answered.
     fn trouble(&mut self, presented: Presented) -> Option<Trouble> {
         let date = self.date();
         let api = |status, code| Some(Trouble::Api { status, code: Some(code), date });
@@ -345,7 +345,7 @@ impl World {
         Ok((Some((view, prepaid)), date))
     }
 
-    /// A read of catalogue or prices: only what stands in its way.
+    /// A read of catalogue or prices: only what keeps it from being answered.
     pub fn read_offers(&mut self, presented: Presented) -> Result<Option<Timestamp>, Trouble> {
         let date = self.date();
         if self.rng.chance(self.nature.price_fails) {
