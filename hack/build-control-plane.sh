@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Provides etcd, kube-apiserver and kubectl for the tests and the demo.
+# Provides etcd, kube-apiserver and kubectl for the tests and the demo:
+#   hack/build-control-plane.sh           of the newest supported Kubernetes
+#   hack/build-control-plane.sh oldest    kube-apiserver of the oldest one, beside the same etcd
 #
 # With KUBEBUILDER_ASSETS set, those binaries are used as they are. Otherwise etcd and
 # kube-apiserver are built from pinned Go modules into .tools/ (once; later runs only look).
@@ -11,7 +13,15 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/hack/progress.sh"
-module=$root/hack/tools/control-plane
+release=${1:-newest}
+case $release in
+newest) module=$root/hack/tools/control-plane ;;
+oldest) module=$root/hack/tools/control-plane-oldest ;;
+*)
+    printf 'error: no release %s: choose newest or oldest\n' "$release" >&2
+    exit 2
+    ;;
+esac
 tools=${ZENLAYER_TOOLS_DIR:-$root/.tools}
 
 say() { printf 'control plane: %s\n' "$*" >&2; }
@@ -31,7 +41,7 @@ find_kubectl() {
     if [ -x "$1/kubectl" ]; then printf '%s\n' "$1/kubectl"; fi
 }
 
-if [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+if [ "$release" = newest ] && [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
     for name in etcd kube-apiserver; do
         [ -x "$KUBEBUILDER_ASSETS/$name" ] ||
             fail "KUBEBUILDER_ASSETS is $KUBEBUILDER_ASSETS, which has no executable $name:" \
@@ -46,6 +56,11 @@ version=$(sed -n 's/^\tk8s.io\/kubernetes \(v[0-9.]*\).*/\1/p' "$module/go.mod" 
 stamp=$(cat "$module/go.mod" "$module/go.sum" "${BASH_SOURCE[0]}" | cksum | cut -d ' ' -f 1)
 assets=$tools/control-plane/$version-$stamp
 mkdir -p "$assets"
+
+if [ "$release" = oldest ] && [ ! -x "$assets/etcd" ]; then
+    newest=$("$root/hack/build-control-plane.sh" | sed -n 's/^KUBEBUILDER_ASSETS=//p')
+    ln -sf "$newest/etcd" "$assets/etcd"
+fi
 
 wanted=()
 for name in etcd kube-apiserver; do

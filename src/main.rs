@@ -4,14 +4,12 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
 use kube::runtime::reflector;
-use zenlayer::with_causes;
-use zenlayer::{Client, Cloud};
+use zenlayer::{Client, with_causes};
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Clock, Connections, Context, GRACE, GatedCloud, GatedStore, Gates, KubeStore, Settings,
-        Store, SystemClock, run,
+        Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, check, run,
     },
     telemetry::{self, Metrics, WatchHealth},
 };
@@ -47,36 +45,40 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let listener = telemetry::bind(args.http_listen)?;
     let health = WatchHealth::default();
     let metrics = Metrics::of(health.clone());
-    let Connections { watches, calls } = Connections::open(&health).await?;
+    let Connections { watches, calls } =
+        Connections::open(&health, args.testing.testing_answer_limit).await?;
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         %endpoint,
-        operator_namespace = args.operator_namespace,
+        slot_namespace = args.slot_namespace,
         watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
         "starting"
     );
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(calls, &args.operator_namespace, writer.as_reader(), identity);
-    store.check_slots().await?;
-    let mut store: Arc<dyn Store> = Arc::new(store);
+    let store = KubeStore::new(calls, &args.slot_namespace, writer.as_reader(), identity);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
-    let mut cloud: Arc<dyn Cloud> =
-        Arc::new(Client::new(endpoint, client_options, Arc::new(move || clock.now()))?);
-    if let Some(folder) = &args.testing.testing_gates {
-        let gates = Gates::new(folder.clone());
-        cloud = Arc::new(GatedCloud::new(cloud, gates.clone()));
-        store = Arc::new(GatedStore::new(store, gates));
-    }
-    let ctx = Context::new(cloud, store, Arc::new(clock), defaults, metrics.clone());
+    let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
+    let clock = Arc::new(clock);
+    let (cloud, store) = (Arc::new(cloud), Arc::new(store));
+    let per_second = args.requests_per_second();
+    let ctx = Context::new(cloud, store.clone(), clock, defaults, metrics.clone(), per_second);
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
     };
+    let known = health.clone();
+    let work = async move {
+        check(&watches, &settings).await?;
+        store.check_slots().await?;
+        run(watches, settings, ctx, writer, known, stop_signal()).await;
+        Ok::<(), AnyError>(())
+    };
+    // An API server that is silent from the start must not look like a process that is stuck.
     tokio::select! {
-        ended = run(watches, settings, ctx, writer, health.clone(), stop_signal()) => ended?,
+        ended = work => ended?,
         served = telemetry::serve(listener, metrics, health) => served?,
     }
     tracing::info!("stopped");

@@ -81,10 +81,10 @@ impl Demo {
         let operator = Operator::start(&OperatorOptions {
             kubeconfig: &kubeconfig,
             endpoint: &sim.endpoint(),
-            operator_namespace: NAMESPACE,
+            slot_namespace: NAMESPACE,
             watch_namespace: None,
             arguments: Vec::new(),
-            gated: false,
+            wired: false,
         });
         operator.ready().await;
         println!("vm-operator is ready");

@@ -17,7 +17,7 @@ pub enum ConditionType {
     InSync,
     /// The operator is working, or waiting to be able to work. Present only while True.
     Reconciling,
-    /// Nothing happens until somebody changes something. Present only while True.
+    /// It needs attention: the message says by whom, and whether it is tried again. Present only while True.
     Stalled,
 }
 

@@ -9,3 +9,6 @@ pub use logging::{LogFormat, init_logging};
 pub use metrics::Metrics;
 pub use server::{ServeError, bind, serve};
 pub use watch_health::WatchHealth;
+
+/// How the operator names itself, to the Kubernetes API and to the provider.
+pub const USER_AGENT: &str = concat!("vm-operator/", env!("CARGO_PKG_VERSION"));

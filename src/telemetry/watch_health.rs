@@ -16,7 +16,7 @@ pub struct WatchHealth(Arc<Mutex<State>>);
 struct State {
     /// The objects were listed once.
     listed: bool,
-    /// When the API last answered a list or a watch.
+    /// When something of the answer to a list or a watch last came.
     answered: Instant,
     /// The last attempt since then failed.
     failed: bool,
@@ -30,7 +30,7 @@ impl Default for WatchHealth {
 }
 
 impl WatchHealth {
-    /// The API answered a list or the beginning of a watch.
+    /// Something of the answer to a list or a watch came, or its end.
     pub fn answered(&self) {
         self.with(|state| {
             state.answered = Instant::now();
@@ -56,10 +56,15 @@ impl WatchHealth {
     pub fn problem(&self) -> Option<String> {
         self.with(|state| {
             let silence = state.answered.elapsed();
+            let seconds = silence.as_secs();
             if !state.listed {
                 Some("the objects have not been listed yet".to_owned())
-            } else if state.failed || silence > SILENCE_LIMIT {
-                let seconds = silence.as_secs();
+            } else if state.failed {
+                Some(format!(
+                    "the watch of the Kubernetes API failed (the log says why); it last answered \
+                     {seconds} s ago"
+                ))
+            } else if silence > SILENCE_LIMIT {
                 Some(format!("the Kubernetes API last answered the watch {seconds} s ago"))
             } else {
                 None

@@ -29,7 +29,7 @@ fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> 
     lines[0].to_owned()
 }
 
-const MISSING: &[&str] = &["find the Kubernetes API", "set KUBECONFIG to a kubeconfig"];
+const MISSING: &[&str] = &["cannot find the Kubernetes API", "set KUBECONFIG to a kubeconfig"];
 
 type Row<'a> = (&'a str, Vec<&'a str>, &'a [&'a str]);
 
@@ -98,18 +98,39 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
                 with(&["--settle-margin", "300"]),
                 &["--settle-margin", "write it as 300s, 5m or 1h30m"],
             ),
+            (
+                "a deadline before a lost answer is settled twice",
+                with(&["--change-deadline", "20m"]),
+                &["--change-deadline is 1200s", "it must be more than 1200s"],
+            ),
+            (
+                "a long margin beside the usual deadline",
+                with(&["--settle-margin", "10m"]),
+                &["--change-deadline is 1800s", "it must be more than 1800s"],
+            ),
             ("a short signature, for real", with(&["--testing-signature-life", "6s"]), &[loopback]),
             ("a short margin, for real", with(&["--testing-settle-margin", "2s"]), &[loopback]),
             ("a short pause, for real", with(&["--testing-poll", "1s"]), &[loopback]),
             ("a short pause at rest, for real", with(&["--testing-drift", "1s"]), &[loopback]),
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
             ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
-            ("gates, for real", with(&["--testing-gates", "/tmp"]), &[loopback]),
+            ("a long wait, for real", with(&["--testing-answer-limit", "1h"]), &[loopback]),
             (
                 "more orders than one Lease can hold",
                 with(&["--max-orders-per-hour", "3001"]),
                 &["--max-orders-per-hour", "3001 is not in 0..=3000"],
             ),
+            (
+                "more orders of a namespace",
+                with(&["--max-orders-per-namespace-per-hour", "3001"]),
+                &["--max-orders-per-namespace-per-hour", "3001 is not in 0..=3000"],
+            ),
+            (
+                "more orders of an object",
+                with(&["--max-orders-per-object-per-hour", "3001"]),
+                &["--max-orders-per-object-per-hour", "3001 is not in 0..=3000"],
+            ),
+            ("a negative delay", with(&["--order-delay=-1s"]), &["--order-delay", "negative"]),
             (
                 "no requests at all",
                 with(&["--requests-per-second", "0"]),
@@ -167,7 +188,7 @@ fn the_operator_says_what_is_missing_around_it() {
         "vm-operator",
         "run",
         &gone,
-        row("no API server", &["list vminstances", "refused", "check the API server"]),
+        row("no API server", &["cannot create a Lease", "refused", "check the API server"]),
     );
 }
 
@@ -208,8 +229,8 @@ fn the_simulator_refuses_files_and_addresses_that_it_cannot_use() {
         Path::new("/nonexistent"),
         vec![
             ("no file", vec!["--config", "/nonexistent.yaml"], &["read /nonexistent.yaml"]),
-            ("unreadable YAML", config(1), &["unreadable is not a simulation", "line"]),
-            ("an unknown field", config(2), &["unknown is not a simulation", "region"]),
+            ("unreadable YAML", config(1), &["unreadable is not a valid simulation file", "line"]),
+            ("an unknown field", config(2), &["unknown is not a valid simulation file", "region"]),
             ("an unknown field of an instance", config(3), &["disk"]),
             ("an unknown type", config(4), &["instances[0].type", "z.9c9g", "c.1c2g"]),
             ("an unknown charge type", config(5), &["FREE", "POSTPAID"]),

@@ -28,7 +28,9 @@ fn name(index: usize) -> String {
 fn operator(stage: &Stage, limit: usize) -> Operator {
     let limit = limit.to_string();
     let pace = ["--requests-per-second", "1000", "--testing-poll", "10s"];
-    stage.operator(&[&pace[..], &["--max-orders-per-hour", &limit]].concat())
+    // All of them are in one namespace.
+    let limits = ["--max-orders-per-hour", &limit, "--max-orders-per-namespace-per-hour", &limit];
+    stage.operator(&[&pace[..], &limits].concat())
 }
 
 async fn all(stage: &Stage) -> Vec<VmInstance> {

@@ -100,15 +100,15 @@ async fn a_change_that_runs_ends_before_the_next_one_is_ordered() {
 #[tokio::test]
 async fn edits_while_the_call_is_on_its_way_order_the_last_type_only() {
     let stage = slow_stage(ONE_POSTPAID).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator_on_a_wire(&[]);
     operator.ready().await;
-    operator.close_gate("before-call");
+    let call = operator.wire().hold("before-call");
     stage.declare("c.2c4g").await;
-    operator.reaches_gate("before-call").await;
+    call.reached().await;
     // The intent is open: a -> b, and by now a and then c.
     declare_instead(&stage, "vm-1", "c.1c2g").await;
     declare_instead(&stage, "vm-1", "c.4c8g").await;
-    operator.open_gate("before-call");
+    call.release();
     until_it_runs(&stage, &operator, "vm-1", "c.2c4g").await;
     stage.sim.advance(CHANGE).await;
     let object = change_runs_and_ends(&stage, &operator, "vm-1", "c.4c8g").await;
@@ -173,7 +173,7 @@ async fn a_new_type_waits_until_a_lost_answer_is_settled() {
     // What was adopted is told once.
     eventually("the event of the adoption", LIMIT, async || {
         let events = stage.events().await;
-        let adopted = events.iter().filter(|event| event.0 == "ChangeAdopted").count();
+        let adopted = events.iter().filter(|event| event.0 == "OutcomeSettled").count();
         if adopted == 1 { Ok(()) } else { Err(format!("{events:?}")) }
     })
     .await;

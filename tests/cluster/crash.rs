@@ -23,11 +23,11 @@ async fn stage(instances: &str) -> Stage {
 #[tokio::test]
 async fn killed_between_intent_and_call_a_postpaid_change_is_made_once_after_the_fence() {
     let stage = stage(ONE_POSTPAID).await;
-    let mut first = stage.operator(SHORT);
-    first.close_gate("before-call");
+    let mut first = stage.operator_on_a_wire(SHORT);
+    let call = first.wire().hold("before-call");
     first.ready().await;
     stage.declare("c.2c4g").await;
-    first.reaches_gate("before-call").await;
+    call.reached().await;
     let intent = stage.get("vm-1").await.status.unwrap().change.unwrap();
     assert_eq!(intent.state, ChangeState::Submitting);
     first.process.kill();
@@ -55,11 +55,11 @@ async fn killed_between_intent_and_call_a_postpaid_change_is_made_once_after_the
 #[tokio::test]
 async fn killed_between_intent_and_call_a_prepaid_change_waits_for_a_person() {
     let stage = stage(ONE_PREPAID).await;
-    let mut first = stage.operator(SHORT);
-    first.close_gate("before-call");
+    let mut first = stage.operator_on_a_wire(SHORT);
+    let call = first.wire().hold("before-call");
     first.ready().await;
     stage.declare("c.2c4g").await;
-    first.reaches_gate("before-call").await;
+    call.reached().await;
     first.process.kill();
 
     let second = stage.operator(SHORT);
@@ -78,11 +78,11 @@ async fn killed_between_intent_and_call_a_prepaid_change_waits_for_a_person() {
 #[tokio::test]
 async fn killed_between_call_and_record_the_order_is_adopted_after_the_fence() {
     let stage = stage(ONE_PREPAID).await;
-    let mut first = stage.operator(SHORT);
-    first.close_gate("after-call");
+    let mut first = stage.operator_on_a_wire(SHORT);
+    let answer = first.wire().hold("after-call");
     first.ready().await;
     stage.declare("c.2c4g").await;
-    first.reaches_gate("after-call").await;
+    answer.reached().await;
     first.process.kill();
     assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
 
@@ -122,16 +122,16 @@ async fn killed_while_the_change_runs_the_next_process_follows_it() {
 #[tokio::test]
 async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
     let stage = stage(ONE_POSTPAID).await;
-    // Its window is checked before it is frozen. On a loaded machine little would be left of 5 s
-    // when it wakes, and it would not send at all: as safe, and not what is shown here.
-    let first = stage.operator(&[SHORT, &["--testing-send-window", "60s"]].concat());
-    first.close_gate("before-call");
+    // It wakes with the answer to its intent, and sends next. Of a window of 5 s nothing would be left
+    // then, and it would not send at all: as safe, and not what is shown here.
+    let first = stage.operator_on_a_wire(&[SHORT, &["--testing-send-window", "1h"]].concat());
+    let written = first.wire().hold("after-intent-modify");
     first.ready().await;
     stage.declare("c.2c4g").await;
-    first.reaches_gate("before-call").await;
+    written.reached().await;
     let intent = stage.get("vm-1").await.status.unwrap().change.unwrap();
     first.process.signal(libc::SIGSTOP);
-    first.open_gate("before-call");
+    written.release();
 
     let second = stage.operator(SHORT);
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
@@ -174,18 +174,21 @@ async fn killed_at_every_effect_of_a_cancellation_the_scheduled_change_is_taken_
     };
     let instances: Vec<_> = names.iter().map(|name| (*name, prepaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;
-    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    let mut first = stage.operator_on_a_wire(&[SHORT, &["--concurrency", "64"]].concat());
     first.ready().await;
     for name in &names {
         declare(&stage, name, "c.2c4g", json!({})).await;
     }
     for name in &names {
         stage.until_phase(&first, name, Phase::Scheduled).await;
-        first.close_gate(&format!("{name}.{name}"));
+    }
+    let mut held = Vec::new();
+    for name in &names {
+        held.push(first.wire().hold(&format!("{name}.{name}")));
         stage.patch(name, json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
     }
-    for name in &names {
-        first.reaches_gate(&format!("{name}.{name}")).await;
+    for hold in &held {
+        hold.reached().await;
     }
     first.process.kill();
     let second = stage.operator(SHORT);

@@ -21,17 +21,17 @@ pub const SHORT: &[&str] = &[
 /// The simulator's side.
 pub const SIM_SHORT: &[&str] = &["--signature-life", "6"];
 
-/// The gates at every effect of a call of this kind, in their order: slot, intent, call, answer, status,
+/// The points at every effect of a call of this kind, in their order: slot, intent, call, answer, status,
 /// and the slot once more.
 pub fn effects(kind: &str) -> Vec<String> {
     let call = ["before-slot", "after-slot", "after-intent", "before-call", "after-call"];
     let answer = ["after-answer", "before-publish", "after-publish"];
     let end = ["before-close", "after-close"];
-    let gate = |effect: &&str| match effect.ends_with("publish") {
+    let point = |effect: &&str| match effect.ends_with("publish") {
         true => format!("{effect}-{kind}-accepted"),
         false => format!("{effect}-{kind}"),
     };
-    [&call[..], &answer, &end].concat().iter().map(gate).collect()
+    [&call[..], &answer, &end].concat().iter().map(point).collect()
 }
 
 /// Short times of everything that the simulator does by itself.

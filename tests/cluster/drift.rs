@@ -91,12 +91,13 @@ async fn an_observed_machine_and_a_suspended_one_are_reported_and_never_changed(
     assert_eq!(shown(&drifted, "Ready"), "True DriftObserved");
     let suspended = stage.until_phase(&operator, "vm-2", Phase::Suspended).await;
     assert_eq!(shown(&suspended, "Ready"), "True Suspended");
-    for (object, would) in
-        [(&drifted, "Enforce would resize it"), (&suspended, "without suspend it would be resized")]
-    {
+    for (object, would) in [
+        (&drifted, "with Enforce it would be resized"),
+        (&suspended, "without suspend it would be resized"),
+    ] {
         assert_eq!(shown(object, "InSync"), "False TypeDiffers");
         let text = message(object);
-        for part in ["is of type c.1c2g, c.2c4g is declared", would] {
+        for part in ["is of type c.1c2g, spec.instanceTypeId is c.2c4g", would] {
             assert!(text.contains(part), "no {part:?} in {text}");
         }
     }

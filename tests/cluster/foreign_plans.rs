@@ -57,7 +57,7 @@ async fn a_plan_to_the_declared_type_is_adopted_without_a_call() {
     stage.sim.advance(CHANGE).await;
     let object = until_in_sync(&stage, &operator, "vm-2").await;
     assert_eq!(shown(&object, "InSync"), "True InSync");
-    let cost = Cost { catalogues: 2, prices: 2, writes: 5, ..Cost::default() };
+    let cost = Cost { writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "plans to the declared type", LOOKED_AT, cost).await;
 }
 
@@ -75,7 +75,7 @@ async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_cha
         text.contains("to cancel it, set the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
         "{text}"
     );
-    let cost = Cost { catalogues: 1, prices: 2, writes: 1, ..Cost::default() };
+    let cost = Cost { writes: 1, ..Cost::default() };
     comes_to_rest(&stage, &operator, "a plan to another type", HELD_BACK, cost).await;
 
     // Not the plan that is there.
@@ -143,19 +143,22 @@ async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
     let lost =
         json!({ "action": "CancelInstanceDowngrade", "kind": "dropBefore", "instance": "lost" });
     stage.sim.fault(lost).await;
-    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    let mut first = stage.operator_on_a_wire(&[SHORT, &["--concurrency", "64"]].concat());
     first.ready().await;
     for name in &names {
         declare(&stage, name, "c.4c8g", json!({})).await;
     }
     for name in &names {
         stage.until_phase(&first, name, Phase::Waiting).await;
-        first.close_gate(&format!("{name}.{name}"));
+    }
+    let hold = |point: &String| first.wire().hold(&format!("{point}.{point}"));
+    let held: Vec<_> = points.iter().map(hold).collect();
+    for name in &names {
         let asked = json!({ CANCEL_PLAN_ANNOTATION: "c.2c4g" });
         stage.patch(name, json!({ "metadata": { "annotations": asked } })).await;
     }
-    for name in &points {
-        first.reaches_gate(&format!("{name}.{name}")).await;
+    for hold in &held {
+        hold.reached().await;
     }
     eventually("a lost request", LIMIT, async || {
         let calls = stage.sim.calls("CancelInstanceDowngrade", "lost").await;

@@ -205,10 +205,10 @@ fn wait_for_ready(stage: &Stage, seconds: u32) -> (bool, String) {
 
 async fn waits_for_each_generation(instances: &str) {
     let stage = Stage::given(instances).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator_on_a_wire(&[]);
     operator.ready().await;
     stage.declare("c.2c4g").await;
-    let (ready, text) = wait_for_ready(&stage, 60);
+    let (ready, text) = wait_for_ready(&stage, 600);
     assert!(ready, "{text}");
     let before = stage.get("vm-1").await;
     assert_eq!(before.status.as_ref().unwrap().phase, Some(Phase::InSync));
@@ -216,7 +216,7 @@ async fn waits_for_each_generation(instances: &str) {
 
     // Nobody has looked at the new spec, so the old condition still says True.
     operator.process.signal(libc::SIGSTOP);
-    operator.close_gate("before-call");
+    let call = operator.wire().hold("before-call");
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
     assert_eq!(shown(&stage.get("vm-1").await, "Ready"), "True InSync");
     let (ready, text) = wait_for_ready(&stage, 1);
@@ -224,11 +224,11 @@ async fn waits_for_each_generation(instances: &str) {
 
     // The operator has seen it and is about to order.
     operator.process.signal(libc::SIGCONT);
-    operator.reaches_gate("before-call").await;
+    call.reached().await;
     let (ready, text) = wait_for_ready(&stage, 1);
     assert!(!ready && text.contains("timed out"), "early: {text}");
-    operator.open_gate("before-call");
-    let (ready, text) = wait_for_ready(&stage, 60);
+    call.release();
+    let (ready, text) = wait_for_ready(&stage, 600);
     assert!(ready, "{text}");
     let orders = stage.sim.orders("vm-1").await;
     assert_eq!(orders.len(), 2, "{orders:?}");

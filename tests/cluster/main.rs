@@ -16,6 +16,7 @@ mod crowd;
 mod drift;
 mod endpoint_ca;
 mod error_codes;
+mod first_contact;
 mod foreign_plans;
 mod glue;
 mod kubectl;

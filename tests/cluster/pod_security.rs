@@ -67,10 +67,10 @@ async fn says_that_the_crd_is_missing(plane: &ControlPlane) {
     let mut operator = Operator::start(&OperatorOptions {
         kubeconfig: plane.kubeconfig(),
         endpoint: "http://127.0.0.1:9",
-        operator_namespace: "default",
+        slot_namespace: "default",
         watch_namespace: None,
         arguments: Vec::new(),
-        gated: false,
+        wired: false,
     });
     let ended = operator.process.wait(LIMIT).unwrap();
     let log = operator.process.log();
@@ -102,7 +102,7 @@ async fn deploy_is_applied_for_real_and_its_pod_passes_the_restricted_level() {
     assert_eq!(plane.kubectl_ok(&versions), before);
 
     // The ServiceAccount, as it is bound there, can do its work.
-    let established = ["wait", "--for=condition=Established", "--timeout=30s"];
+    let established = ["wait", "--for=condition=Established", "--timeout=300s"];
     plane.kubectl_ok(&[&established[..], &["crd/vminstances.vm.zenlayer.com"]].concat());
     let stage = Stage::on(plane, NAMESPACE, &simulation(ONE_POSTPAID), &[]).await;
     let operator = stage.operator(&[]);

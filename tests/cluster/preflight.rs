@@ -176,13 +176,21 @@ async fn an_instance_whose_state_or_plan_forbids_a_change_costs_no_call_until_it
     }
     let mut rows: Vec<Row> = Vec::new();
     for (name, _) in BUSY {
-        rows.push((name, "False InstanceBusy", &["a change needs RUNNING or STOPPED"]));
+        rows.push((
+            name,
+            "False InstanceBusy",
+            &["a change is possible while it is RUNNING or STOPPED"],
+        ));
     }
     rows.push(("unheard-of", "False InstanceBusy", &["HIBERNATED"]));
     for (name, _, ready) in LOST {
         rows.push((name, ready, &["restore it in the provider's console"]));
     }
-    rows.push(("running-plan", "False ForeignPlan", &["to c.4c8g", "is running: wait for it"]));
+    rows.push((
+        "running-plan",
+        "False ForeignPlan",
+        &["to c.4c8g", "is running; the operator waits for it"],
+    ));
     let scheduled = &["to c.1c2g", "cancel-plan=c.1c2g"];
     rows.push(("scheduled", "False ForeignPlan", scheduled));
     let odd = &["to an unknown type", "in a state that this version does not know"];

@@ -6,7 +6,7 @@ use serde_json::json;
 use zenlayer_vm_operator::api::Phase;
 
 use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage};
-use harness::{Operator, eventually, operator::OperatorOptions};
+use harness::{Operator, eventually, operator::OperatorOptions, wire::Hold};
 
 #[tokio::test]
 async fn alive_at_once_and_ready_only_after_the_first_list() {
@@ -25,10 +25,10 @@ async fn alive_at_once_and_ready_only_after_the_first_list() {
     let operator = Operator::start(&OperatorOptions {
         kubeconfig: &kubeconfig,
         endpoint: "http://127.0.0.1:9",
-        operator_namespace: "nowhere",
+        slot_namespace: "nowhere",
         watch_namespace: None,
         arguments: Vec::new(),
-        gated: false,
+        wired: false,
     });
     eventually("/livez", LIMIT, async || operator.get("livez").await).await;
     silent.set_nonblocking(true).unwrap();
@@ -81,27 +81,27 @@ async fn the_counters_move_with_what_happens() {
 
 const SHORT: &[&str] = &["--testing-signature-life", "6s", "--testing-settle-margin", "2s"];
 
-/// An operator that was asked to stop while its paid call stands at the gate.
-async fn stopping(stage: &Stage, gate: &str, arguments: &[&str]) -> Operator {
-    let operator = stage.operator(&[SHORT, arguments].concat());
-    operator.close_gate(gate);
+/// An operator that was asked to stop while its paid call is held at this point.
+async fn stopping(stage: &Stage, point: &str, arguments: &[&str]) -> (Operator, Hold) {
+    let operator = stage.operator_on_a_wire(&[SHORT, arguments].concat());
+    let hold = operator.wire().hold(point);
     operator.ready().await;
     stage.declare("c.2c4g").await;
-    operator.reaches_gate(gate).await;
+    hold.reached().await;
     operator.process.signal(libc::SIGTERM);
     eventually("the log of the stop", LIMIT, async || {
         let log = operator.process.log();
         if log.contains("running passes end first") { Ok(()) } else { Err(log) }
     })
     .await;
-    operator
+    (operator, hold)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_end_lets_the_running_pass_record_its_answer() {
     let stage = Stage::with(ONE_POSTPAID, &Rules::of_deploy(), &["--signature-life", "6"]).await;
-    let mut operator = stopping(&stage, "after-call", &[]).await;
-    operator.open_gate("after-call");
+    let (mut operator, answer) = stopping(&stage, "after-call", &[]).await;
+    answer.release();
     let ended = operator.process.wait(Duration::from_secs(20)).unwrap();
     assert!(ended.success(), "{ended}");
     let status = stage.get("vm-1").await.status.unwrap();
@@ -117,7 +117,7 @@ async fn a_graceful_end_lets_the_running_pass_record_its_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_graceful_end_does_not_wait_for_ever_and_the_next_process_settles() {
     let stage = Stage::with(ONE_POSTPAID, &Rules::of_deploy(), &["--signature-life", "6"]).await;
-    let mut operator = stopping(&stage, "before-call", &["--testing-grace", "2s"]).await;
+    let (mut operator, _call) = stopping(&stage, "before-call", &["--testing-grace", "2s"]).await;
     let ended = operator.process.wait(Duration::from_secs(60)).unwrap();
     assert!(ended.success(), "{ended}");
     assert!(operator.process.log().contains("settled at the next start"));

@@ -69,13 +69,13 @@ async fn orphan(
     operator: &Operator,
     test: impl Fn(&VmInstance) -> bool,
 ) -> VmInstance {
-    operator.close_gate("after-call");
+    let answer = operator.wire().hold("after-call");
     stage.declare("c.2c4g").await;
-    operator.reaches_gate("after-call").await;
+    answer.reached().await;
     stage.objects().delete("vm-1", &DeleteParams::default()).await.unwrap();
     let spec = json!({ "instanceId": "vm-1", "instanceTypeId": "c.4c8g" });
     stage.create("heir", spec).await;
-    operator.open_gate("after-call");
+    answer.release();
     eventually("the first change's end", LIMIT, async || {
         let world = stage.sim.get("instances").await;
         let type_id = world["instances"][0]["type"].as_str().unwrap_or_default().to_owned();
@@ -94,7 +94,10 @@ async fn what_fails(resource: &str, verb: &str) -> String {
         slots: without(&all.slots, resource, verb),
     };
     let stage = Stage::with(ONE_POSTPAID, &rules, &[]).await;
-    let mut operator = stage.operator(&[]);
+    let mut operator = match (resource, verb) {
+        ("vminstances", "get") => stage.operator_on_a_wire(&[]),
+        _ => stage.operator(&[]),
+    };
     match (resource, verb) {
         ("vminstances", "list") => {
             let ended = operator.process.wait(LIMIT).unwrap();
@@ -104,10 +107,16 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             format!("the operator does not start: {line}")
         }
         ("vminstances", "watch") => {
-            operator.ready().await;
-            stage.declare("c.2c4g").await;
             refused(&operator, "cannot watch resource").await;
-            assert!(operator.metric("zenlayer_vm_watch_failures_total").await >= 1.0);
+            stage.declare("c.2c4g").await;
+            let failures = async || operator.metric("zenlayer_vm_watch_failures_total").await;
+            let wanted = failures().await + 2.0;
+            eventually("further tries", LIMIT, async || {
+                let now = failures().await;
+                if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
+            })
+            .await;
+            assert_eq!(operator.get("readyz").await.unwrap().0, 503);
             no_call_and_no_status(&stage).await
         }
         ("vminstances", "get") => {
@@ -136,7 +145,7 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             "the resize has no event".to_owned()
         }
         ("leases", "get") => {
-            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the slot").await
+            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the Lease").await
         }
         ("leases", "create") => {
             stage.declare("c.2c4g").await;
@@ -182,7 +191,7 @@ async fn a_resize_with_its_events_succeeds_with_the_rbac_of_deploy() {
 #[tokio::test]
 async fn a_slot_whose_object_is_gone_is_taken_over() {
     let stage = Stage::given(ONE_POSTPAID).await;
-    let operator = stage.operator(&[]);
+    let operator = stage.operator_on_a_wire(&[]);
     operator.ready().await;
     let heir = orphan(&stage, &operator, |object| shown(object, "Ready") == "True InSync").await;
     assert_eq!(heir.status.unwrap().instance.unwrap().type_id, "c.4c8g");

@@ -8,7 +8,7 @@ use crate::{
     crowd::{QUICK, SHORT, SIM_SHORT, crowd, declare, postpaid, power, rest},
     stage::{ONE_POSTPAID, Rules, Stage, message, shown, simulation},
 };
-use harness::Operator;
+use harness::{Operator, wire::Hold};
 
 /// A stage with these instances, and further fields of the simulation.
 async fn stage(instances: &str, fields: &str) -> Stage {
@@ -52,7 +52,7 @@ async fn a_running_machine_is_stopped_changed_and_started_again_with_one_order()
     let object = stage.until_phase(&operator, "vm-1", Phase::InSync).await;
     assert_eq!(history(&object), DONE);
     let status = object.status.clone().unwrap();
-    assert_eq!(status.restore, None);
+    assert_eq!(status.power.restore, None);
     assert_eq!(status.instance.unwrap().state, "RUNNING");
     let orders = stage.sim.orders("vm-1").await;
     assert_eq!(orders.len(), 1, "{orders:?}");
@@ -151,13 +151,13 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
             history(object) == [(ChangeKind::Stop, HistoryOutcome::Overdue)]
         })
         .await;
-    assert!(object.status.unwrap().restore.is_some(), "a late stop would count");
+    assert!(object.status.unwrap().power.restore.is_some(), "a late stop would count");
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.1c2g" } })).await;
     stage.until(&operator, "vm-1", "is looked at", |_| true).await;
     stage.sim.change_instance("vm-1", json!({ "state": "STOPPED" })).await;
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(&operator, "vm-1", "runs again", restored).await;
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
@@ -170,25 +170,27 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
     assert_eq!(power(&stage, "vm-1").await, "STOPPED");
 }
 
-/// Each is stopped for its change, and stands at the gate `after-publish-stop-ended`.
-async fn until_stopped(stage: &Stage, operator: &Operator, names: &[&str]) {
+/// Each is stopped for its change, and held where the status tells that the stop has ended.
+async fn until_stopped(stage: &Stage, operator: &Operator, names: &[&str]) -> Vec<Hold> {
+    let mut held = Vec::new();
     for name in names {
-        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
+        held.push(operator.wire().hold(&format!("after-publish-stop-ended.{name}")));
         declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
     }
-    for name in names {
-        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
+    for (name, hold) in names.iter().zip(&held) {
+        hold.reached().await;
         assert_eq!(power(stage, name).await, "STOPPED", "{name}");
     }
+    held
 }
 
 #[tokio::test]
 async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
     let names = ["no-strategy", "back", "third", "suspended", "observed"];
     let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
-    let operator = stage.operator(SHORT);
+    let operator = stage.operator_on_a_wire(SHORT);
     operator.ready().await;
-    until_stopped(&stage, &operator, &names).await;
+    let held = until_stopped(&stage, &operator, &names).await;
     let edits = [
         json!({ "strategy": null }),
         json!({ "instanceTypeId": "c.1c2g" }),
@@ -196,9 +198,9 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
         json!({ "suspend": true }),
         json!({ "managementPolicy": "Observe" }),
     ];
-    for (name, edit) in names.iter().zip(edits) {
+    for ((name, edit), hold) in names.iter().zip(edits).zip(&held) {
         stage.patch(name, json!({ "spec": edit })).await;
-        operator.open_gate(&format!("after-publish-stop-ended.{name}"));
+        hold.release();
     }
     for name in ["no-strategy", "back", "third"] {
         stage.until_phase(&operator, name, Phase::InSync).await;
@@ -206,7 +208,8 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
     // Nobody may touch these: they say so, and go on once they are let.
     for (name, phase) in [("suspended", Phase::Suspended), ("observed", Phase::Drifted)] {
         let object = stage.until_phase(&operator, name, phase).await;
-        let words = "it was stopped for a change and stays stopped until changes are allowed again";
+        let words =
+            "the operator stopped it for a change and starts it again once changes are allowed";
         assert!(message(&object).contains(words), "{}", message(&object));
     }
     let expected = [(ok(1), "RUNNING"), (ok(0), "RUNNING"), (ok(1), "RUNNING")];
@@ -234,7 +237,7 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
 pub async fn until_restored(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(operator, name, "is in sync and runs", restored).await
 }
@@ -244,12 +247,12 @@ pub async fn until_restored(stage: &Stage, operator: &Operator, name: &str) -> V
 async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
     let names = ["same-spec", "no-change"];
     let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
-    let operator = stage.operator(SHORT);
+    let operator = stage.operator_on_a_wire(SHORT);
     operator.ready().await;
-    until_stopped(&stage, &operator, &names).await;
-    for name in names {
+    let held = until_stopped(&stage, &operator, &names).await;
+    for (name, hold) in names.iter().zip(&held) {
         stage.objects().delete(name, &Default::default()).await.unwrap();
-        operator.open_gate(&format!("after-publish-stop-ended.{name}"));
+        hold.release();
         assert_eq!(power(&stage, name).await, "STOPPED", "{name}");
     }
     declare(&stage, "same-spec", "c.2c4g", json!({ "strategy": "StopFirst" })).await;

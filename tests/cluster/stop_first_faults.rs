@@ -10,14 +10,16 @@ use crate::{
     stage::{Stage, shown},
     stop_first::{annotate, until_restored},
 };
-use harness::{Operator, table};
+use harness::{Operator, table, wire::Select};
 
 /// Where a process is killed.
 struct Point {
     /// Also of the instance.
     name: String,
-    /// Of the operator; see `controller/gate.rs`.
-    gate: String,
+    /// What is held; `harness::wire` says which names there are.
+    held: String,
+    /// Which of the three calls it belongs to.
+    call: usize,
     /// What goes wrong before.
     fault: Option<Value>,
 }
@@ -31,21 +33,49 @@ const CALLS: [(&str, &str, &str); 3] = [
 /// Each effect of the sequence: slot, intent, call, answer, status, for each of the three calls.
 fn effects() -> Vec<Point> {
     let mut points = Vec::new();
-    let mut at = |gate: String| points.push(Point { name: gate.clone(), gate, fault: None });
-    for (kind, ..) in CALLS {
-        crate::crowd::effects(kind).into_iter().for_each(&mut at);
-        at(format!("after-publish-{kind}-ended"));
+    let mut at = |held: String, call| {
+        points.push(Point { name: held.clone(), held, call, fault: None });
+    };
+    for (call, (kind, ..)) in CALLS.iter().enumerate() {
+        crate::crowd::effects(kind).into_iter().for_each(|effect| at(effect, call));
+        at(format!("after-publish-{kind}-ended"), call);
     }
-    at("before-forget".to_owned());
-    at("after-forget".to_owned());
-    for (kind, action, code) in CALLS {
-        for gate in ["before-return", "after-return"] {
+    at("before-forget".to_owned(), 2);
+    at("after-forget".to_owned(), 2);
+    for (call, (kind, action, code)) in CALLS.iter().enumerate() {
+        for held in ["before-return", "after-return"] {
             let fault = json!({ "action": action, "kind": "error", "code": code });
-            let name = format!("{gate}-{kind}");
-            points.push(Point { name, gate: gate.to_owned(), fault: Some(fault) });
+            let name = format!("{held}-{kind}");
+            points.push(Point { name, held: held.to_owned(), call, fault: Some(fault) });
         }
     }
     points
+}
+
+/// Brings an instance to each point. Those with the longest way start first, so that nothing is held
+/// for long: a pass ends after 150 s, whatever it waits for.
+async fn bring_to(stage: &Stage, operator: &Operator, points: &[Point]) {
+    let of_call = |call: usize| points.iter().filter(move |point| point.call == call);
+    let mut held = Vec::new();
+    for call in [2, 1, 0] {
+        for Point { name, held: point, fault, .. } in of_call(call) {
+            if let Some(fault) = fault {
+                let mut fault = fault.clone();
+                fault["instance"] = name.as_str().into();
+                stage.sim.fault(fault).await;
+            }
+            held.push(operator.wire().hold(&format!("{point}.{name}")));
+            declare(stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
+        }
+        // The next ones have one call less to go.
+        if let Some(first) = of_call(call).next().filter(|_| call > 0) {
+            let stopped = Select::named("publish-stop-ended").instance(&first.name);
+            operator.wire().answered(&stopped, 1).await;
+        }
+    }
+    for hold in &held {
+        hold.reached().await;
+    }
 }
 
 /// One process carries an instance to each point and is killed once. The next one finds the spec
@@ -57,21 +87,10 @@ async fn killed_at_every_effect(
     let names: Vec<&str> = points.iter().map(|point| point.name.as_str()).collect();
     let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;
-    // A pass that stands at a gate takes the place of another one.
-    let mut first = stage.operator(&[SHORT, &["--concurrency", "64"]].concat());
+    // A pass that is held takes the place of another one.
+    let mut first = stage.operator_on_a_wire(&[SHORT, &["--concurrency", "64"]].concat());
     first.ready().await;
-    for Point { name, gate, fault } in &points {
-        if let Some(fault) = fault {
-            let mut fault = fault.clone();
-            fault["instance"] = name.as_str().into();
-            stage.sim.fault(fault).await;
-        }
-        first.close_gate(&format!("{gate}.{name}"));
-        declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    }
-    for Point { name, gate, .. } in &points {
-        first.reaches_gate(&format!("{gate}.{name}")).await;
-    }
+    bring_to(&stage, &first, &points).await;
     first.process.kill();
     let mut at_the_kill = Vec::new();
     for name in &names {
@@ -262,7 +281,7 @@ async fn a_person_is_asked(stage: &Stage, operator: &Operator, row: &Row) -> Str
     let of_a_read = name.contains("-5-");
     let failed = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::Failed) && (of_a_read || status.restore.is_none())
+        status.phase == Some(Phase::Failed) && (of_a_read || status.power.restore.is_none())
     };
     let object = stage.until(operator, name, "has failed, and runs", failed).await;
     let reason = if name.ends_with("-unknown") { "RefusedByProvider" } else { "RequestInvalid" };
@@ -295,19 +314,20 @@ async fn one_read_that_is_refused_for_good_leaves_no_machine_stopped() {
     ];
     let instances: Vec<_> = codes.iter().map(|(name, _)| (*name, postpaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;
-    let operator = stage.operator(SHORT);
+    let operator = stage.operator_on_a_wire(SHORT);
     operator.ready().await;
+    let mut held = Vec::new();
     for (name, _) in codes {
-        operator.close_gate(&format!("after-publish-stop-ended.{name}"));
+        held.push(operator.wire().hold(&format!("after-publish-stop-ended.{name}")));
         declare(&stage, name, "c.2c4g", json!({ "strategy": "StopFirst" })).await;
     }
-    for (name, code) in codes {
-        operator.reaches_gate(&format!("after-publish-stop-ended.{name}")).await;
+    for ((name, code), hold) in codes.iter().zip(&held) {
+        hold.reached().await;
         let fault = json!({
             "action": "DescribeInstances", "kind": "error", "code": code, "instance": name,
         });
         stage.sim.fault(fault).await;
-        operator.open_gate(&format!("after-publish-stop-ended.{name}"));
+        hold.release();
     }
     for (name, _) in codes {
         until_restored(&stage, &operator, name).await;
@@ -320,15 +340,15 @@ async fn one_read_that_is_refused_for_good_leaves_no_machine_stopped() {
 #[tokio::test]
 async fn a_machine_that_a_person_stopped_stays_stopped_where_our_stop_was_refused() {
     let stage = crowd(&[("a", postpaid("a"))], QUICK).await;
-    let mut first = stage.operator(SHORT);
+    let mut first = stage.operator_on_a_wire(SHORT);
     first.ready().await;
-    first.close_gate("before-call-stop.a");
-    first.close_gate("after-return.a");
+    let stop = first.wire().hold("before-call-stop.a");
+    let returned = first.wire().hold("after-return.a");
     declare(&stage, "a", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    first.reaches_gate("before-call-stop.a").await;
+    stop.reached().await;
     stage.sim.change_instance("a", json!({ "state": "STOPPED" })).await;
-    first.open_gate("before-call-stop.a");
-    first.reaches_gate("after-return.a").await;
+    stop.release();
+    returned.reached().await;
     first.process.kill();
     let second = stage.operator(SHORT);
     until_restored(&stage, &second, "a").await;
@@ -350,16 +370,16 @@ async fn killed_between_slot_and_intent_of_a_start_beside_a_scheduled_change_the
         "times": "always",
     });
     stage.sim.fault(unknown).await;
-    let mut first = stage.operator(SHORT);
+    let mut first = stage.operator_on_a_wire(SHORT);
     first.ready().await;
-    first.close_gate("after-slot-start.a");
+    let taken = first.wire().hold("after-slot-start.a");
     declare(&stage, "a", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
-    first.reaches_gate("after-slot-start.a").await;
+    taken.reached().await;
     first.process.kill();
     let second = stage.operator(SHORT);
     let runs = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::Scheduled) && status.restore.is_none()
+        status.phase == Some(Phase::Scheduled) && status.power.restore.is_none()
     };
     stage.until(&second, "a", "runs, and is scheduled", runs).await;
     let cost = rest(&stage, &second, &["a"]).await.remove(0);

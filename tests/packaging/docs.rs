@@ -61,7 +61,6 @@ fn the_page_has_a_row_for_each_phase_kind_outcome_reason_and_code_and_no_other()
     names_exactly("Calls", &values(&["change", "kind"]));
     names_exactly("How far a call has come", &values(&["change", "state"]));
     names_exactly("How a change ends", &values(&["history", "[]", "outcome"]));
-    names_exactly("Reasons", &Reason::ALL.iter().map(|one| one.as_str().to_owned()).collect());
     names_exactly("Codes", &TABLE.iter().map(|(code, _)| (*code).to_owned()).collect());
 }
 
@@ -159,9 +158,13 @@ fn every_name_anywhere_on_the_page_exists() {
 
 /// A generated part of the page: between two comments that name it.
 fn generated(name: &str, text: &str) {
-    let page = read(PAGE);
+    generated_in(PAGE, name, text);
+}
+
+fn generated_in(file: &str, name: &str, text: &str) {
+    let page = read(file);
     let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- end of {name} -->"));
-    let start = page.find(&begin).unwrap_or_else(|| panic!("{PAGE} has no part {name}"));
+    let start = page.find(&begin).unwrap_or_else(|| panic!("{file} has no part {name}"));
     let start = start + begin.len();
     let stop = start + page[start..].find(&end).unwrap_or_else(|| panic!("{name} has no end"));
     if page[start..stop] == *text {
@@ -169,7 +172,7 @@ fn generated(name: &str, text: &str) {
     }
     assert!(std::env::var_os("UPDATE_DOCS").is_some(), "{name} is out of date: {AGAIN}");
     let written = format!("{}{text}{}", &page[..start], &page[stop..]);
-    std::fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(PAGE), written).unwrap();
+    std::fs::write(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(file), written).unwrap();
 }
 
 /// The first sentence above each public function of the rules.
@@ -217,53 +220,89 @@ fn rules() -> String {
     text
 }
 
-fn reasons() -> String {
-    let mut text = "| reason | what it says |\n| --- | --- |\n".to_owned();
-    for reason in Reason::ALL {
-        text += &format!("| `{}` | {} |\n", reason.as_str(), reason.sentence());
+/// What the operator does after a code, in the order of the page; where it shows, and which codes.
+fn reaction(class: ErrorClass) -> (&'static str, &'static str) {
+    match class {
+        ErrorClass::Terminal(_) => (
+            "Refused for good",
+            "`Failed`. No call is made until the spec, the Secret or the machine changes, or a user sets \
+             `vm.zenlayer.com/requested-at` to a new value.",
+        ),
+        ErrorClass::Scarce(_) => {
+            ("Refused for want of stock", "`Failed`. It is tried again every 30 minutes.")
+        }
+        ErrorClass::Credentials(Problem::ClockSkewed | Problem::BlockedByEdge) => (
+            "Refused for a reason outside the object",
+            "`Failed`. It is tried again every 5 minutes.",
+        ),
+        ErrorClass::Credentials(_) => (
+            "Refused because of the credential",
+            "`Failed`. No call is made until the Secret changes, or a user sets \
+             `vm.zenlayer.com/requested-at` to a new value.",
+        ),
+        ErrorClass::Busy(_) => {
+            ("Refused for now", "`Waiting`. It is tried again with growing pauses.")
+        }
+        ErrorClass::Throttled => (
+            "Too many requests",
+            "`Waiting` `RateLimited`. The rate of the credential is halved and recovers by itself.",
+        ),
+        ErrorClass::Transient => (
+            "Trouble at the provider",
+            "A read: `Waiting` `ApiUnavailable`, tried again with growing pauses. A call that changes the \
+             machine: its outcome is unknown (`Submitting` `OutcomeUnknown`), and it is not repeated \
+             before that is settled.",
+        ),
+        ErrorClass::Unknown => (
+            "Any other code of a 4xx answer",
+            "`Failed` `RefusedByProvider`. It is tried again every 30 minutes.",
+        ),
+    }
+}
+
+fn codes() -> String {
+    let mut groups: Vec<((&str, &str), Vec<String>)> = Vec::new();
+    for (code, class) in TABLE {
+        let problem = match *class {
+            ErrorClass::Terminal(problem)
+            | ErrorClass::Scarce(problem)
+            | ErrorClass::Credentials(problem)
+            | ErrorClass::Busy(problem) => format!(" | `{}` |", Reason::from(problem).as_str()),
+            ErrorClass::Throttled | ErrorClass::Transient => " | |".to_owned(),
+            ErrorClass::Unknown => panic!("{code}: a row has a class"),
+        };
+        let row = format!("| `{code}`{problem}");
+        match groups.iter_mut().find(|(known, _)| *known == reaction(*class)) {
+            Some((_, rows)) => rows.push(row),
+            None => groups.push((reaction(*class), vec![row])),
+        }
+    }
+    groups.push((reaction(ErrorClass::Unknown), Vec::new()));
+    let mut text = String::new();
+    for ((title, what), rows) in groups {
+        text += &format!("### {title}\n\n{what}\n\n");
+        if !rows.is_empty() {
+            text += &format!("| code | reason |\n| --- | --- |\n{}\n\n", rows.join("\n"));
+        }
     }
     text
 }
 
-fn codes() -> String {
-    let mut text =
-        "| code | phase, reason | reaction | next step in the message |\n| --- | --- | --- | --- |\n"
-            .to_owned();
-    for (code, class) in TABLE {
-        let shows = |phase: &str, problem: Problem| {
-            (format!("{phase} `{}`", Reason::from(problem).as_str()), problem.remedy())
-        };
-        let (reaction, (shown, next)) = match *class {
-            ErrorClass::Terminal(problem) => ("no call", shows("`Failed`", problem)),
-            ErrorClass::Scarce(problem) => ("every half an hour", shows("`Failed`", problem)),
-            ErrorClass::Credentials(problem @ (Problem::ClockSkewed | Problem::BlockedByEdge)) => {
-                ("every 5 minutes", shows("`Failed`", problem))
-            }
-            ErrorClass::Credentials(problem) => ("no call", shows("`Failed`", problem)),
-            ErrorClass::Busy(problem) => ("again soon", shows("`Waiting`", problem)),
-            ErrorClass::Throttled => {
-                ("again soon, slower", ("`Waiting` `RateLimited`".to_owned(), "none is needed"))
-            }
-            ErrorClass::Transient => (
-                "a read: again soon; a call: after its fence",
-                (
-                    "`Waiting` `ApiUnavailable`; a call: `Submitting` `OutcomeUnknown`".to_owned(),
-                    "none is needed",
-                ),
-            ),
-            ErrorClass::Unknown => panic!("{code}: a row has a class"),
-        };
-        text += &format!("| `{code}` | {shown} | {reaction} | {next} |\n");
-    }
-    text
+/// The page for whoever reads a reason and wonders.
+fn troubleshooting() -> String {
+    let rows = Reason::ALL.iter().map(|reason| {
+        format!("| `{}` | {} | {} |\n", reason.as_str(), reason.sentence(), reason.what_to_do())
+    });
+    let rows: String = rows.collect();
+    format!("| it says | it means | what to do |\n| --- | --- | --- |\n{rows}")
 }
 
 /// One test, because the parts are written into one file.
 #[test]
 fn the_generated_parts_are_what_the_source_says() {
     generated("rules", &rules());
-    generated("reasons", &reasons());
     generated("codes", &codes());
+    generated_in("docs/troubleshooting.md", "reasons", &troubleshooting());
 }
 
 #[test]

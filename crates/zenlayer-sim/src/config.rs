@@ -18,44 +18,45 @@ use super::{
 pub struct Config {
     /// Who may call.
     pub credentials: Vec<Credential>,
-    /// How requests are checked, and how answers travel.
+    /// How requests are checked and how answers are sent.
     #[serde(default)]
     pub transport: Transport,
-    /// How the service's clock runs.
+    /// How the simulated clock runs.
     #[serde(default)]
     pub clock: ClockSettings,
-    /// What goes wrong, from the start on.
+    /// What goes wrong, from the start.
     #[serde(default)]
     pub faults: Vec<Fault>,
-    /// The machines that there are at the start.
+    /// The instances that exist at the start.
     pub instances: Vec<InstanceSetup>,
     /// How long an immediate change takes, such as 4s.
     #[serde(default = "Setup::default_processing_time")]
     pub processing_time: SignedDuration,
-    /// How long states last that are left by themselves.
+    /// How long each passing state lasts.
     #[serde(default)]
     pub durations: Durations,
-    /// Instance types beside, or instead of (same id), the built-in ones.
+    /// Instance types in addition to the built-in ones; one with the id of a built-in type replaces
+    /// it.
     #[serde(default)]
     pub models: Vec<Model>,
-    /// Zones beside, or instead of (same id), the built-in ones.
+    /// Zones in addition to the built-in ones; one with the id of a built-in zone replaces it.
     #[serde(default)]
     pub zones: Vec<Zone>,
-    /// The account at the start, in zenPoints (1 zenPoint = 1 USD).
+    /// The balance of the account at the start, in zenPoints (1 zenPoint = 1 USD).
     #[serde(default = "Setup::default_balance")]
     #[schemars(with = "f64")]
     pub balance: Decimal,
-    /// What the provider's documents leave open, and how it is played.
+    /// How the questions that the provider's documents leave open are answered.
     #[serde(default)]
     pub behaviour: Behaviour,
 }
 
-/// Why a file is no simulation.
+/// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("read {path}")]
+    #[error("cannot read {path}")]
     Read { path: String, source: std::io::Error },
-    #[error("{path} is not a simulation: {problem}")]
+    #[error("{path} is not a valid simulation file: {problem}")]
     Parse { path: String, problem: String },
     #[error("{path}: {field} {problem}")]
     Value { path: String, field: String, problem: String },
@@ -79,8 +80,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The parts that belong to the skin.
-    fn check_skin(&self) -> Result<(), Problem> {
+    /// The parts of the HTTP layer.
+    fn check_http(&self) -> Result<(), Problem> {
         let inside = |part: &'static str| {
             move |(field, problem): Problem| (format!("{part}.{field}"), problem)
         };
@@ -101,7 +102,7 @@ impl Config {
         Ok(())
     }
 
-    /// What the skin needs of this file.
+    /// What the HTTP layer needs of this file.
     pub fn settings(&self) -> Settings {
         Settings {
             transport: self.transport.clone(),
@@ -113,7 +114,7 @@ impl Config {
 
     fn check(&self) -> Result<(), Problem> {
         self.setup().check()?;
-        self.check_skin()
+        self.check_http()
     }
 
     /// What the world starts from.

@@ -20,9 +20,9 @@ pub fn schema() -> Result<String, serde_json::Error> {
 /// The kinds of faults, as a page of text.
 pub fn faults() -> String {
     let mut page = String::from(FAULTS_INTRODUCTION);
-    page.push_str("\nFields of a rule that choose its calls\n\n");
+    page.push_str("\nFields that choose the calls of a rule\n\n");
     fields(&mut page, &schema_for!(Selector));
-    page.push_str("\nKinds, with their own fields\n\n");
+    page.push_str("\nKinds of faults, with their own fields\n\n");
     let kinds = schema_for!(FaultKind);
     for kind in kinds.get("oneOf").and_then(Value::as_array).into_iter().flatten() {
         let name = kind["properties"]["kind"]["const"].as_str().unwrap_or_default();
@@ -31,8 +31,10 @@ pub fn faults() -> String {
         let own = if own.is_empty() { String::new() } else { format!(" ({})", own.join(", ")) };
         entry(&mut page, &format!("{name}{own}"), kind["description"].as_str().unwrap_or_default());
     }
-    page.push_str("\nPages: internalError, badGateway, unavailable, challenge, blocked\n");
-    page.push_str("\nCodes, with the status that belongs to them\n\n");
+    page.push_str(
+        "\nPages of the kind page: internalError, badGateway, unavailable, challenge, blocked\n",
+    );
+    page.push_str("\nCodes, with the HTTP status of each\n\n");
     for (code, status) in CODES {
         page.push_str(&format!("  {status} {code}\n"));
     }
@@ -40,19 +42,21 @@ pub fn faults() -> String {
 }
 
 const FAULTS_INTRODUCTION: &str = "\
-A fault is a rule: which calls, how often, and what goes wrong. Write rules in the simulation file,
+A fault is a rule that says for which calls, how often, and what goes wrong. Write rules into the
+simulation file:
 
   faults:
     - { action: ModifyInstanceType, kind: dropAfter }
     - { action: DescribeInstances, kind: error, code: REQUEST_LIMIT_EXCEEDED, retryAfter: 2, times: 3 }
     - { kind: delayAnswer, seconds: 1.5, probability: 0.1, seed: 7, times: always }
 
-or add them while it runs:
+or add them while the simulator runs:
 
   curl -d '{\"action\": \"ModifyInstanceType\", \"kind\": \"dropAfter\"}' http://127.0.0.1:18080/control/faults
 
-Rules are asked in order. A call has six steps: arrival, clock, decision, answer, delivery, date; in
-each, the first rule that matches is played, so a request can be late and its answer lost.
+A call has six steps: arrival, clock, decision, answer, delivery, date. In each step, the first rule
+that matches is played, so that a request can arrive late and its answer can be lost as well. Rules
+apply to calls of the simulated API only.
 ";
 
 fn fields(page: &mut String, schema: &Schema) {

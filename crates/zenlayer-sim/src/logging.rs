@@ -13,16 +13,18 @@ pub enum LogFormat {
 /// Starts logging to standard error. `filter` has the syntax of `RUST_LOG`.
 pub fn init_logging(format: LogFormat, filter: &str) -> Result<()> {
     let filter = EnvFilter::try_new(filter).map_err(|error| {
-        anyhow!("log filter {filter:?}: {error}; write it as info, or info,hyper=debug")
+        anyhow!("--log-filter {filter:?}: {error}; write for example info, or info,hyper=debug")
     })?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would be written to standard error with a panic if nobody reads that any more.
+        .log_internal_errors(false)
         .with_target(false);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Text => builder.try_init(),
     };
-    started.map_err(|error| anyhow!("start logging: {error}"))
+    started.map_err(|error| anyhow!("cannot start logging: {error}"))
 }

@@ -1,6 +1,7 @@
 //! `zenlayer-sim`: the provider's API, simulated, on a port of this machine.
 
 mod logging;
+mod printing;
 
 use std::{
     net::SocketAddr,
@@ -13,6 +14,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 use logging::{LogFormat, init_logging};
+use printing::{complain, print};
 use tokio::signal::unix::{SignalKind, signal};
 use zenlayer_sim::{
     config::Config,
@@ -22,10 +24,10 @@ use zenlayer_sim::{
     },
 };
 
-/// A simulation of the Zenlayer Cloud vm API, for tests of whatever calls it.
+/// Simulates the vm API of Zenlayer Cloud, to test programs that call it.
 ///
-/// Point an SDK at it with the scheme http, the domain that it prints, and an access key of the
-/// simulation file.
+/// Point a client at the address that `serve` prints, over plain HTTP, with an access key from the
+/// simulation file. No request leaves this machine.
 #[derive(Debug, Parser)]
 #[command(name = "zenlayer-sim", version, about, after_help = START)]
 struct Cli {
@@ -35,25 +37,25 @@ struct Cli {
 
 const START: &str = "\
 Start here:
-  zenlayer-sim example > sim.yaml
+  zenlayer-sim example > sim.yaml         # a file to change
   zenlayer-sim check sim.yaml
-  zenlayer-sim serve --config sim.yaml";
+  zenlayer-sim serve --config sim.yaml    # http://127.0.0.1:18080";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API at /api/v2/vm, and the control API at /control.
+    /// Serve the API at /api/v2/vm and the control API at /control.
     #[command(after_long_help = CONTROL_HELP)]
     Serve(Box<ServeArgs>),
-    /// Check a simulation file and say what is in it.
+    /// Check a simulation file and count what is in it.
     Check {
-        /// The YAML file.
+        /// The simulation file (YAML).
         file: PathBuf,
     },
-    /// Print a simulation file that shows what can be written.
+    /// Print a simulation file that shows the possible settings.
     Example,
-    /// Print the JSON Schema of simulation files, for editors.
+    /// Print the JSON Schema of simulation files, for use in an editor.
     Schema,
-    /// List the kinds of faults, how they are written, and the codes of the API.
+    /// List the kinds of faults, how to write them, and the error codes of the API.
     Faults,
     /// List the paths of the control API.
     Control,
@@ -61,54 +63,55 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct ServeArgs {
-    /// The YAML file with instances and credentials; `zenlayer-sim example` prints one.
+    /// The simulation file (YAML); `zenlayer-sim example` prints one.
     #[arg(long)]
     config: PathBuf,
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, default_value = "127.0.0.1:18080")]
     listen: SocketAddr,
-    /// File that gets the address once the simulator listens.
+    /// Write the address to this file as soon as the simulator listens.
     #[arg(long)]
     address_file: Option<PathBuf>,
     /// Address to listen on with TLS; without it there is no TLS.
     #[arg(long)]
     tls_listen: Option<SocketAddr>,
-    /// File that gets the address of --tls-listen once the simulator listens.
+    /// Write the address of --tls-listen to this file as soon as the simulator listens.
     #[arg(long, requires = "tls_listen")]
     tls_address_file: Option<PathBuf>,
-    /// File that gets the certificate of the authority that is made at the start: clients must
+    /// Write the certificate authority, made anew at each start, to this file (PEM): clients must
     /// trust it.
     #[arg(long, requires = "tls_listen", conflicts_with_all = ["tls_cert", "tls_key"])]
     tls_ca_file: Option<PathBuf>,
-    /// A further name or IP address of the certificate that is made at the start.
+    /// Another host name or IP address for the certificate that is made at the start; may be
+    /// repeated.
     #[arg(long, requires = "tls_listen", conflicts_with_all = ["tls_cert", "tls_key"])]
     tls_name: Vec<String>,
-    /// PEM file with a certificate, leaf first, in place of one that is made.
+    /// Use this certificate chain (PEM, leaf certificate first) instead of making one.
     #[arg(long, requires_all = ["tls_listen", "tls_key"])]
     tls_cert: Option<PathBuf>,
-    /// PEM file with the private key of --tls-cert.
+    /// The private key of --tls-cert (PEM).
     #[arg(long, requires_all = ["tls_listen", "tls_cert"])]
     tls_key: Option<PathBuf>,
-    /// File that keeps the simulation over a restart. Once it exists, instances, faults and the
-    /// clock come from it.
+    /// Keep the simulation in this file, so that it survives a restart. Once the file exists,
+    /// instances, faults and the clock are read from it instead of from --config.
     #[arg(long)]
     state: Option<PathBuf>,
-    /// How the service's clock runs; scaled needs --time-scale.
+    /// How the simulated clock runs; scaled needs --time-scale.
     #[arg(long, value_enum)]
     clock: Option<ClockArg>,
-    /// How many seconds pass on the service's clock in one second.
-    #[arg(long)]
+    /// How many seconds pass on the simulated clock in one real second, such as 3600.
+    #[arg(long, allow_negative_numbers = true)]
     time_scale: Option<f64>,
-    /// The moment at which the simulation starts, such as 2026-01-01T00:00:00Z; without it, now.
+    /// Time at which the simulation starts, such as 2026-01-01T00:00:00Z; without it, now.
     #[arg(long)]
     start_time: Option<jiff::Timestamp>,
-    /// How far a signed timestamp may lie from the service's clock, in seconds.
+    /// How many seconds the timestamp of a signed call may differ from the simulated clock.
     #[arg(long)]
     signature_life: Option<u32>,
-    /// One line for each call, on standard error.
+    /// Format of the log on standard error: one line for each call.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// Filter in the syntax of RUST_LOG.
+    /// Which log lines to print, in the syntax of RUST_LOG.
     #[arg(long, default_value = "info")]
     log_filter: String,
 }
@@ -134,41 +137,33 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => start(&args),
         Command::Check { file } => check(&file),
-        Command::Example => {
-            print!("{}", describe::EXAMPLE);
-            Ok(())
-        }
-        Command::Schema => {
-            describe::schema().map(|schema| println!("{schema}")).map_err(Into::into)
-        }
-        Command::Faults => {
-            print!("{}", describe::faults());
-            Ok(())
-        }
-        Command::Control => {
-            print!("{CONTROL_HELP}");
-            Ok(())
-        }
+        Command::Example => print(describe::EXAMPLE),
+        Command::Schema => schema(),
+        Command::Faults => print(&describe::faults()),
+        Command::Control => print(CONTROL_HELP),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::FAILURE
         }
     }
 }
 
+fn schema() -> Result<()> {
+    print(&format!("{}\n", describe::schema()?))
+}
+
 fn check(file: &Path) -> Result<()> {
     let config = Config::load(file)?;
-    println!(
-        "{}: {} instances, {} credentials, {} faults",
+    print(&format!(
+        "{}: {} instances, {} credentials, {} faults\n",
         file.display(),
         config.instances.len(),
         config.credentials.len(),
         config.faults.len(),
-    );
-    Ok(())
+    ))
 }
 
 /// The file's settings, with the flags over them.
@@ -201,7 +196,7 @@ fn start(args: &ServeArgs) -> Result<()> {
     let settings = settings(args, &config)?;
     let saved = args.state.as_deref().map(load).transpose()?.flatten();
     if saved.is_some() {
-        tracing::info!("goes on with the state file; instances of the configuration are not used");
+        tracing::info!("continuing from the state file: instances of --config are not used");
     }
     let world = |now| config.world(now);
     let shared = Arc::new(Shared::new(settings, saved, args.state.is_some(), world));
@@ -225,9 +220,13 @@ async fn run(args: &ServeArgs, shared: Arc<Shared>) -> Result<()> {
     if let Some(file) = &args.address_file {
         announce(file, address)?;
     }
-    println!("zenlayer-sim listens on http://{address}");
+    let mut listens = format!("zenlayer-sim listens on http://{address}\n");
     if let Some(address) = tls_address {
-        println!("zenlayer-sim listens on https://{address}");
+        listens.push_str(&format!("zenlayer-sim listens on https://{address}\n"));
+    }
+    if let Err(error) = print(&listens) {
+        // It serves all the same.
+        tracing::warn!("{error:#}");
     }
     let secure = async {
         match tls {
@@ -266,5 +265,5 @@ fn announce(file: &Path, address: SocketAddr) -> Result<()> {
     let partial = file.with_extension("partial");
     std::fs::write(&partial, address.to_string())
         .and_then(|()| std::fs::rename(&partial, file))
-        .with_context(|| format!("write the address to {}", file.display()))
+        .with_context(|| format!("cannot write the address to {}", file.display()))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{InstanceId, ReadError, Reading};
 
-/// What the provider takes in one call (fact sheet section 7.3).
+/// Most ids that the provider takes in one call (page "DescribeInstances").
 pub const MOST_IDS: usize = 100;
 
 /// 1 to 100 different ids. An empty list would ask for everything, a longer one is refused; neither
@@ -13,6 +13,7 @@ pub const MOST_IDS: usize = 100;
 pub struct InstanceIds(BTreeSet<InstanceId>);
 
 impl InstanceIds {
+    /// This id alone.
     pub fn one(id: InstanceId) -> Self {
         Self(BTreeSet::from([id]))
     }
@@ -23,6 +24,7 @@ impl InstanceIds {
         ids.chunks(MOST_IDS).map(|chunk| Self(chunk.iter().cloned().collect())).collect()
     }
 
+    /// The ids in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &InstanceId> {
         self.0.iter()
     }
@@ -41,26 +43,33 @@ impl InstanceIds {
 /// What an answer says of one id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found<T> {
+    /// The id's entry.
     Present(T),
     /// The answer is whole and does not hold the id.
     Missing,
     /// The answer proves nothing about this id: its entry is odd, or the id is not there and the
     /// answer is not whole.
     Odd {
+        /// What is wrong with it, for people.
         cause: String,
     },
 }
 
-/// An entry for each id that was asked, and for no other.
+/// An entry for each id that was asked, and for no other; of a
+/// [list](crate::Client::list_instances), for each id that is there.
 pub type Batch<T> = BTreeMap<InstanceId, Found<T>>;
 
 impl<T> Reading<Batch<T>> {
     /// The entry of one id. `None`: the provider answered that there is no such instance.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Malformed`] where the answer proves nothing about the id, or it was not asked.
     pub fn into_one(mut self, id: &InstanceId) -> Result<Reading<Option<T>>, ReadError> {
-        let date = self.date;
+        let (date, sent_at) = (self.date, self.sent_at);
         match self.value.remove(id) {
-            Some(Found::Present(value)) => Ok(Reading { value: Some(value), date }),
-            Some(Found::Missing) => Ok(Reading { value: None, date }),
+            Some(Found::Present(value)) => Ok(Reading { value: Some(value), date, sent_at }),
+            Some(Found::Missing) => Ok(Reading { value: None, date, sent_at }),
             Some(Found::Odd { cause }) => Err(ReadError::Malformed { cause }),
             None => Err(ReadError::Malformed { cause: format!("instance {id} was not asked") }),
         }

@@ -7,14 +7,31 @@ use secrecy::SecretString;
 /// What a call is authorised with.
 #[derive(Clone)]
 pub enum Credentials {
-    /// An access key: every request is signed with ZC2-HMAC-SHA256 and expires (fact sheet 2).
-    AccessKey { id: String, password: SecretString },
-    /// A bearer token: nothing is signed, so a request never expires (fact sheet 1).
+    /// An access key: every request is signed with ZC2-HMAC-SHA256 and expires (page "Signature
+    /// Algorithm v2").
+    AccessKey {
+        /// The key's id, which every request shows.
+        id: String,
+        /// The key's secret part, which signs and is never sent.
+        password: SecretString,
+    },
+    /// A bearer token: nothing is signed, so a request never expires (page "Access Token").
     Token(SecretString),
 }
 
 impl Credentials {
-    /// Whether a request expires at the provider: the precondition of a fence.
+    /// An access key, of its id and its password (other clients call that its secret).
+    pub fn access_key(id: impl Into<String>, password: impl Into<SecretString>) -> Self {
+        Self::AccessKey { id: id.into(), password: password.into() }
+    }
+
+    /// A bearer token.
+    pub fn token(token: impl Into<SecretString>) -> Self {
+        Self::Token(token.into())
+    }
+
+    /// Whether a request expires at the provider by itself. Only then there is a moment after which
+    /// a request without an answer can no longer take effect.
     pub fn expires_requests(&self) -> bool {
         matches!(self, Self::AccessKey { .. })
     }

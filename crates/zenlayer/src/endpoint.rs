@@ -2,12 +2,13 @@
 
 use url::{Host, Url};
 
-/// The documented host (fact sheet section 1).
+/// The documented host, the only one, and the default of all official clients.
 pub const DEFAULT_ENDPOINT: &str = "https://console.zenlayer.com";
 /// The path of every call of the `vm` service.
 const PATH: &str = "/api/v2/vm";
 
-/// A checked endpoint.
+/// A checked endpoint. It is parsed from `https://HOST` or `https://HOST:PORT`; plain http is accepted
+/// for loopback, and elsewhere only by [`parse`](Self::parse).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     base: Url,
@@ -16,23 +17,46 @@ pub struct Endpoint {
 
 /// Why a string is no endpoint, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidEndpoint {
+    /// It is not a URL.
     #[error("endpoint {got:?} is not a URL: write it as https://HOST or https://HOST:PORT")]
-    NotAUrl { got: String, source: url::ParseError },
+    NotAUrl {
+        /// The text, without what may be a password in it.
+        got: String,
+        /// Why it is none.
+        source: url::ParseError,
+    },
+    /// Neither https nor http.
     #[error("endpoint scheme {0:?} is not supported: use https")]
     Scheme(String),
+    /// No host.
     #[error("endpoint has no host: write it as https://HOST or https://HOST:PORT")]
     NoHost,
+    /// A part that no endpoint has.
     #[error("endpoint has a {part}: remove it, only https://HOST or https://HOST:PORT is accepted")]
-    Part { part: &'static str },
+    Part {
+        /// Its name, such as `path`.
+        part: &'static str,
+    },
+    /// Plain http to a host that is not this machine, and nobody allowed it.
     #[error(
-        "endpoint {host} is plain http: use https; http is for loopback, or with --allow-insecure-endpoint"
+        "endpoint {host} is plain http: use https; http is accepted for loopback, elsewhere only \
+         where it is expressly allowed"
     )]
-    Insecure { host: String },
+    Insecure {
+        /// Host and port, as in the `Host` header.
+        host: String,
+    },
 }
 
 impl Endpoint {
-    /// Parses `scheme://host[:port]`. Plain http only for loopback or with `allow_insecure`.
+    /// Parses `scheme://host[:port]`. Plain http only for loopback or with `allow_insecure`: whoever
+    /// is on the way can then read every request, and use what authorises it.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEndpoint`], whose text says what to write instead and never shows a password.
     pub fn parse(text: &str, allow_insecure: bool) -> Result<Self, InvalidEndpoint> {
         let mut base = Url::parse(text).map_err(|source| {
             // Before an @ there may be a password.
@@ -85,6 +109,14 @@ impl Endpoint {
     /// The `Host` header as it is sent and signed.
     pub fn host_header(&self) -> &str {
         &self.host_header
+    }
+}
+
+impl std::str::FromStr for Endpoint {
+    type Err = InvalidEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEndpoint> {
+        Self::parse(text, false)
     }
 }
 

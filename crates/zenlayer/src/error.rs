@@ -1,84 +1,89 @@
-//! The one table of the provider's error codes (fact sheet sections 5, 6 and 7).
+//! The one table of the provider's error codes, and what a caller can do about each.
 //!
-//! A new code touches this file alone: its row. If people must tell it apart from all others, it
-//! is a [`Problem`] with its remedy in this file, and a reason in `api/reason.rs`. Codes are matched
-//! exactly; messages never are.
+//! A new code touches this file alone: its row. If callers must tell it apart from all others, it is
+//! a [`Problem`] of its own. Codes are matched exactly; the provider's messages never are.
+//!
+//! Sources: the provider's pages of common errors and of each action, and for a few codes the
+//! official clients. The HTTP status of a code differs between versions of these pages, so it decides
+//! only where there is no code, or none that this table knows.
 
 use self::{ErrorClass::*, Problem::*};
 
-/// How the operator reacts to an error.
+/// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Hopeless until the spec, the Secret, the instance or a person changes something.
+    /// The same request will be refused again until its parameters, the instance or the account
+    /// are changed by somebody.
     Terminal(Problem),
-    /// Refused, and likely for long, by what only the provider has: as terminal, with a slow retry.
+    /// The provider has none left of what was asked for. It may pass, but hardly soon.
     Scarce(Problem),
-    /// The instance is occupied: look again.
+    /// The instance is occupied, or already as it was asked to be: look at it, then decide anew.
     Busy(Problem),
-    /// Too many requests: slow down.
+    /// Too many requests: slow down. [`Client`](crate::Client) does so by itself.
     Throttled,
-    /// The credential is at fault: no call until the Secret changes.
+    /// The credential, the clock or the way to the provider is at fault: no call will do better until
+    /// that is mended.
     Credentials(Problem),
-    /// The provider has trouble: try again later. For a write the outcome is unknown.
+    /// The provider has trouble: a read may be tried again later; of a mutation the outcome is
+    /// unknown.
     Transient,
-    /// A 4xx code outside the table: terminal, with a slow retry and the text shown.
+    /// A 4xx with a code outside the table. It refuses; nothing is known of why but its text.
     Unknown,
 }
 
 macro_rules! problems {
-    ($($name:ident => $remedy:literal),+ $(,)?) => {
-        /// What is wrong, as far as the operator tells problems apart. Each one is shown as a
-        /// condition reason.
+    ($($(#[$doc:meta])+ $name:ident),+ $(,)?) => {
+        /// What is wrong, as far as problems are told apart.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Problem { $($name,)+ }
+        pub enum Problem { $($(#[$doc])+ $name,)+ }
 
         impl Problem {
-            /// Every problem, in the order of this file.
+            /// Every problem, in the order of its declaration.
             pub const ALL: &[Self] = &[$(Self::$name,)+];
-
-            /// What a person can do about it; of what passes by itself, what happens next.
-            pub fn remedy(self) -> &'static str {
-                match self { $(Self::$name => $remedy,)+ }
-            }
         }
     };
 }
 
 problems! {
-    InstanceNotFound => "correct spec.instanceId by a new object, or delete this one",
-    InstanceTypeNotFound => "set spec.instanceTypeId to a type that the instance's zone offers",
-    InstanceTypeUnsupported => "set spec.instanceTypeId to a type that this instance can take",
-    InstanceTypeNotChanged => "the provider shows another type than it says; it is read again",
-    InstanceRecycled => "restore the instance in the provider's console, or delete this object",
-    InstanceBusy => "it is tried again once the instance is at rest",
-    ZoneNotSupported =>
-        "ask the provider whether the zone offers changes, then set the annotation \
-         vm.zenlayer.com/requested-at; or declare the type in effect",
-    PlanExists =>
-        "it is tried again once that plan is gone; cancel it in the provider's console, or declare \
-         its type",
-    ChangeRunning => "it is tried again once that change is done",
-    NoPlanToCancel => "the provider shows a plan that it says is not there; it is read again",
-    OutOfStock =>
-        "it is tried again every half an hour; declare another type, or set the annotation \
-         vm.zenlayer.com/requested-at to try now",
-    RequestInvalid =>
-        "change the spec, or set the annotation vm.zenlayer.com/requested-at to try again; if the spec \
-         is right, report a fault of the operator",
-    CredentialsRejected => "correct the key or token in the Secret",
-    PermissionDenied =>
-        "allow the credential DescribeInstances, DescribeInstanceTypeStatus, \
-         DescribeZoneInstanceConfigInfos, InquiryPriceCreateInstance, ModifyInstanceType, \
-         CancelInstanceDowngrade, StopInstances and StartInstances, then set the annotation \
-         vm.zenlayer.com/requested-at",
-    ClockSkewed => "synchronise the clock of the operator's node",
-    BlockedByEdge => "ask the provider to let the operator's address through",
-    ResourceGroupNotFound =>
-        "correct the instance's resource group in the provider's console, then set the annotation \
-         vm.zenlayer.com/requested-at",
+    /// The provider knows no such instance.
+    InstanceNotFound,
+    /// The provider knows no such instance type.
+    InstanceTypeNotFound,
+    /// This instance cannot take that type: some changes between series are not allowed.
+    InstanceTypeUnsupported,
+    /// The instance is of that type already. Believe it after a read.
+    InstanceTypeNotChanged,
+    /// The instance is in the recycle bin.
+    InstanceRecycled,
+    /// The instance's state does not allow the action now.
+    InstanceBusy,
+    /// The zone does not offer the action, or does not exist.
+    ZoneNotSupported,
+    /// A change of the instance is scheduled already.
+    PlanExists,
+    /// A change of the instance is being carried out.
+    ChangeRunning,
+    /// There is no scheduled downgrade to cancel.
+    NoPlanToCancel,
+    /// Sold out.
+    OutOfStock,
+    /// A parameter is missing or not as the provider wants it.
+    RequestInvalid,
+    /// The provider does not accept the key, the token or the signature.
+    CredentialsRejected,
+    /// The credential may not use the action, or there is no such action.
+    PermissionDenied,
+    /// The signed time and the provider's clock are more than [five minutes](crate::SIGNATURE_LIFE)
+    /// apart.
+    ClockSkewed,
+    /// 403 or 451 by the network in front of the API, without its JSON. (The official Python and
+    /// Java clients tell these apart, too.)
+    BlockedByEdge,
+    /// The instance's resource group does not exist.
+    ResourceGroupNotFound,
 }
 
-/// Code, class. One row a code; the order is that of the fact sheet.
+/// Code, class. One row a code: first the common ones, then those of each action.
 pub const TABLE: &[(&str, ErrorClass)] = &[
     ("INTERNAL_SERVER_ERROR", Transient),
     ("SERVICE_TEMPORARY_UNAVAILABLE", Transient),
@@ -114,7 +119,7 @@ pub const TABLE: &[(&str, ErrorClass)] = &[
     ("OPERATION_DENIED_INSTANCE_NOT_RUNNING", Busy(InstanceBusy)),
     ("OPERATION_DENIED_INSTANCE_STATUS", Busy(InstanceBusy)),
     ("INVALID_ZONE_NOT_FOUND", Terminal(ZoneNotSupported)),
-    // Of sibling products (fact sheet section 5): planned for, never seen here.
+    // Documented for sibling products, or known to their clients only; never seen of this API.
     ("INVALID_OPERATION_TIMEOUT", Transient),
     ("STOCK_INSUFFICIENT", Scarce(OutOfStock)),
     ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", Scarce(OutOfStock)),
@@ -122,7 +127,8 @@ pub const TABLE: &[(&str, ErrorClass)] = &[
     ("REQUEST_LIMIT_EXCEEDED", Throttled),
 ];
 
-/// The class of an error answer: by its code, by the HTTP status only where there is none.
+/// The class of an error answer: by its code, by the HTTP status only where there is none, or none
+/// that the table knows.
 pub fn classify(status: u16, code: Option<&str>) -> ErrorClass {
     match code {
         Some(code) => TABLE
@@ -137,7 +143,7 @@ pub fn classify(status: u16, code: Option<&str>) -> ErrorClass {
     }
 }
 
-/// A code outside the table: trouble of the service on a 5xx, else terminal with a slow retry.
+/// A code outside the table: trouble of the service on a 5xx, else a refusal for an unknown reason.
 fn without_row(status: u16) -> ErrorClass {
     match status {
         429 => Throttled,

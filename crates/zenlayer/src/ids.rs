@@ -1,5 +1,5 @@
 //! Identifiers of the provider, validated once. All of them are opaque: never parsed as a number,
-//! never taken apart (fact sheet sections 4 and 10).
+//! never taken apart. (The provider documents them as strings; many are long decimal numbers.)
 
 use std::fmt;
 
@@ -35,6 +35,10 @@ macro_rules! identifier {
 
         impl $name {
             /// Checks length and alphabet; the value is kept as it is.
+            ///
+            /// # Errors
+            ///
+            /// [`InvalidId`], which says what is allowed.
             pub fn new(value: impl Into<String>) -> Result<Self, InvalidId> {
                 let value = value.into();
                 let valid: fn(&str) -> bool = $valid;
@@ -45,6 +49,7 @@ macro_rules! identifier {
                 Ok(Self(value))
             }
 
+            /// As it came, and as it is sent.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -54,6 +59,13 @@ macro_rules! identifier {
         impl std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(value: &str) -> Result<Self, InvalidId> {
+                Self::new(value)
             }
         }
 
@@ -72,7 +84,7 @@ macro_rules! identifier {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.pad(&self.0)
             }
         }
 
@@ -85,14 +97,15 @@ macro_rules! identifier {
 }
 
 identifier! {
-    /// Id of a virtual machine, as `DescribeInstances` shows it.
+    /// Id of a virtual machine, as `DescribeInstances` shows it: 1 to 64 letters, digits, `-` and
+    /// `_`. (No page gives a grammar.)
     InstanceId, "instanceId", 64, "letters, digits, '-' and '_'",
     |value| value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 identifier! {
-    /// Id of an instance type (the provider's "model"), such as `c.2c4g`. Its size is never read
-    /// from its name.
+    /// Id of an instance type (the provider's "model"), such as `c.2c4g`: 1 to 64 letters, digits,
+    /// `.`, `-` and `_`, the first a letter or a digit. Its size is never read from its name.
     InstanceTypeId, "instanceTypeId", 64,
     "letters, digits, '.', '-' and '_', starting with a letter or a digit",
     |value| {
@@ -102,13 +115,15 @@ identifier! {
 }
 
 identifier! {
-    /// Number of a paid order. Decimal in all samples, yet documented as a string: opaque.
+    /// Number of a paid order: 1 to 128 printable characters. Decimal in all samples, yet documented
+    /// as a string: opaque.
     OrderNumber, "orderNumber", 128, "printable characters",
     |value| value.chars().all(|c| !c.is_control())
 }
 
 identifier! {
-    /// Id that the provider gives to every answer; support asks for it.
+    /// Id that the provider gives to every answer, and its support asks for: 1 to 128 printable
+    /// characters.
     RequestId, "requestId", 128, "printable characters",
     |value| value.chars().all(|c| !c.is_control())
 }

@@ -14,7 +14,8 @@ const ONE_EVENT: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is obeyed; the provider has never been seen to send one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Calls a second and their bursts. Times that are given never go back.
+/// A token bucket: calls a second and their bursts. `now` is always the time since one fixed moment,
+/// and never goes back.
 #[derive(Debug, Clone)]
 pub struct Pace {
     full: f64,
@@ -28,6 +29,7 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// A full bucket.
     pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         let (full, burst) = (f64::from(per_second.get()), f64::from(burst.get()));
         Self { full, burst, rate: full, tokens: burst, counted: Duration::ZERO, slowed: None }
@@ -42,7 +44,9 @@ impl Pace {
         pause.saturating_add(Duration::try_from_secs_f64(turn).unwrap_or(Duration::MAX))
     }
 
-    /// The provider said 429, and perhaps for how long.
+    /// The provider said 429, and perhaps for how long. The rate is halved, down to a 32nd, and takes
+    /// a minute to come back in full; no turn comes before `retry_after` has passed, nor is one of
+    /// more than 30 s obeyed.
     pub fn throttled(&mut self, now: Duration, retry_after: Option<Duration>) {
         self.count(now);
         if self.slowed.is_none_or(|before| now.saturating_sub(before) >= ONE_EVENT) {
@@ -54,7 +58,7 @@ impl Pace {
         self.counted = self.counted.max(now.saturating_add(pause));
     }
 
-    /// Nothing is lost when this is forgotten and made anew.
+    /// Whether nothing is lost when this is forgotten and made anew.
     pub fn is_idle(&self, now: Duration) -> bool {
         let mut then = self.clone();
         then.count(now);

@@ -1,24 +1,32 @@
-//! The bodies of all requests (fact sheet section 7).
+//! The bodies of all requests, as the provider's page of each action has them.
 
 use serde_json::{Value, json};
 
 use super::{ChargeType, Instance, InstanceId, InstanceIds, InstanceTypeId, Mutation, SystemDisk};
 
 /// Which part of the catalogue: it differs by zone and by charge type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CatalogueQuery {
+    /// Such as `FRA-A`.
     pub zone_id: String,
+    /// The instance's own.
     pub charge_type: ChargeType,
 }
 
-/// What the price of one new instance depends on. There is no price query for a change of type
-/// (fact sheet section 7.8): compare the prices of two types.
+/// What the price of one new instance depends on, for one month where it is PREPAID. There is no
+/// price query for a change of type in the `vm` API: compare the prices of two types, as the provider
+/// does to tell an upgrade from a downgrade (page "ModifyInstanceType", in Chinese).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PriceInquiry {
+    /// Such as `FRA-A`.
     pub zone_id: String,
+    /// The type that is priced.
     pub type_id: InstanceTypeId,
+    /// PREPAID or POSTPAID; it decides which fields of the [`Price`](crate::Price) are filled.
     pub charge_type: ChargeType,
+    /// `internetChargeType`, such as `ByBandwidth`.
     pub internet_charge_type: String,
+    /// The provider prices it with the instance.
     pub system_disk: SystemDisk,
 }
 
@@ -39,6 +47,11 @@ impl PriceInquiry {
 pub fn by_ids(ids: &InstanceIds) -> Value {
     let list: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
     json!({ "instanceIds": list, "pageSize": list.len(), "pageNum": 1 })
+}
+
+/// A page of all instances; pages count from 1.
+pub fn page(number: usize, size: usize) -> Value {
+    json!({ "pageSize": size, "pageNum": number })
 }
 
 pub fn by_id(id: &InstanceId) -> Value {

@@ -1,13 +1,22 @@
-//! ZC2-HMAC-SHA256 (fact sheet section 2). Pure: the timestamp is an argument.
+//! ZC2-HMAC-SHA256 (the provider's page "Signature Algorithm v2"). Pure: the timestamp is an argument.
+
+use std::time::Duration;
 
 use aws_lc_rs::{digest, hmac};
+
+/// How far the signed time may be from the provider's clock: a request that arrives later is refused
+/// with `AUTHFAILURE_SIGNATURE_EXPIRED` (the provider's page of common errors).
+pub const SIGNATURE_LIFE: Duration = Duration::from_secs(300);
 
 /// The name of the algorithm, as it stands in `Authorization` and `X-ZC-Signature-Method`.
 pub const ALGORITHM: &str = "ZC2-HMAC-SHA256";
 /// The signed headers of every request, as all official clients send them.
 const SIGNED_HEADERS: &str = "content-type;host";
 
-/// All that a signature covers. The path, the action and the version are not covered.
+/// All that a signature covers. The path, the action and the version are not covered: who sees a
+/// signature can use it for another action with the same body, for as long as it lives.
+///
+/// [`Client`](crate::Client) signs by itself; this is for calls that it does not know.
 #[derive(Clone, Copy)]
 pub struct Signed<'a> {
     /// Unix seconds; also sent as `X-ZC-Timestamp`.
@@ -16,6 +25,7 @@ pub struct Signed<'a> {
     pub host: &'a str,
     /// The `Content-Type` header exactly as sent.
     pub content_type: &'a str,
+    /// The body exactly as sent.
     pub body: &'a [u8],
 }
 
@@ -35,7 +45,7 @@ impl Signed<'_> {
         sha256_hex(canonical.as_bytes())
     }
 
-    /// Lower-case hex HMAC-SHA256 of the string to sign.
+    /// Lower-case hex HMAC-SHA256 of the string to sign, keyed with the secret's own bytes.
     pub fn signature(&self, secret: &str) -> String {
         let to_sign = format!("{ALGORITHM}\n{}\n{}", self.timestamp, self.canonical_request_hash());
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());

@@ -1,5 +1,5 @@
 //! What the provider says of an instance, decoded but not interpreted: every enumeration is open,
-//! because the provider may add values (fact sheet sections 7.2, 7.3 and 9).
+//! because the provider may add values.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use super::{InstanceId, InstanceTypeId};
 macro_rules! open_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $wire:literal),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)+
             /// A value that this version does not know, as it came.
@@ -20,6 +20,7 @@ macro_rules! open_enum {
         }
 
         impl $name {
+            /// The value of the wire, exactly as it is written there.
             pub fn from_wire(value: &str) -> Self {
                 match value {
                     $($wire => Self::$variant,)+
@@ -27,6 +28,7 @@ macro_rules! open_enum {
                 }
             }
 
+            /// As on the wire.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $wire,)+
@@ -37,7 +39,7 @@ macro_rules! open_enum {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
+                f.pad(self.as_str())
             }
         }
     };
@@ -45,68 +47,98 @@ macro_rules! open_enum {
 
 open_enum! {
     /// `instanceChargeType`: how the instance is billed. Decides when a change takes effect and
-    /// what it costs (fact sheet section 8).
-    ChargeType { Prepaid = "PREPAID", Postpaid = "POSTPAID" }
+    /// what it costs. (The English page "ModifyInstanceType" names `internetChargeType` there; the
+    /// Chinese one, and the values, show that it is this field.)
+    ChargeType {
+        /// Paid in advance, for a cycle that ends at [`Instance::expires_at`].
+        Prepaid = "PREPAID",
+        /// Paid by use.
+        Postpaid = "POSTPAID",
+    }
 }
 
 open_enum! {
-    /// `instanceStatus` (fact sheet section 9). An unknown one counts as busy.
+    /// `instanceStatus`: the thirteen values of the official command line's reference. A sibling
+    /// product has more, so take an unknown one for busy.
     InstanceState {
+        /// Waiting to be created.
         Pending = "PENDING",
+        /// Being created.
         Deploying = "DEPLOYING",
+        /// Its creation failed.
         CreateFailed = "CREATE_FAILED",
+        /// On. Its type can be changed.
         Running = "RUNNING",
+        /// Off. Its type can be changed.
         Stopped = "STOPPED",
+        /// Starting.
         Booting = "BOOTING",
+        /// Shutting down.
         Stopping = "STOPPING",
+        /// Rebooting.
         Reboot = "REBOOT",
+        /// Its operating system is being installed anew.
         Rebuilding = "REBUILDING",
+        /// An image is being taken of it.
         Imaging = "IMAGING",
+        /// In the recycle bin.
         Recycle = "RECYCLE",
+        /// On its way to the recycle bin.
         Recycling = "RECYCLING",
+        /// Being destroyed.
         Releasing = "RELEASING",
     }
 }
 
 open_enum! {
-    /// `modifiedInstanceTypeStatus` (fact sheet section 7.2). Never proof of completion by itself.
+    /// `modifiedInstanceTypeStatus`. Never proof of completion by itself: the sample of the page
+    /// "DescribeInstanceTypeStatus" shows `Enable` beside a target that is not in effect.
     PlanState {
         /// The change is running.
         Processing = "Processing",
         /// The target waits for the next billing cycle.
         WaitToEnable = "WaitToEnable",
-        /// The model is in effect, or available: with a differing current type it proves nothing.
+        /// The type is in effect, or available: with a differing current type it proves nothing.
         Enable = "Enable",
-        /// No scheduled change is supported.
+        /// No scheduled change is supported. (Of the official command line; not on the page.)
         Disable = "Disable",
     }
 }
 
-/// One instance as `DescribeInstances` shows it.
+/// One instance as `DescribeInstances` shows it (the page of that name). A field that is null, empty,
+/// absent or of another JSON type is `None`; only id, type, state and charge type have to be there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instance {
+    /// `instanceId`.
     pub id: InstanceId,
+    /// `instanceName`.
     pub name: Option<String>,
+    /// `zoneId`, such as `FRA-A`.
     pub zone_id: Option<String>,
+    /// `instanceType`: the type in effect.
     pub type_id: InstanceTypeId,
+    /// `instanceStatus`.
     pub state: InstanceState,
+    /// `instanceChargeType`.
     pub charge_type: ChargeType,
-    /// Cores.
+    /// `cpuCount`: cores.
     pub cpu_count: Option<i64>,
-    /// GiB.
+    /// `memory`, in GiB.
     pub memory_gib: Option<i64>,
     /// `internetMaxBandwidthOut` in Mbps; 0 is no cap below that of the type.
     pub bandwidth_out: Option<i64>,
     /// `internetChargeType`, verbatim: it is only ever given back in a price inquiry.
     pub internet_charge_type: Option<String>,
+    /// `systemDisk`.
     pub system_disk: Option<SystemDisk>,
-    /// End of the current PREPAID cycle.
+    /// `expiredTime`: the end of the current PREPAID cycle.
     pub expires_at: Option<Timestamp>,
-    /// Whether a PREPAID instance renews itself at `expires_at`.
+    /// `autoRenew`: whether a PREPAID instance renews itself at `expires_at`.
     pub auto_renew: Option<bool>,
 }
 
-/// The answer of `DescribeInstanceTypeStatus`.
+/// The answer of `DescribeInstanceTypeStatus` (the page of that name). A change is complete once
+/// `current` is the type that was asked for and `state` is neither `Processing` nor `WaitToEnable`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeStatus {
     /// `instanceType`: the type in effect.
@@ -120,46 +152,55 @@ pub struct TypeStatus {
 /// The system disk, as far as a price depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemDisk {
+    /// `diskSize`, in GB.
     pub size_gb: i64,
+    /// `diskCategory`, such as `SSD`.
     pub category: String,
 }
 
-/// A type that a zone offers for a charge type (fact sheet section 7.5). Nothing here says whether
-/// it is in stock.
+/// A type that a zone offers for a charge type (page "DescribeZoneInstanceConfigInfos"). Nothing here
+/// says whether it is in stock, or what it costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
+    /// `zoneId`.
     pub zone_id: String,
+    /// `instanceType`.
     pub type_id: InstanceTypeId,
+    /// `instanceTypeName`.
     pub name: Option<String>,
-    /// Cores.
+    /// `cpuCount`: cores.
     pub cpu_count: Option<i64>,
-    /// GiB.
+    /// `memory`, in GiB.
     pub memory_gib: Option<i64>,
     /// `internetMaxBandwidthOutLimit` in Mbps; -1 is no limit.
     pub bandwidth_limit: Option<i64>,
-    /// Empty where the provider does not say.
+    /// `internetChargeTypes`; empty where the provider does not say. (Of the official clients; not in
+    /// the page's sample.)
     pub internet_charge_types: Vec<String>,
 }
 
-/// What one instance of a type costs, in the account's currency (fact sheet section 7.8). PREPAID
-/// fills the prices of the period, POSTPAID those of the unit.
+/// What one instance of a type costs without its disks and bandwidth, in the account's currency (page
+/// "InquiryPriceCreateInstance", field `instancePrice`). PREPAID fills the prices of the period,
+/// POSTPAID those of the unit. Amounts are the digits of the answer, never rounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Price {
-    /// List price of the whole period.
+    /// `originalPrice`: list price of the whole period. What tells an upgrade from a downgrade.
     pub original: Option<Decimal>,
-    /// The same after discount.
+    /// `discountPrice`: the same after discount.
     pub discounted: Option<Decimal>,
-    /// List price of one `charge_unit`.
+    /// `unitPrice`: list price of one `charge_unit`.
     pub unit: Option<Decimal>,
-    /// The same after discount.
+    /// `discountUnitPrice`: the same after discount.
     pub discounted_unit: Option<Decimal>,
-    /// `HOUR`, `DAY` or `MONTH`.
+    /// `chargeUnit`: `HOUR`, `DAY` or `MONTH`.
     pub charge_unit: Option<String>,
 }
 
-/// A zone (fact sheet section 7.9). Nothing here says whether it supports a change of type.
+/// A zone (page "DescribeZones"). Nothing here says whether it supports a change of type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Zone {
+    /// `zoneId`, such as `FRA-A`.
     pub id: String,
+    /// `zoneName`.
     pub name: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::OnceLock,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aws_lc_rs::{
@@ -26,6 +26,7 @@ use tempfile::TempDir;
 use crate::{
     processes::{Process, swept_after_us},
     root,
+    wait::Deadline,
 };
 
 /// Where the binaries are.
@@ -226,7 +227,7 @@ fn wait_until_ready(
     ca: &Path,
     mut processes: [&mut Process; 2],
 ) -> Result<(), String> {
-    let deadline = Instant::now() + Duration::from_secs(90);
+    let mut deadline = Deadline::after(Duration::from_secs(90));
     loop {
         for process in &mut processes {
             if let Some(status) = process.ended() {
@@ -237,9 +238,10 @@ fn wait_until_ready(
         if probe {
             return Ok(());
         }
-        if Instant::now() > deadline {
+        if deadline.passed() {
             let [etcd, server] = processes;
-            return Err(format!("not ready in 90 s; {}\n{}", server.tail(), etcd.tail()));
+            let waited = deadline.waited();
+            return Err(format!("not ready in {waited}; {}\n{}", server.tail(), etcd.tail()));
         }
         std::thread::sleep(Duration::from_millis(100));
     }

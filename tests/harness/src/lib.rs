@@ -1,16 +1,20 @@
 //! What the tests of real processes, and the demo, stand on: a real etcd and kube-apiserver, the
-//! operator and the simulator as processes, and waits with a deadline.
+//! operator and the simulator as processes, a proxy between them that lets exchanges wait or go wrong,
+//! and waits with a deadline.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 
 #[cfg(feature = "cluster")]
 pub mod control_plane;
+pub mod load;
 #[cfg(feature = "cluster")]
 pub mod operator;
 pub mod processes;
 pub mod simulator;
 pub mod table;
 pub mod wait;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 use std::path::PathBuf;
 
@@ -21,6 +25,8 @@ pub use operator::Operator;
 pub use processes::Process;
 pub use simulator::Simulator;
 pub use wait::eventually;
+#[cfg(feature = "wire")]
+pub use wire::Wire;
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

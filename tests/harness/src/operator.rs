@@ -1,30 +1,27 @@
 //! The operator as a process.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::{path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{binary, control_plane::free_port, eventually, processes::Process};
+use crate::{Wire, binary, control_plane::free_port, eventually, processes::Process};
 
 /// How an operator is started.
 pub struct OperatorOptions<'a> {
     pub kubeconfig: &'a Path,
     pub endpoint: &'a str,
-    pub operator_namespace: &'a str,
+    pub slot_namespace: &'a str,
     pub watch_namespace: Option<&'a str>,
     pub arguments: Vec<String>,
-    /// With gates around the paid call; they are open at first.
-    pub gated: bool,
+    /// With a proxy between it and its servers, which a test programs.
+    pub wired: bool,
 }
 
 pub struct Operator {
+    // Ends before its wire: what is held there must not reach it any more.
     pub process: Process,
     port: u16,
-    gates: PathBuf,
+    wire: Option<Wire>,
     _folder: TempDir,
 }
 
@@ -32,25 +29,35 @@ impl Operator {
     /// Starts one; it may not be ready yet.
     pub fn start(options: &OperatorOptions<'_>) -> Self {
         let folder = TempDir::new().expect("a temporary folder can be made");
-        let gates = folder.path().join("gates");
-        std::fs::create_dir(&gates).expect("a temporary folder can be written");
+        let proxied = folder.path().join("kubeconfig");
+        let between = || Wire::between(options.kubeconfig, options.endpoint, &proxied);
+        let wire = options.wired.then(between);
+        let (kubeconfig, endpoint) = match &wire {
+            Some(wire) => (proxied.as_path(), wire.cloud.url()),
+            None => (options.kubeconfig, options.endpoint.to_owned()),
+        };
         let port = free_port();
         let mut command = Command::new(binary("vm-operator"));
         command
-            .env("KUBECONFIG", options.kubeconfig)
-            .args(["run", "--log-format", "text", "--endpoint", options.endpoint])
-            .args(["--operator-namespace", options.operator_namespace])
+            .env("KUBECONFIG", kubeconfig)
+            .args(["run", "--log-format", "text", "--endpoint", &endpoint])
+            .args(["--slot-namespace", options.slot_namespace])
             .args(["--http-listen", &format!("127.0.0.1:{port}")])
             .args(&options.arguments);
         if let Some(namespace) = options.watch_namespace {
             command.args(["--watch-namespace", namespace]);
         }
-        if options.gated {
-            command.arg("--testing-gates").arg(&gates);
-        }
         let log = folder.path().join("vm-operator.log");
         let process = Process::start("vm-operator", command, &log).expect("it can be started");
-        Self { process, port, gates, _folder: folder }
+        if let Some(wire) = &wire {
+            wire.shows(process.log_file());
+        }
+        Self { process, port, wire, _folder: folder }
+    }
+
+    /// The proxy between it and its servers.
+    pub fn wire(&self) -> &Wire {
+        self.wire.as_ref().expect("it was started with a wire")
     }
 
     /// Waits until /readyz answers 200.
@@ -98,24 +105,6 @@ impl Operator {
         eventually("further passes", Duration::from_secs(30), async || {
             let now = self.metric(passes).await;
             if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
-        })
-        .await;
-    }
-
-    /// Closes a gate (`before-call`, `after-call`).
-    pub fn close_gate(&self, gate: &str) {
-        std::fs::write(self.gates.join(gate), "").expect("a temporary folder can be written");
-    }
-
-    pub fn open_gate(&self, gate: &str) {
-        std::fs::remove_file(self.gates.join(gate)).expect("the gate was closed");
-    }
-
-    /// Waits until a paid call stands at the gate.
-    pub async fn reaches_gate(&self, gate: &str) {
-        let reached = self.gates.join(format!("{gate}-reached"));
-        eventually(&format!("the gate {gate}"), Duration::from_secs(30), async || {
-            reached.exists().then_some(()).ok_or_else(|| self.process.tail())
         })
         .await;
     }

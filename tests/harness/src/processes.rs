@@ -3,14 +3,16 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read, Seek, SeekFrom},
     os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{OnceLock, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use crate::wait::Deadline;
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -58,11 +60,42 @@ pub fn swept_after_us(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The output of a process.
+#[derive(Debug, Clone)]
+pub struct LogFile {
+    name: String,
+    path: PathBuf,
+}
+
+impl LogFile {
+    /// All that it has written.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.path).unwrap_or_default()).into_owned()
+    }
+
+    /// The last lines that it has written, for the message of a failure.
+    pub fn tail(&self) -> String {
+        let text = self.end().unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
+        format!("the last lines of {}:\n  {tail}", self.name)
+    }
+
+    /// Its last 16 KiB: tests that wait look often, and logs grow long.
+    fn end(&self) -> io::Result<String> {
+        let mut file = File::open(&self.path)?;
+        let start = file.metadata()?.len().saturating_sub(16 << 10);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
 /// A running child, killed when dropped. Its output goes to a file.
 pub struct Process {
-    name: String,
     child: Child,
-    log: PathBuf,
+    log: LogFile,
 }
 
 impl Process {
@@ -72,14 +105,15 @@ impl Process {
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         dies_with_us(&mut command);
         let child = spawn(command)?;
-        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log.to_owned() } })
     }
 
     /// Starts `command` with this process's own outputs.
     pub fn attached(name: &str, mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::null());
         dies_with_us(&mut command);
-        Ok(Self { name: name.to_owned(), child: spawn(command)?, log: PathBuf::new() })
+        let log = LogFile { name: name.to_owned(), path: PathBuf::new() };
+        Ok(Self { child: spawn(command)?, log })
     }
 
     pub fn id(&self) -> u32 {
@@ -88,15 +122,17 @@ impl Process {
 
     /// All that it has written.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap_or_default()).into_owned()
+        self.log.text()
     }
 
     /// The last lines that it has written, for the message of a failure.
     pub fn tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines[lines.len().saturating_sub(30)..].join("\n  ");
-        format!("the last lines of {}:\n  {tail}", self.name)
+        self.log.tail()
+    }
+
+    /// Where it writes; to be read also by who does not own the process.
+    pub fn log_file(&self) -> LogFile {
+        self.log.clone()
     }
 
     /// Sends a signal, such as `libc::SIGKILL`.
@@ -114,13 +150,13 @@ impl Process {
 
     /// Waits for its end.
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus, String> {
-        let deadline = Instant::now() + limit;
+        let mut deadline = Deadline::after(limit);
         loop {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }
-            if Instant::now() > deadline {
-                return Err(format!("{} still runs; {}", self.name, self.tail()));
+            if deadline.passed() {
+                return Err(format!("{} still runs; {}", self.log.name, self.tail()));
             }
             thread::sleep(Duration::from_millis(20));
         }

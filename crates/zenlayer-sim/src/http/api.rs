@@ -5,29 +5,31 @@ use std::{io, io::Write, time::Duration};
 use axum::body::{Body, Bytes};
 use flate2::{Compression, write::GzEncoder};
 use futures::{StreamExt, stream};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
     header::{self, HeaderValue},
 };
-use jiff::Timestamp;
 
 use super::{
+    actions::API_PATH,
     fault::{FaultKind, Play, Step},
-    service::{self, Arrival, Decided},
+    service::{Arrival, Decided},
+    settings::Refusal,
     shared::Shared,
     wire::End,
 };
 
-/// Where every action is posted to (fact sheet section 1).
-const API_PATH: &str = "/api/v2/vm";
 /// Largest request body. The provider's limit is unknown; its one related number is 32 KB.
 const BODY_LIMIT: usize = 1 << 20;
+/// A body that is too large is read up to here, or the client would see a reset in place of the
+/// refusal.
+const READ_LIMIT: usize = 64 << 20;
 
 /// The connection is ended without an answer.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection is dropped, as a fault asks for")]
+#[error("the connection is ended without an answer")]
 pub struct Dropped;
 
 /// One call.
@@ -37,20 +39,18 @@ pub async fn call(
     end: &End,
 ) -> Result<Response<Body>, Dropped> {
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(_) => {
-            return Ok(plain(shared, StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"));
-        }
-    };
-    if parts.uri.path() != API_PATH {
-        return Ok(plain(shared, StatusCode::NOT_FOUND, "post to /api/v2/vm\n"));
-    }
-    if parts.method != Method::POST {
-        return Ok(plain(shared, StatusCode::METHOD_NOT_ALLOWED, "post to /api/v2/vm\n"));
-    }
     let zipped = shared.settings.transport.gzip && accepts_gzip(&parts.headers);
-    let arrival = Arrival::new(parts.headers, body.into());
+    let body = collected(body).await?;
+    if parts.method != Method::POST {
+        let message = format!("only POST {API_PATH} is a call; GET /control lists the control API");
+        return refuse(&shared.settings.transport.wrong_method, message, zipped, shared, end).await;
+    }
+    let Some(body) = body else {
+        let message = format!("the body is larger than {BODY_LIMIT} bytes");
+        return refuse(&shared.settings.transport.body_too_large, message, zipped, shared, end)
+            .await;
+    };
+    let arrival = Arrival::new(parts.headers, body).posted_to(parts.uri.path());
     let play = shared.arrive(&arrival);
     if let Some(lateness) = play.lateness() {
         shared.sleep(lateness).await;
@@ -58,6 +58,33 @@ pub async fn call(
     let decided = shared.decide(&arrival, &play);
     shared.saved(decided.generation).await;
     deliver(decided, &play, zipped, shared, end).await
+}
+
+/// Answers what is no call: neither rules nor the log know of it.
+async fn refuse(
+    refusal: &Refusal,
+    message: String,
+    zipped: bool,
+    shared: &Shared,
+    end: &End,
+) -> Result<Response<Body>, Dropped> {
+    deliver(shared.refuse(refusal, message), &Play::default(), zipped, shared, end).await
+}
+
+/// The whole body, or nothing if it is too large.
+async fn collected(mut body: Incoming) -> Result<Option<Vec<u8>>, Dropped> {
+    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    while length <= READ_LIMIT
+        && let Some(frame) = body.frame().await
+    {
+        // A client that breaks off its request reads no answer.
+        let data = frame.map_err(|_| Dropped)?.into_data().unwrap_or_default();
+        length += data.len();
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&data);
+        }
+    }
+    Ok((length <= BODY_LIMIT).then_some(kept))
 }
 
 /// Sends a decision back, with the faults of the way.
@@ -95,6 +122,8 @@ async fn deliver(
     if let Some(date) = date {
         headers.insert(header::DATE, date);
     }
+    // Spaces behind a compressed body would be no part of it.
+    let zipped = zipped && !matches!(fault, Some(FaultKind::OverlongBody { .. }));
     if zipped && let Ok(smaller) = gzip(&bytes) {
         bytes = smaller;
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -161,7 +190,7 @@ fn real(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Whether gzip, or everything, stands in Accept-Encoding and is not forbidden by a weight of 0.
+/// Whether Accept-Encoding names gzip, or everything, without a weight of 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let lists = headers.get_all(header::ACCEPT_ENCODING).into_iter();
     let mut entries = lists.filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(','));
@@ -176,12 +205,4 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
-}
-
-fn plain(shared: &Shared, status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let now = shared.lock().clock.now(Timestamp::now());
-    response.headers_mut().insert(header::DATE, service::imf_fixdate(now));
-    response
 }

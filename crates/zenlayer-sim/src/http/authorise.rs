@@ -7,7 +7,7 @@ use hyper::header::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
-    actions::ACTIONS,
+    actions::{ACTIONS, API_PATH},
     settings::{Credential, DefaultPort, RateLimit, Refusal, SignedValues, Transport},
 };
 use crate::signature::{Authorization, SCHEME};
@@ -31,7 +31,7 @@ impl Denied {
         Self { status, code: code.to_owned(), message: message.into(), retry_after: None }
     }
 
-    fn as_set(refusal: &Refusal, message: impl Into<String>) -> Self {
+    pub fn as_set(refusal: &Refusal, message: impl Into<String>) -> Self {
         Self::new(refusal.status, &refusal.code, message)
     }
 }
@@ -82,6 +82,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     pub body: &'a [u8],
     pub action: &'a str,
+    /// The path, if it is not the one of the API.
+    pub other_path: Option<&'a str>,
     /// The service's time, as the service reads it.
     pub now: Timestamp,
 }
@@ -185,8 +187,12 @@ fn within_rate(account: &mut Account, transport: &Transport, now: Timestamp) -> 
     Err(Denied { retry_after: limit.retry_after, ..denied })
 }
 
-/// The action and the version exist (fact sheet section 12 #12: after the signature).
+/// The product, the action and the version exist (fact sheet section 12 #12: after the signature).
 fn known_call(transport: &Transport, request: &Request<'_>) -> Result<(), Denied> {
+    if let Some(path) = request.other_path {
+        let message = format!("{path} is not simulated, only {API_PATH} is");
+        return Err(Denied::as_set(&transport.other_product, message));
+    }
     let action = request.action;
     if !ACTIONS.contains(&action) {
         let message = format!("action {action:?} is not known");

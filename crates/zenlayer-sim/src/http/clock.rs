@@ -1,7 +1,7 @@
 //! The service's clock: this machine's, a faster one, or one that moves by hand only. The time of
 //! this machine is an argument.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -20,12 +20,16 @@ pub enum ClockMode {
     Stepped,
 }
 
+/// A slower clock is a halted one, and a faster one is at the end of time within minutes.
+const SCALES: RangeInclusive<f64> = 1e-6..=1e9;
+
 /// The clock of a file.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ClockSettings {
     pub mode: ClockMode,
     /// How many seconds pass in one second; for the mode scaled.
+    #[schemars(range(min = 0.000001, max = 1_000_000_000.0))]
     pub scale: Option<f64>,
     /// The moment at which the simulation starts; without it, now.
     pub start: Option<Timestamp>,
@@ -33,22 +37,26 @@ pub struct ClockSettings {
 
 impl ClockSettings {
     pub fn check(&self) -> Result<(), (String, String)> {
-        match (self.mode, self.scale) {
-            (ClockMode::Scaled, Some(scale)) if scale.is_finite() && scale > 0.0 => Ok(()),
-            (ClockMode::Scaled, _) => {
-                Err(("scale".into(), "must be above 0 in the mode scaled: write 3600".into()))
+        let problem = match (self.mode, self.scale) {
+            (ClockMode::Scaled, Some(scale)) if SCALES.contains(&scale) => return Ok(()),
+            (ClockMode::Wall | ClockMode::Stepped, None) => return Ok(()),
+            (ClockMode::Scaled, Some(scale)) => {
+                format!("is {scale:?}: write a number from 0.000001 to 1000000000, such as 3600")
             }
-            (ClockMode::Wall | ClockMode::Stepped, None) => Ok(()),
+            (ClockMode::Scaled, None) => {
+                "is missing, and the mode scaled needs it: write a number such as 3600".to_owned()
+            }
             (ClockMode::Wall | ClockMode::Stepped, Some(_)) => {
-                Err(("scale".into(), "needs the mode scaled".into()))
+                "is for the mode scaled only: remove it, or choose that mode".to_owned()
             }
-        }
+        };
+        Err(("scale".to_owned(), problem))
     }
 }
 
 /// A clock that said `service` when this machine's said `wall`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Clock {
     mode: ClockMode,
     scale: f64,
@@ -76,6 +84,18 @@ impl Clock {
             return self;
         }
         Self { mode: settings.mode, scale, wall, service: self.now(wall) }
+    }
+
+    /// Says what is wrong with a clock that comes from outside.
+    pub fn check(&self) -> Result<(), (String, String)> {
+        let Self { mode, scale, .. } = self;
+        // A clock that is not scaled is kept with a scale of 1.
+        let own = (*mode == ClockMode::Scaled).then_some(*scale);
+        if own.is_none() && scale.total_cmp(&1.0).is_ne() {
+            let problem = format!("is {scale:?}, and must be 1 in the modes wall and stepped");
+            return Err(("scale".to_owned(), problem));
+        }
+        ClockSettings { mode: *mode, scale: own, start: None }.check()
     }
 
     pub fn mode(&self) -> ClockMode {

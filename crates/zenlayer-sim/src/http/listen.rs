@@ -23,7 +23,7 @@ use super::{
 
 /// Why the simulator cannot listen.
 #[derive(Debug, thiserror::Error)]
-#[error("listen on {address}: choose another address with {flag}, port 0 for a free one")]
+#[error("cannot listen on {address}: choose another address with {flag}; port 0 picks a free port")]
 pub struct ListenError {
     flag: &'static str,
     address: SocketAddr,
@@ -132,7 +132,8 @@ async fn respond(
     end: End,
 ) -> Result<Response<Body>, Dropped> {
     let Peer { router, shared } = peer;
-    if request.uri().path().starts_with("/api") {
+    let path = request.uri().path();
+    if path != "/control" && !path.starts_with("/control/") {
         // In a task of its own: what a call does happens also when the client goes away.
         let answered = tokio::spawn(async move { api::call(request, &shared, &end).await });
         return answered.await.unwrap_or(Err(Dropped));

@@ -6,10 +6,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::actions::ACTIONS;
+
 /// How many calls it keeps.
 const LOG_LIMIT: usize = 10_000;
 /// The longest body that it keeps.
 const BODY_LIMIT: usize = 2_048;
+/// How many characters it keeps of the name of an instance.
+const NAME_LIMIT: usize = 256;
+/// How many codes are counted for an action, each by itself.
+const CODES_LIMIT: usize = 256;
+/// What is counted together: clients choose these names, and rules choose codes.
+const UNKNOWN_ACTION: &str = "unknown action";
+const OTHER_PATH: &str = "another path";
+const OTHER_CODES: &str = "other codes";
 
 /// One call.
 #[derive(Debug, Clone, Serialize)]
@@ -17,6 +27,9 @@ const BODY_LIMIT: usize = 2_048;
 pub struct Logged {
     pub at: Timestamp,
     pub action: String,
+    /// The path, if it is not the one of the API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// The first instance that the body names.
     pub instance: Option<String>,
     /// `OK`, the code of the refusal, or what was played instead of a decision.
@@ -37,7 +50,8 @@ pub struct Logged {
 pub struct RequestLog {
     /// The last calls, oldest first.
     pub calls: VecDeque<Logged>,
-    /// All calls by action and code, also those that are not kept.
+    /// All calls by action and code, also those that are not kept. What is not an action of the
+    /// API is counted together.
     pub counts: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
@@ -45,11 +59,25 @@ impl RequestLog {
     pub fn record(&mut self, logged: Logged) {
         let Logged { action, instance, code, status, request_id, credential, .. } = &logged;
         tracing::info!(action, instance, code, status, request_id, credential, "answered");
-        *self.counts.entry(action.clone()).or_default().entry(code.clone()).or_default() += 1;
+        self.count(&logged);
         if self.calls.len() >= LOG_LIMIT {
             self.calls.pop_front();
         }
         self.calls.push_back(logged);
+    }
+
+    /// The counts are not longer than the lists of actions and of codes, whatever is sent.
+    fn count(&mut self, logged: &Logged) {
+        let Logged { action, path, code, .. } = logged;
+        let action = match path {
+            Some(_) => OTHER_PATH,
+            None if ACTIONS.contains(&action.as_str()) => action,
+            None => UNKNOWN_ACTION,
+        };
+        let codes = self.counts.entry(action.to_owned()).or_default();
+        let known = codes.contains_key(code) || codes.len() < CODES_LIMIT;
+        let code = if known { code } else { OTHER_CODES };
+        *codes.entry(code.to_owned()).or_default() += 1;
     }
 
     pub fn clear(&mut self) {
@@ -84,6 +112,11 @@ fn mask(value: &mut Value) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// The name of an instance as it may be kept.
+pub fn shortened(name: &str) -> String {
+    name.chars().take(NAME_LIMIT).collect()
 }
 
 /// The instances that a body names.

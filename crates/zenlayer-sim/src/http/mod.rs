@@ -1,16 +1,22 @@
-//! The HTTP skin: the provider's API below `/api`, the control API below `/control`.
+//! The HTTP layer: the control API below `/control`, and the provider's API on all other paths.
+//!
+//! Each part uses only what comes after it in this list:
 //!
 //! | part | what it is |
 //! | --- | --- |
-//! | `listen`, `tls`, `wire` | listeners, certificates, connections |
+//! | `listen` | listeners and connections |
 //! | `api` | from an HTTP request to an HTTP answer, with the faults of the way |
-//! | `service` | one call from its bytes to its answer: no I/O |
-//! | `authorise` | signature, token, rate, version, permission |
-//! | `fault` | rules: for which calls, how often, and what goes wrong |
-//! | `clock` | wall, scaled, or stepped by hand |
 //! | `control` | what a test or a person sees and changes |
 //! | `state` | the state file |
-//! | `settings` | the skin's part of the YAML file |
+//! | `shared` | the service as connections share it, with the waits that belong to it |
+//! | `service` | one call from its bytes to its answer: no I/O |
+//! | `authorise` | signature, token, rate, version, permission |
+//! | `settings` | the HTTP layer's part of the YAML file |
+//! | `fault` | rules: for which calls, how often, and what goes wrong |
+//! | `log`, `request_id` | the request log, and the ids in it |
+//! | `clock` | wall, scaled, or stepped by hand |
+//! | `actions` | the path of the API, and the names of its actions |
+//! | `tls`, `wire` | certificates, and connections that can end with a reset |
 
 mod actions;
 mod api;

@@ -3,25 +3,31 @@
 
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    actions,
+    actions::{self, API_PATH},
     authorise::{self, Account, Denied, text},
     clock::Clock,
     fault::{Draft, FaultKind, Faults, Play, Step, status_of},
     log::{self, Logged, RequestLog},
     request_id::request_id,
-    settings::{Settings, Transport},
+    settings::{Refusal, Settings, Transport},
 };
 use crate::world::{Call, Refused, World};
+
+/// A request id is made of the epoch, and below it of the number of the request.
+const EPOCH_SHIFT: u32 = 40;
+/// The last epoch. In it nothing is started any more, or ids would come twice.
+pub const LAST_EPOCH: u64 = (1 << (u64::BITS - EPOCH_SHIFT)) - 1;
 
 /// A request as it arrived.
 pub struct Arrival {
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     action: String,
+    /// The path, if it is not the one of the API.
+    path: Option<String>,
     /// The body, if it is JSON.
     parsed: Value,
     instances: Vec<String>,
@@ -33,7 +39,15 @@ impl Arrival {
         let action = text(&headers, "x-zc-action").unwrap_or_default().chars().take(64).collect();
         let parsed = serde_json::from_slice(&body).unwrap_or_default();
         let instances = log::instances(&parsed);
-        Self { headers, body, action, parsed, instances }
+        Self { headers, body, action, path: None, parsed, instances }
+    }
+
+    /// Another path than the API's is one of another product, which is not simulated.
+    #[must_use]
+    pub fn posted_to(self, path: &str) -> Self {
+        // Bounded, because it goes into the log.
+        let other = (path != API_PATH).then(|| path.chars().take(64).collect());
+        Self { path: other, ..self }
     }
 }
 
@@ -45,9 +59,7 @@ pub struct Decided {
     pub generation: u64,
 }
 
-/// All state behind the skin that a restart must not lose.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// All state behind the HTTP layer that a restart must not lose.
 pub struct Snapshot {
     /// Counts the starts of a simulation, so that request ids never come twice.
     pub epoch: u64,
@@ -56,7 +68,7 @@ pub struct Snapshot {
     pub world: World,
 }
 
-/// All state behind the skin.
+/// All state behind the HTTP layer.
 pub struct Service {
     pub world: World,
     pub clock: Clock,
@@ -96,7 +108,7 @@ impl Service {
             transport: settings.transport.clone(),
             log: RequestLog::default(),
             generation: 1,
-            epoch: start.epoch + 1,
+            epoch: start.epoch.saturating_add(1),
             requests: 0,
             clock: start.clock.resume(&settings.clock, wall),
             faults: start.faults,
@@ -130,8 +142,11 @@ impl Service {
         now
     }
 
-    /// The faults of a call that has arrived.
+    /// The faults of a call that has arrived. Rules are for the simulated API only.
     pub fn arrive(&mut self, arrival: &Arrival) -> Play {
+        if arrival.path.is_some() {
+            return Play::default();
+        }
         let play = self.faults.take(&arrival.action, &arrival.instances);
         if !play.is_empty() {
             self.generation += 1;
@@ -139,11 +154,26 @@ impl Service {
         play
     }
 
+    fn next_id(&mut self) -> String {
+        self.requests += 1;
+        request_id(self.transport.seed, (self.epoch << EPOCH_SHIFT) | self.requests)
+    }
+
+    /// Refuses what is no call, and so enters no log.
+    pub fn refuse(&mut self, wall: Timestamp, refusal: &Refusal, message: String) -> Decided {
+        let id = self.next_id();
+        let denied = Denied::as_set(refusal, message);
+        Decided {
+            draft: envelope(Err(denied), &id),
+            date: self.date(wall, &Play::default()),
+            generation: self.generation,
+        }
+    }
+
     /// Decides a call.
     pub fn decide(&mut self, wall: Timestamp, arrival: &Arrival, play: &Play) -> Decided {
         let now = self.clock.now(wall);
-        self.requests += 1;
-        let id = request_id(self.transport.seed, (self.epoch << 40) | self.requests);
+        let id = self.next_id();
         let (credential, outcome) = self.outcome(now, arrival, play, &id);
         let mut code =
             outcome.as_ref().map_or_else(|denied| denied.code.clone(), |_| "OK".to_owned());
@@ -165,7 +195,8 @@ impl Service {
         self.log.record(Logged {
             at: now,
             action: arrival.action.clone(),
-            instance: arrival.instances.first().cloned(),
+            path: arrival.path.clone(),
+            instance: arrival.instances.first().map(|id| log::shortened(id)),
             code,
             status: if dropped { 0 } else { draft.status },
             request_id: id,
@@ -189,6 +220,7 @@ impl Service {
                 headers: &arrival.headers,
                 body: &arrival.body,
                 action: &arrival.action,
+                other_path: arrival.path.as_deref(),
                 now: now.checked_add(play.clock_skew()).unwrap_or(now),
             };
             let (name, admitted) = authorise::admit(&mut self.accounts, &self.transport, &request);

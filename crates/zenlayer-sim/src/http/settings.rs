@@ -1,4 +1,4 @@
-//! The parts of the YAML file that belong to the skin: who may call, and how calls are checked.
+//! The parts of the YAML file that belong to the HTTP layer: who may call, and how calls are checked.
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
@@ -9,32 +9,39 @@ use super::{actions, clock::ClockSettings};
 /// A field of the file, and what is wrong with it.
 pub type Problem = (String, String);
 
-/// How a request is checked before the world sees it, and how the answer travels.
+/// How requests are checked and how answers are sent.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Transport {
-    /// How far X-ZC-Timestamp may lie from the service's clock, in both directions.
+    /// How much X-ZC-Timestamp may differ from the simulated clock, in both directions.
     pub signature_life: SignedDuration,
-    /// How the service reads the values of signed headers (open question 16).
+    /// How the values of signed headers are read (open question 16).
     pub signed_values: SignedValues,
-    /// What the service makes of a default port in Host (open question 17).
+    /// Whether a default port in Host is a part of the signature (open question 17).
     pub default_port: DefaultPort,
     /// The answer to an action that does not exist (open question 13).
     pub unknown_action: Refusal,
     /// The answer to a version that does not exist, or is missing from a signed call (open
     /// question 13).
     pub unknown_version: Refusal,
+    /// The answer to a call of another product, such as a POST to /api/v2/bmc (not documented; an
+    /// account that has only this product is not allowed to call another one).
+    pub other_product: Refusal,
+    /// The answer to another method than POST (not documented).
+    pub wrong_method: Refusal,
+    /// The answer to a body above 1 MiB (not documented; no limit is).
+    pub body_too_large: Refusal,
     /// The answer to an action that the credential has no permission for (open question 20).
     pub no_permission: Refusal,
     /// The answer to an access key that is unknown, or was revoked (not documented).
     pub unknown_key: Refusal,
     /// The answer to a bearer token that is unknown, was revoked, or has expired (not documented).
     pub unknown_token: Refusal,
-    /// Calls of one credential; without it there is no limit (open question 18).
+    /// How often one credential may call; without it there is no limit (open question 18).
     pub rate_limit: Option<RateLimit>,
-    /// Whether answers are compressed for a client that accepts gzip.
+    /// Whether answers are compressed for clients that accept gzip.
     pub gzip: bool,
-    /// Request ids are made of this number and a counter: the same seed gives the same ids.
+    /// Request ids are made from this number and a counter: the same seed gives the same ids.
     pub seed: u64,
 }
 
@@ -48,6 +55,9 @@ impl Default for Transport {
             // "Not allowed, or the action does not exist" (DOC Errs, section 5).
             unknown_action: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             unknown_version: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            other_product: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            wrong_method: Refusal::new(405, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
+            body_too_large: Refusal::new(413, "INVALID_PARAMETER_EXCEED_LENGTH"),
             no_permission: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             // INF: no document tells a wrong key from a wrong secret.
             unknown_key: Refusal::new(401, "AUTHFAILURE_SIGNATURE_FAILURE"),
@@ -110,7 +120,7 @@ pub struct RateLimit {
 impl RateLimit {
     pub fn check(&self) -> Result<(), Problem> {
         if !self.per_second.is_finite() || self.per_second <= 0.0 {
-            return Err(("perSecond".into(), "must be above 0: write 5".into()));
+            return Err(("perSecond".into(), "must be above 0: write for example 5".into()));
         }
         if self.burst == 0 {
             return Err(("burst".into(), "must be at least 1".into()));
@@ -122,11 +132,14 @@ impl RateLimit {
 impl Transport {
     pub fn check(&self) -> Result<(), Problem> {
         if self.signature_life.is_negative() || self.signature_life.is_zero() {
-            return Err(("signatureLife".into(), "must be above 0: write 5m".into()));
+            return Err(("signatureLife".into(), "must be above 0: write for example 5m".into()));
         }
         let refusals = [
             ("unknownAction", &self.unknown_action),
             ("unknownVersion", &self.unknown_version),
+            ("otherProduct", &self.other_product),
+            ("wrongMethod", &self.wrong_method),
+            ("bodyTooLarge", &self.body_too_large),
             ("noPermission", &self.no_permission),
             ("unknownKey", &self.unknown_key),
             ("unknownToken", &self.unknown_token),
@@ -178,14 +191,17 @@ impl Credential {
             _ => false,
         };
         if !complete {
-            let problem = "needs accessKeyId and accessKeyPassword, or token";
+            let problem = "needs either accessKeyId and accessKeyPassword, or token";
             return Err((String::new(), problem.into()));
         }
         if name.as_ref().is_some_and(String::is_empty) {
             return Err(("name".into(), "must not be empty".into()));
         }
         if token.is_none() && self.expires_at.is_some() {
-            return Err(("expiresAt".into(), "stands on an access key: only a token ends".into()));
+            return Err((
+                "expiresAt".into(),
+                "is set on an access key, but only a token expires: remove it".into(),
+            ));
         }
         for action in self.permissions.iter().flatten() {
             actions::check(action).map_err(|problem| ("permissions".to_owned(), problem))?;
@@ -194,7 +210,7 @@ impl Credential {
     }
 }
 
-/// All that the skin needs of a file.
+/// All that the HTTP layer needs of a file.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     pub transport: Transport,

@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     fault::Play,
     service::{Arrival, Decided, Service, Snapshot},
-    settings::Settings,
+    settings::{Refusal, Settings},
 };
 use crate::world::World;
 
@@ -67,6 +67,10 @@ impl Shared {
 
     pub fn decide(&self, arrival: &Arrival, play: &Play) -> Decided {
         self.lock().decide(Timestamp::now(), arrival, play)
+    }
+
+    pub fn refuse(&self, refusal: &Refusal, message: String) -> Decided {
+        self.lock().refuse(Timestamp::now(), refusal, message)
     }
 
     /// Waits on the service's clock.

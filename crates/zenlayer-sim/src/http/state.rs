@@ -8,45 +8,90 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{service::Snapshot, shared::Shared};
+use super::{
+    clock::Clock,
+    fault::Faults,
+    service::{LAST_EPOCH, Snapshot},
+    settings::Problem,
+    shared::Shared,
+};
+use crate::world::World;
 
 /// Counts incompatible changes of the file.
 const FORMAT: u32 = 1;
 
-/// A state file. It holds no secret.
+/// A state file, or a snapshot. It holds no secret.
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Saved {
     format: u32,
-    #[serde(flatten)]
-    pub snapshot: Snapshot,
+    epoch: u64,
+    clock: Clock,
+    faults: Faults,
+    world: World,
 }
 
 impl From<Snapshot> for Saved {
     fn from(snapshot: Snapshot) -> Self {
-        Self { format: FORMAT, snapshot }
+        let Snapshot { epoch, clock, faults, world } = snapshot;
+        Self { format: FORMAT, epoch, clock, faults, world }
     }
 }
 
 impl Saved {
-    /// The snapshot, if this simulator can read it.
-    pub fn checked(self) -> Result<Snapshot, String> {
-        let Self { format, snapshot } = self;
-        if format == FORMAT {
-            return Ok(snapshot);
+    /// Reads and checks all of it. A refusal names the field.
+    pub fn read(text: &[u8]) -> Result<Snapshot, String> {
+        Self::of_this_format(text)?;
+        let Self { format: _, epoch, clock, faults, world } = read(text)?;
+        if epoch >= LAST_EPOCH {
+            return Err(format!("epoch is {epoch}: write a number below {LAST_EPOCH}"));
         }
-        Err(format!("format is {format}, this simulator reads {FORMAT}"))
+        let inside = |part: &'static str| {
+            move |(field, problem): Problem| format!("{part}.{field} {problem}")
+        };
+        clock.check().map_err(inside("clock"))?;
+        faults.check().map_err(inside("faults"))?;
+        world.check().map_err(inside("world"))?;
+        Ok(Snapshot { epoch, clock, faults, world })
     }
+
+    /// Another format may have other fields, so it is looked at before all else.
+    fn of_this_format(text: &[u8]) -> Result<(), String> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let Head { format } = read(text)?;
+        if format == FORMAT {
+            return Ok(());
+        }
+        Err(format!("format is {format}, and this version reads {FORMAT}"))
+    }
+}
+
+/// JSON with the place of what is wrong.
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let place = error.path().to_string();
+        let place = if place == "." { String::new() } else { format!("{place}: ") };
+        format!("{place}{}", error.inner())
+    })?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(value)
 }
 
 /// Why a state file is of no use.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    #[error("read the state file {path} of --state: {problem}; move it away to start anew")]
+    #[error(
+        "cannot use the state file {path} of --state: {problem}; move the file away to start from --config"
+    )]
     Read { path: PathBuf, problem: String },
     #[error(
-        "write the state file {path} of --state: {source}; choose a folder that can be written"
+        "cannot write the state file {path} of --state: {source}; choose a folder that can be written"
     )]
     Write { path: PathBuf, source: io::Error },
 }
@@ -59,8 +104,7 @@ pub fn load(path: &Path) -> Result<Option<Snapshot>, StateError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error.to_string())),
     };
-    let saved: Saved = serde_json::from_slice(&bytes).map_err(|error| failed(error.to_string()))?;
-    saved.checked().map(Some).map_err(failed)
+    Saved::read(&bytes).map(Some).map_err(failed)
 }
 
 /// Keeps a state file current until it cannot be written. Calls that come while it is written

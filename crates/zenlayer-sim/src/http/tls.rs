@@ -30,21 +30,27 @@ pub enum Certificate {
 /// Why there is no TLS listener.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    #[error("read the certificate {path} of --tls-cert: {problem}; give a PEM file, leaf first")]
+    #[error(
+        "cannot read the certificate {path} of --tls-cert: {problem}; give a PEM file with the leaf certificate first"
+    )]
     Certificate { path: PathBuf, problem: String },
-    #[error("read the key {path} of --tls-key: {problem}; give a PEM file with one private key")]
+    #[error(
+        "cannot read the key {path} of --tls-key: {problem}; give a PEM file with one private key"
+    )]
     Key { path: PathBuf, problem: String },
     #[error(
-        "use --tls-cert {certificate} with --tls-key {key}: {problem}; give the certificate's own key"
+        "cannot use --tls-cert {certificate} with --tls-key {key}: {problem}; give the key that belongs to the certificate"
     )]
     Pair { certificate: PathBuf, key: PathBuf, problem: rustls::Error },
     #[error(
-        "make a certificate for the names of --tls-name: {0}; write host names or IP addresses"
+        "cannot make a certificate for the names of --tls-name: {0}; write host names or IP addresses"
     )]
     Make(#[from] rcgen::Error),
-    #[error("use the certificate that was made: {0}")]
+    #[error("cannot use the certificate that was made: {0}")]
     Own(rustls::Error),
-    #[error("write the authority's certificate to {path} of --tls-ca-file: {source}")]
+    #[error(
+        "cannot write the certificate authority to {path} of --tls-ca-file: {source}; choose a folder that can be written"
+    )]
     Write { path: PathBuf, source: std::io::Error },
 }
 

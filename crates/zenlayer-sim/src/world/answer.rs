@@ -53,6 +53,11 @@ impl Refused {
     }
 }
 
+/// A refusal that is documented in one way.
+pub(super) fn refusal(status: u16, code: &str, message: impl Into<String>) -> Refused {
+    Refused::new(status, code, message)
+}
+
 /// A field that may be null or left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field<T> {

@@ -7,49 +7,50 @@ use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The switches of a simulation. What is left out is played as the documents suggest.
+/// The switches of a simulation. By default, each is as the documents suggest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Behaviour {
-    /// What a resize does to a running guest (question 1, section 9).
+    /// What a change of type does to a running guest (question 1, section 9).
     pub guest: Guest,
-    /// How `modifiedInstanceType` says that there is no plan (question 2).
+    /// The value of `modifiedInstanceType` when there is no plan (question 2).
     pub no_plan_target: NoPlanTarget,
-    /// What `modifiedInstanceTypeStatus` says when there is no plan (questions 2 and 3).
+    /// The value of `modifiedInstanceTypeStatus` when there is no plan (questions 2 and 3).
     pub no_plan_status: NoPlanStatus,
-    /// For so long after a change has begun, its status is Enable while the current type still
+    /// How long after its begin a change shows the status Enable although the current type still
     /// differs, as in the documented sample (question 3).
     pub enable_at_start: SignedDuration,
-    /// For so long before a change ends, its status is Enable while the current type still differs
-    /// (question 3).
+    /// How long before its end a change shows the status Enable although the current type still
+    /// differs (question 3).
     pub enable_at_end: SignedDuration,
-    /// What is seen of a change that fails after it was accepted (question 4).
+    /// What the API shows of a change that failed after it was accepted (question 4).
     pub failed_change: FailedChange,
     /// How a PREPAID upgrade is paid (question 7).
     pub payment: Payment,
-    /// What a PREPAID change between types of one list price is (question 9).
+    /// What a PREPAID change between two types of the same list price is (question 9).
     pub equal_price: EqualPrice,
     /// What happens to a PREPAID instance at its expiry when it is not renewed (question 10).
     pub expiry: Expiry,
-    /// A scheduled change begins so long after the end of the cycle; negative: before it
+    /// How long after the end of the cycle a scheduled change begins; negative: before it
     /// (question 10, section 8).
     pub downgrade_delay: SignedDuration,
     /// What happens to an instance whose bandwidth is above the new type's limit (question 11).
     pub bandwidth_above_limit: BandwidthAboveLimit,
     /// The order of the checks of ModifyInstanceType (question 12).
     pub check_order: CheckOrder,
-    /// What a second ModifyInstanceType to the target of the change in flight gets (section 7.1).
+    /// The answer to a second ModifyInstanceType with the target of the change in progress (section
+    /// 7.1).
     pub same_target_in_flight: SameTargetInFlight,
     /// Which changes across series are allowed, as pairs of series (section 10).
     pub cross_series: CrossSeries,
-    /// What the describe actions say to an id that does not exist (section 7.3).
+    /// How the describe actions treat an id that does not exist (section 7.3).
     pub unknown_ids: UnknownIds,
-    /// What a batch with an id that is refused does to the others (section 7.7).
+    /// What happens to the other ids of a batch when one is refused (section 7.7).
     pub batch: Batch,
     /// What a guest does on a graceful stop (section 7.7).
     pub graceful_stop: GracefulStop,
-    /// Whether RebootInstances takes a STOPPED instance, as the text of its error says
-    /// (section 7.7).
+    /// Whether RebootInstances accepts a STOPPED instance, as the text of its error says (section
+    /// 7.7).
     pub reboot_from_stopped: bool,
     /// How `orderNumber` is given (section 7.1).
     pub order_number: OrderNumberShown,
@@ -58,17 +59,26 @@ pub struct Behaviour {
     /// Whether InquiryPriceCreateInstance demands `instanceCount`: the command line's documents say
     /// so, the API's do not list it (section 7.8).
     pub price_needs_count: bool,
-    /// How far behind each read action is, such as `DescribeInstances: 2s`: it shows the world as it
-    /// was so long ago (section 7.1: the window before a call is registered is not documented).
+    /// Whether InquiryPriceCreateInstance demands `trafficPackageSize` for PREPAID with
+    /// ByTrafficPackage: no document says so, and Terraform demands it before it creates such an
+    /// instance (section 7.8).
+    pub price_needs_traffic_package: bool,
+    /// The category of a disk of a price request that names none (section 7.8).
+    pub default_disk_category: DefaultDiskCategory,
+    /// How the catalogue gives `frequency` and `internetChargeTypes`: the documented sample has
+    /// neither, the models of all SDKs have both (section 7.5).
+    pub catalogue_extras: CatalogueExtras,
+    /// How far each read action lags behind, such as `DescribeInstances: 2s`: it shows the world as
+    /// it was that long ago (section 7.1: nothing documents how soon a call shows in a read).
     pub read_lag: BTreeMap<String, SignedDuration>,
-    /// How long after its acceptance the effect of an action begins, such as
+    /// How long after it is accepted a call takes effect, for each action, such as
     /// `ModifyInstanceType: 5s` (section 7.1).
     pub registration_lag: BTreeMap<String, SignedDuration>,
-    /// HTTP status and code of refusals that are undocumented or documented twice.
+    /// HTTP status and code of refusals that are undocumented, or documented in two ways.
     pub codes: Codes,
 }
 
-/// What a resize does to a running guest.
+/// What a change of type does to a running guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Guest {
@@ -273,6 +283,36 @@ pub enum OptionalFields {
     Absent,
 }
 
+/// The category of a disk that names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum DefaultDiskCategory {
+    /// As the Go and Java SDKs and the Chinese documents of the command line say.
+    #[default]
+    Ssd,
+    /// As the English documents of the command line say.
+    Standard,
+}
+
+impl DefaultDiskCategory {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ssd => "SSD",
+            Self::Standard => "STANDARD",
+        }
+    }
+}
+
+/// `frequency` and `internetChargeTypes` of the catalogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CatalogueExtras {
+    #[default]
+    Given,
+    Null,
+    Absent,
+}
+
 /// HTTP status and code of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -287,7 +327,7 @@ impl Code {
     }
 }
 
-/// Refusals that are undocumented, or documented twice.
+/// Refusals that are undocumented, or documented in two ways.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Codes {
@@ -309,6 +349,34 @@ pub struct Codes {
     pub not_changed: Code,
     /// 403 on two pages, 404 on a third (section 5).
     pub downgrade_not_exist: Code,
+}
+
+impl Codes {
+    /// With the names of the fields.
+    pub(super) fn all(&self) -> [(&'static str, &Code); 9] {
+        let Self {
+            low_balance,
+            out_of_stock,
+            equal_price,
+            bandwidth,
+            too_many_items,
+            page_too_large,
+            malformed_body,
+            not_changed,
+            downgrade_not_exist,
+        } = self;
+        [
+            ("lowBalance", low_balance),
+            ("outOfStock", out_of_stock),
+            ("equalPrice", equal_price),
+            ("bandwidth", bandwidth),
+            ("tooManyItems", too_many_items),
+            ("pageTooLarge", page_too_large),
+            ("malformedBody", malformed_body),
+            ("notChanged", not_changed),
+            ("downgradeNotExist", downgrade_not_exist),
+        ]
+    }
 }
 
 impl Default for Codes {

@@ -7,10 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use super::ChargeType;
+use super::time::MONTH;
 
-/// A month is 30 days (Console, fact sheet section 8).
-pub const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Orders are numbered from here on.
 const FIRST_ORDER: u64 = 260_000_000_000_000_001;
 
@@ -23,6 +21,21 @@ pub(super) fn check_amount(amount: Decimal) -> Result<(), String> {
     if amount.abs() > LARGEST {
         return Err(format!("{amount} is beyond {LARGEST}: write a smaller amount"));
     }
+    check_digits(amount)
+}
+
+/// Of many amounts; more than any account comes to.
+const LARGEST_SUM: Decimal = Decimal::from_parts(2_808_348_672, 232_830_643, 0, false, 0);
+
+/// Says what is wrong with a sum of amounts that comes from outside.
+pub(super) fn check_sum(sum: Decimal) -> Result<(), String> {
+    if sum.abs() > LARGEST_SUM {
+        return Err(format!("{sum} is beyond {LARGEST_SUM}: write a smaller amount"));
+    }
+    check_digits(sum)
+}
+
+fn check_digits(amount: Decimal) -> Result<(), String> {
     if amount.normalize().scale() > DIGITS {
         return Err(format!("{amount} has more than {DIGITS} digits after the point: round it"));
     }
@@ -55,7 +68,7 @@ pub enum OrderOutcome {
 
 /// One line of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Order {
     pub order_number: String,
     pub instance_id: String,
@@ -87,7 +100,7 @@ pub enum Reason {
 
 /// One payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Charge {
     pub at: Timestamp,
     pub instance_id: String,
@@ -97,7 +110,7 @@ pub struct Charge {
 
 /// The account: `opening + topped_up - charges = balance`, always.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Books {
     pub opening: Decimal,
     pub topped_up: Decimal,
@@ -131,6 +144,11 @@ impl Books {
         }
     }
 
+    /// Whether the account can pay this. What costs nothing it can, even when it is overdrawn.
+    pub(super) fn covers(&self, amount: Decimal) -> bool {
+        amount <= Decimal::ZERO || self.balance >= amount
+    }
+
     /// Takes money; nothing is recorded for nothing.
     pub(super) fn charge(&mut self, at: Timestamp, id: &str, amount: Decimal, reason: Reason) {
         if amount.is_zero() {
@@ -142,8 +160,7 @@ impl Books {
 
     pub(super) fn order(&mut self, new: NewOrder<'_>) -> String {
         let NewOrder { instance_id, from, to, kind, amount, at, request_id } = new;
-        let count = u64::try_from(self.orders.len()).unwrap_or(u64::MAX);
-        let order_number = FIRST_ORDER.saturating_add(count).to_string();
+        let order_number = Self::number(self.orders.len());
         self.orders.push(Order {
             order_number: order_number.clone(),
             instance_id: instance_id.to_owned(),
@@ -157,6 +174,11 @@ impl Books {
             settled_at: None,
         });
         order_number
+    }
+
+    /// The number of the order at a place.
+    pub(super) fn number(place: usize) -> String {
+        FIRST_ORDER.saturating_add(u64::try_from(place).unwrap_or(u64::MAX)).to_string()
     }
 
     /// Found by its number, which is its place.
@@ -209,14 +231,4 @@ pub(super) fn rest_of_cycle(difference: Decimal, left: SignedDuration) -> Decima
 /// What so long a use costs, to the hundredth of a cent.
 pub(super) fn usage(hourly: Decimal, used: SignedDuration) -> Decimal {
     (hourly * Decimal::from(used.as_secs().max(0)) / Decimal::from(3600)).round_dp(4)
-}
-
-impl ChargeType {
-    /// As the API spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Prepaid => "PREPAID",
-            Self::Postpaid => "POSTPAID",
-        }
-    }
 }

@@ -13,11 +13,10 @@ use super::{ChargeType, behaviour::CrossSeries};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     pub id: String,
-    /// Such as "Compute Optimized 4C8G"; made of the id when it is left out.
+    /// Such as "Compute Optimized 4C8G"; the id by default.
     #[serde(default)]
     pub name: Option<String>,
-    /// Decides which changes are allowed: within a series all, across series those of
-    /// `behaviour.crossSeries`.
+    /// Within a series every change is allowed; across series, those of `behaviour.crossSeries`.
     pub series: String,
     /// Cores.
     pub cpu_count: i64,
@@ -31,9 +30,17 @@ pub struct Model {
     /// POSTPAID list price of an hour, in zenPoints.
     #[schemars(with = "f64")]
     pub hourly_price: Decimal,
+    /// Frequency of the processor, as the catalogue gives it, such as 2.5 GHz.
+    #[serde(default = "default_frequency")]
+    pub frequency: String,
 }
 
-/// A zone, and what it offers otherwise than the list of models says.
+/// Made up: no sample shows one.
+fn default_frequency() -> String {
+    "2.5 GHz".to_owned()
+}
+
+/// A zone, and how its offers differ from the list of models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Zone {
@@ -47,10 +54,10 @@ pub struct Zone {
     #[serde(default = "full")]
     #[schemars(with = "f64")]
     pub discount: Decimal,
-    /// Differences from the list of models.
+    /// How this zone differs from the list of models.
     #[serde(default)]
     pub offers: Vec<Offer>,
-    /// Machines left, by type; types that are not named are never sold out.
+    /// How many machines are left, by type; a type that is not named is never sold out.
     #[serde(default)]
     pub stock: BTreeMap<String, u64>,
 }
@@ -68,7 +75,7 @@ fn full() -> Decimal {
 pub struct Offer {
     #[serde(rename = "type")]
     pub type_id: String,
-    /// Both, when it is left out.
+    /// Both by default.
     #[serde(default)]
     pub charge_type: Option<ChargeType>,
     /// Whether the type is offered at all.
@@ -82,11 +89,14 @@ pub struct Offer {
     #[serde(default)]
     #[schemars(with = "Option<f64>")]
     pub hourly_price: Option<Decimal>,
+    /// The `internetChargeTypes` that the catalogue gives; all of the current documents by default.
+    #[serde(default)]
+    pub internet_charge_types: Option<Vec<String>>,
 }
 
 /// All that can be had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Catalogue {
     pub models: BTreeMap<String, Model>,
     pub zones: BTreeMap<String, Zone>,
@@ -102,6 +112,8 @@ pub struct Offered<'a> {
     pub hourly: Decimal,
     /// Percent.
     pub discount: Decimal,
+    /// Kinds of charging for traffic; nothing: all.
+    pub internet_charge_types: Option<&'a [String]>,
 }
 
 impl Offered<'_> {
@@ -170,6 +182,7 @@ impl Default for Catalogue {
                 // Fits the one published pair: c.1c2g costs 14 a month and 0.13 an hour (CN-Price).
                 monthly_price: Decimal::from(4 * cores + 5 * memory),
                 hourly_price: Decimal::new(3 * cores + 5 * memory, 2),
+                frequency: default_frequency(),
             })
         });
         let zones = ZONES.iter().map(|(id, name, discount)| Zone {
@@ -201,6 +214,7 @@ impl Catalogue {
             monthly: model.monthly_price,
             hourly: model.hourly_price,
             discount: zone.discount,
+            internet_charge_types: None,
         };
         for offer in &zone.offers {
             if offer.type_id != type_id || offer.charge_type.is_some_and(|own| own != charge) {
@@ -212,6 +226,8 @@ impl Catalogue {
             offered.bandwidth_limit = offer.bandwidth_limit.unwrap_or(offered.bandwidth_limit);
             offered.monthly = offer.monthly_price.unwrap_or(offered.monthly);
             offered.hourly = offer.hourly_price.unwrap_or(offered.hourly);
+            offered.internet_charge_types =
+                offer.internet_charge_types.as_deref().or(offered.internet_charge_types);
         }
         Some(offered)
     }

@@ -58,7 +58,7 @@ pub struct InstanceChange {
     #[serde(rename = "type")]
     pub type_id: Option<String>,
     pub state: Option<State>,
-    /// Whether a passing state is left by itself after its time; otherwise it stays.
+    /// Whether a passing state ends after its time; otherwise it stays.
     pub settles: bool,
     /// Mbps.
     pub bandwidth: Option<i64>,
@@ -80,7 +80,10 @@ impl World {
             }),
             ConsoleChange::Recycle { id } => self.touch(&id, |site| {
                 if site.instance.state.is_recycled() {
-                    return Err(format!("instance {} is recycled already", site.instance.id));
+                    return Err(format!(
+                        "instance {} is already in the recycle bin, or on its way to it",
+                        site.instance.id
+                    ));
                 }
                 site.recycle();
                 Ok(())
@@ -122,7 +125,7 @@ impl World {
         let known = setup.check(&self.rules.catalogue);
         known.map_err(|(field, problem)| format!("{field} {problem}"))?;
         if self.instances.contains_key(&setup.id) {
-            return Err(format!("id {:?} is there already", setup.id));
+            return Err(format!("an instance with the id {:?} exists already", setup.id));
         }
         let instance = setup.start(self.now, &self.rules);
         let lag = self.rules.behaviour.longest_read_lag();
@@ -211,7 +214,9 @@ fn restore(site: &mut Site<'_>) -> Result<(), String> {
         return Err(format!("instance {id} is not in the recycle bin"));
     }
     if site.instance.lapsed && !site.renew() {
-        return Err(format!("a cycle of instance {id} cannot be paid: top the balance up first"));
+        return Err(format!(
+            "the balance does not cover a new cycle of instance {id}: top it up first"
+        ));
     }
     // The time in the bin is not charged.
     site.meter();

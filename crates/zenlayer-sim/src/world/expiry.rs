@@ -1,9 +1,13 @@
-//! Ends of PREPAID cycles, and the metering of POSTPAID use (fact sheet section 8).
+//! Ends of PREPAID cycles (fact sheet section 8).
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 
-use super::{ChargeType, Expiry, Plan, billing, billing::Reason, later, setup::cycle, site::Site};
+use super::{
+    Expiry, Plan, Reason,
+    site::Site,
+    time::{cycle, later},
+};
 
 impl Site<'_> {
     /// The end of a PREPAID cycle: renewed and charged, or not.
@@ -17,7 +21,7 @@ impl Site<'_> {
     pub(super) fn renew(&mut self) -> bool {
         let (price, owed) = (self.renewal_price(), self.instance.owed);
         let next = later(self.at, cycle(self.instance.period));
-        if self.books.balance < price + owed || next == Timestamp::MAX {
+        if !self.books.covers(price + owed) || next == Timestamp::MAX {
             return false;
         }
         self.instance.owed = Decimal::ZERO;
@@ -53,19 +57,5 @@ impl Site<'_> {
                 }
             }
         }
-    }
-
-    /// Charges POSTPAID use up to now. It may overdraw the account.
-    pub(super) fn meter(&mut self) {
-        let Some(from) = self.instance.metered_to else { return };
-        if self.instance.charge_type == ChargeType::Postpaid {
-            let hourly = self.offered(&self.instance.type_id).map(|one| one.paid(one.hourly));
-            // A machine in the recycle bin is not used.
-            if let Some(hourly) = hourly.filter(|_| !self.instance.state.is_recycled()) {
-                let amount = billing::usage(hourly, self.at.duration_since(from));
-                self.books.charge(self.at, &self.instance.id, amount, Reason::Usage);
-            }
-        }
-        self.instance.metered_to = Some(self.at);
     }
 }

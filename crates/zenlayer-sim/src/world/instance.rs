@@ -7,6 +7,11 @@ use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    billing::check_amount,
+    time::{MONTH, later},
+};
+
 /// Billing (fact sheet section 8).
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -15,6 +20,16 @@ use serde::{Deserialize, Serialize};
 pub enum ChargeType {
     Prepaid,
     Postpaid,
+}
+
+impl ChargeType {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepaid => "PREPAID",
+            Self::Postpaid => "POSTPAID",
+        }
+    }
 }
 
 /// The thirteen states of fact sheet section 9.
@@ -82,6 +97,7 @@ impl State {
 /// has at most one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "status")]
+#[serde(deny_unknown_fields)]
 pub enum Plan {
     None,
     /// Running; it ends at `until`, or never.
@@ -144,7 +160,7 @@ impl Plan {
 
 /// A state that is left by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Transition {
     pub until: Timestamp,
     /// Nothing: the instance is gone then.
@@ -153,7 +169,7 @@ pub struct Transition {
 
 /// A call that was accepted and begins to work later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Pending {
     pub at: Timestamp,
     pub work: Work,
@@ -162,6 +178,7 @@ pub struct Pending {
 /// What an accepted call does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+#[serde(deny_unknown_fields)]
 pub enum Work {
     Change { order_number: String, fails: bool },
     Cancel,
@@ -172,7 +189,7 @@ pub enum Work {
 
 /// One virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Instance {
     pub id: String,
     pub name: String,
@@ -204,7 +221,10 @@ pub struct Instance {
     pub metered_to: Option<Timestamp>,
 }
 
-/// What DescribeInstances shows beside; the simulation does not act on it.
+/// Traffic that is bought by the TB.
+pub(super) const BY_TRAFFIC_PACKAGE: &str = "ByTrafficPackage";
+
+/// What else DescribeInstances shows; the simulation does not act on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Details {
@@ -227,6 +247,27 @@ pub struct Details {
     pub nic: Nic,
     pub tags: BTreeMap<String, String>,
 }
+
+impl Details {
+    /// Says what is wrong, by field. Terraform takes the size of a PREPAID package as given, and
+    /// ends with a nil pointer where it is null (RUN, section 7.3).
+    pub(super) fn check(&self, charge_type: ChargeType) -> Result<(), (String, String)> {
+        let problem = match self.traffic_package_size {
+            Some(size) if size < Decimal::ZERO => format!("is {size}: write a size in TB"),
+            Some(size) => return check_amount(size).map_err(|it| (PACKAGE_FIELD.to_owned(), it)),
+            None if charge_type == ChargeType::Prepaid
+                && self.internet_charge_type == BY_TRAFFIC_PACKAGE =>
+            {
+                "is missing, and a PREPAID instance with ByTrafficPackage needs it: write 1, in TB"
+                    .to_owned()
+            }
+            None => return Ok(()),
+        };
+        Err((PACKAGE_FIELD.to_owned(), problem))
+    }
+}
+
+const PACKAGE_FIELD: &str = "trafficPackageSize";
 
 impl Default for Details {
     fn default() -> Self {
@@ -311,6 +352,6 @@ impl Instance {
 
     /// POSTPAID use is charged every 30 days (INF: only the price per hour is documented).
     pub(super) fn next_metering(&self) -> Option<Timestamp> {
-        self.metered_to.map(|from| super::later(from, super::billing::MONTH))
+        self.metered_to.map(|from| later(from, MONTH))
     }
 }

@@ -2,186 +2,66 @@
 //! moment and a call go in, an answer comes out. What is due in between is carried out in the order
 //! of its time, so that advancing in one step or in many leads to the same world.
 //!
+//! Each part uses only what comes after it in this list:
+//!
 //! | part | what it is |
 //! | --- | --- |
-//! | `setup` | what a world starts from |
-//! | `behaviour` | the switches for what the provider's documents leave open |
-//! | `catalogue` | zones, types, prices |
-//! | `instance`, `billing` | the state: instances with plans; orders, charges, balance, stock |
-//! | `site` | one instance at one moment, with the books: everything that happens to it |
-//! | `plan`, `power`, `expiry` | what happens: changes of type, of state, ends of cycles |
-//! | `history` | what reads show that lag behind |
-//! | `actions`, `describe` | the API's calls and answers |
+//! | `dispatch` | the entry for calls of the API |
 //! | `console` | what a person does outside the API |
+//! | `actions`, `describe` | the API's calls that change something, and those that read |
+//! | `check` | whether a saved world can be gone on with |
+//! | `seen` | the world as a read sees it that may lag behind |
+//! | `state` | all that there is, and how it follows the time |
+//! | `carry_out` | what is due at an instance first |
+//! | `expiry`, `power`, `plan`, `metering` | what happens: ends of cycles, changes of state, of type, use |
+//! | `site` | one instance at one moment, with the books: everything that happens to it |
+//! | `setup` | what a world starts from |
+//! | `rules`, `durations` | what does not change by itself |
+//! | `history` | what instances looked like a while ago |
+//! | `parameters`, `answer` | a call on its way in, and its answer on its way out |
+//! | `catalogue` | zones, types, prices |
+//! | `instance`, `billing` | instances with plans; orders, charges, balance, stock |
+//! | `behaviour` | the switches for what the provider's documents leave open |
+//! | `names`, `time` | the names of the actions; sums of time, and the length of a month |
 
 mod actions;
 mod answer;
 mod behaviour;
 mod billing;
+mod carry_out;
 mod catalogue;
+mod check;
 mod console;
 mod describe;
+mod dispatch;
+mod durations;
 mod expiry;
 mod history;
 mod instance;
+mod metering;
+mod names;
 mod parameters;
 mod plan;
 mod power;
+mod rules;
+mod seen;
 mod setup;
 mod site;
+mod state;
+mod time;
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-
-pub use actions::ACTIONS;
 pub use answer::{Call, Effect, Refused};
 pub use behaviour::*;
-pub use billing::{Books, Charge, MONTH, Order, OrderKind, OrderOutcome, Reason};
+pub use billing::{Books, Charge, Order, OrderKind, OrderOutcome, Reason};
 pub use catalogue::{Catalogue, Model, Offer, Offered, Zone};
 pub use console::{ConsoleChange, InstanceChange};
+pub use durations::Durations;
 pub use instance::{
     ChargeType, DataDisk, Details, Instance, Nic, Pending, Plan, State, SystemDisk, Transition,
     Work,
 };
-pub use setup::{Durations, InstanceSetup, Setup, SetupError};
-
-use history::Past;
-use site::Site;
-
-/// The state of the simulated provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct World {
-    rules: Rules,
-    books: Books,
-    instances: BTreeMap<String, Instance>,
-    /// What instances looked like, as long as a read may still show it.
-    past: BTreeMap<String, Vec<Past>>,
-    /// When something is due at which instance next.
-    agenda: BTreeSet<(Timestamp, String)>,
-    now: Timestamp,
-}
-
-/// What does not change by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rules {
-    pub behaviour: Behaviour,
-    pub durations: Durations,
-    /// How long an immediate change takes.
-    pub processing_time: SignedDuration,
-    pub catalogue: Catalogue,
-}
-
-/// A moment and a duration; the end of time stands for all that is later.
-fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(if by.is_negative() { Timestamp::MIN } else { Timestamp::MAX })
-}
-
-impl World {
-    /// The world of a setup, started at `now`. A setup that [`Setup::check`] refuses makes a world
-    /// that lacks what is wrong in it.
-    pub fn new(setup: &Setup, now: Timestamp) -> Self {
-        let catalogue = setup.catalogue();
-        let stock = catalogue.zones.values().map(|zone| (zone.id.clone(), zone.stock.clone()));
-        let mut world = Self {
-            books: Books::new(setup.balance, stock.collect()),
-            rules: Rules {
-                behaviour: setup.behaviour.clone(),
-                durations: setup.durations.clone(),
-                processing_time: setup.processing_time,
-                catalogue,
-            },
-            instances: BTreeMap::new(),
-            past: BTreeMap::new(),
-            agenda: BTreeSet::new(),
-            now,
-        };
-        for one in &setup.instances {
-            let instance = one.start(now, &world.rules);
-            world.insert(instance);
-        }
-        world
-    }
-
-    /// Carries out all that is due by `now`. A moment before the last one counts as the last one.
-    pub fn advance(&mut self, now: Timestamp) {
-        while let Some((at, id)) = self.agenda.first().cloned()
-            && at <= now
-        {
-            // What is due is taken off; what is due next is put on.
-            self.agenda.pop_first();
-            self.now = self.now.max(at);
-            self.visit(&id, self.now, |site| site.carry_out());
-        }
-        self.now = self.now.max(now);
-    }
-
-    /// When something is due next.
-    pub fn next_event(&self) -> Option<Timestamp> {
-        self.agenda.first().map(|(at, _)| *at)
-    }
-
-    /// The last moment that the world was advanced to.
-    pub fn now(&self) -> Timestamp {
-        self.now
-    }
-
-    /// All instances, in the order of their ids.
-    pub fn instances(&self) -> impl Iterator<Item = &Instance> {
-        self.instances.values()
-    }
-
-    pub fn instance(&self, id: &str) -> Option<&Instance> {
-        self.instances.get(id)
-    }
-
-    /// Orders, charges, balance, stock.
-    pub fn books(&self) -> &Books {
-        &self.books
-    }
-
-    pub fn rules(&self) -> &Rules {
-        &self.rules
-    }
-
-    fn insert(&mut self, instance: Instance) {
-        if let Some(due) = instance.due() {
-            self.agenda.insert((due, instance.id.clone()));
-        }
-        self.instances.insert(instance.id.clone(), instance);
-    }
-
-    /// Everything that happens to an instance happens in here: it keeps the history for lagging
-    /// reads and the agenda. Nothing, if there is no such instance.
-    fn visit<R>(
-        &mut self,
-        id: &str,
-        at: Timestamp,
-        happens: impl FnOnce(&mut Site<'_>) -> R,
-    ) -> Option<R> {
-        let instance = self.instances.get_mut(id)?;
-        if let Some(due) = instance.due() {
-            self.agenda.remove(&(due, id.to_owned()));
-        }
-        let longest_lag = self.rules.behaviour.longest_read_lag();
-        let before = longest_lag.is_positive().then(|| instance.clone());
-        let mut site =
-            Site { rules: &self.rules, books: &mut self.books, instance, at, gone: false };
-        let result = happens(&mut site);
-        let gone = site.gone;
-        if let Some(before) = before
-            && (gone || before != *instance)
-        {
-            history::keep(self.past.entry(id.to_owned()).or_default(), before, at, longest_lag);
-        }
-        if gone {
-            self.instances.remove(id);
-        } else if let Some(due) = instance.due() {
-            self.agenda.insert((due, id.to_owned()));
-        }
-        Some(result)
-    }
-}
+pub use names::{ACTIONS, reads_only};
+pub use rules::Rules;
+pub use setup::{InstanceSetup, Setup, SetupError};
+pub use state::World;
+pub use time::MONTH;

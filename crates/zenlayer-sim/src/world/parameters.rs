@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
-use super::{ChargeType, Codes, Refused, actions::refusal};
+use super::{ChargeType, Codes, Refused, answer::refusal};
 
 /// The parameters of a call, or of an object in it.
 #[derive(Clone, Copy)]
@@ -98,8 +98,8 @@ impl<'a> Parameters<'a> {
         Ok(number)
     }
 
-    /// A number of at least nothing, or nothing.
-    pub fn decimal(&self, name: &str) -> Result<Option<Decimal>, Refused> {
+    /// A number from 0 to a limit, or nothing.
+    pub fn decimal(&self, name: &str, most: Decimal) -> Result<Option<Decimal>, Refused> {
         let Some(value) = self.get(name) else { return Ok(None) };
         let Value::Number(number) = value else { return Err(wrong_type(name, "a number")) };
         let text = number.to_string();
@@ -108,6 +108,10 @@ impl<'a> Parameters<'a> {
         if number < Decimal::ZERO {
             let message = format!("{name} is {number}, the limit is 0");
             return Err(refusal(400, "INVALID_PARAMETER_LESS_MINIMUM", message));
+        }
+        if number > most {
+            let message = format!("{name} is {number}, the limit is {most}");
+            return Err(refusal(400, "INVALID_PARAMETER_EXCEED_MAXIMUM", message));
         }
         Ok(Some(number))
     }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     BandwidthAboveLimit, FailedChange, Guest, OrderKind, OrderOutcome, Payment, Plan, State,
-    Transition, billing::Reason, later, site::Site,
+    Transition, billing::Reason, site::Site, time::later,
 };
 
 impl Site<'_> {
@@ -73,10 +73,10 @@ impl Site<'_> {
         let waits = |number: &String| number == order_number;
         let (to, fails) = match &self.instance.plan {
             Plan::Unpaid { to, order_number, fails } if waits(order_number) => (to.clone(), *fails),
-            _ => return Err(format!("order {order_number} does not wait for payment")),
+            _ => return Err(format!("order {order_number} is not waiting for payment")),
         };
         let amount = self.books.find(order_number).map_or_else(Default::default, |one| one.amount);
-        if self.books.balance < amount {
+        if !self.books.covers(amount) {
             return Err(format!("order {order_number} costs {amount}: top the balance up first"));
         }
         let reason = Reason::Order(order_number.to_owned());

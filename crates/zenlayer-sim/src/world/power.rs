@@ -1,30 +1,6 @@
 //! States and how they follow each other (fact sheet sections 7.7 and 9).
 
-use jiff::Timestamp;
-
-use super::{
-    Durations, GracefulStop, OrderOutcome, Plan, State, Transition, Work, later, site::Site,
-};
-
-impl Durations {
-    /// How a state is left by itself, when it was entered at this moment; nothing if it stays.
-    pub(super) fn after(&self, state: State, at: Timestamp) -> Option<Transition> {
-        let (lasts, to) = match state {
-            State::Pending => (self.pending, Some(State::Deploying)),
-            State::Deploying => (self.deploying, Some(State::Running)),
-            State::Booting => (self.boot, Some(State::Running)),
-            State::Stopping => (self.stop, Some(State::Stopped)),
-            State::Reboot => (self.reboot, Some(State::Running)),
-            State::Rebuilding => (self.rebuilding, Some(State::Running)),
-            State::Imaging => (self.imaging, Some(State::Running)),
-            State::Recycling => (self.recycling, Some(State::Recycle)),
-            State::Recycle => (self.recycle, Some(State::Releasing)),
-            State::Releasing => (self.releasing, None),
-            State::Running | State::Stopped | State::CreateFailed => return None,
-        };
-        Some(Transition { until: later(at, lasts), to })
-    }
-}
+use super::{GracefulStop, OrderOutcome, Plan, State, Transition, Work, site::Site, time::later};
 
 impl Site<'_> {
     /// Enters a state that is left as it is documented.

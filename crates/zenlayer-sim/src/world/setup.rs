@@ -1,14 +1,22 @@
 //! What a world starts from, and the checks of it.
 
+use std::ops::RangeInclusive;
+
 use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ACTIONS, Behaviour, Catalogue, ChargeType, Details, Instance, MONTH, Model, Plan, Rules, State,
-    Zone, billing::check_amount, later,
+    Behaviour, Catalogue, ChargeType, Code, Details, Durations, Instance, Model, Plan, Rules,
+    State, Zone,
+    billing::check_amount,
+    names::{ACTIONS, reads_only},
+    time::{cycle, later},
 };
+
+/// Months of a PREPAID cycle.
+pub(super) const PERIODS: RangeInclusive<i64> = 1..=120;
 
 /// Where it is wrong, and how.
 pub type SetupError = (String, String);
@@ -41,85 +49,12 @@ impl Default for Setup {
     }
 }
 
-/// How long states last that are left by themselves. The documents name none of these times.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Durations {
-    /// PENDING, then DEPLOYING.
-    pub pending: SignedDuration,
-    /// DEPLOYING, then RUNNING.
-    pub deploying: SignedDuration,
-    /// BOOTING, then RUNNING.
-    pub boot: SignedDuration,
-    /// STOPPING, then STOPPED.
-    pub stop: SignedDuration,
-    /// REBOOT, then RUNNING.
-    pub reboot: SignedDuration,
-    /// REBUILDING, then RUNNING.
-    pub rebuilding: SignedDuration,
-    /// IMAGING, then RUNNING.
-    pub imaging: SignedDuration,
-    /// RECYCLING, then RECYCLE.
-    pub recycling: SignedDuration,
-    /// RECYCLE, then RELEASING.
-    pub recycle: SignedDuration,
-    /// RELEASING, then the instance is gone.
-    pub releasing: SignedDuration,
-}
-
-impl Default for Durations {
-    fn default() -> Self {
-        let seconds = SignedDuration::from_secs;
-        Self {
-            pending: seconds(5),
-            deploying: seconds(30),
-            boot: seconds(10),
-            stop: seconds(10),
-            reboot: seconds(15),
-            rebuilding: seconds(60),
-            imaging: seconds(60),
-            recycling: seconds(5),
-            recycle: SignedDuration::from_hours(7 * 24),
-            releasing: seconds(10),
-        }
-    }
-}
-
-impl Durations {
-    fn all(&self) -> [(&'static str, SignedDuration); 10] {
-        let Self {
-            pending,
-            deploying,
-            boot,
-            stop,
-            reboot,
-            rebuilding,
-            imaging,
-            recycling,
-            recycle,
-            releasing,
-        } = self;
-        [
-            ("pending", *pending),
-            ("deploying", *deploying),
-            ("boot", *boot),
-            ("stop", *stop),
-            ("reboot", *reboot),
-            ("rebuilding", *rebuilding),
-            ("imaging", *imaging),
-            ("recycling", *recycling),
-            ("recycle", *recycle),
-            ("releasing", *releasing),
-        ]
-    }
-}
-
 /// One instance at the start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstanceSetup {
     pub id: String,
-    /// The id, when it is left out.
+    /// The id by default.
     #[serde(default)]
     pub name: Option<String>,
     #[serde(default = "default_zone")]
@@ -129,13 +64,13 @@ pub struct InstanceSetup {
     pub charge_type: ChargeType,
     #[serde(default = "default_state")]
     pub state: State,
-    /// Whether a passing state is left by itself after its time; otherwise it stays.
+    /// Whether a passing state ends after its time; otherwise it stays.
     #[serde(default)]
     pub settles: bool,
-    /// End of the PREPAID cycle, as a moment.
+    /// End of the PREPAID cycle, as a time such as 2026-02-01T00:00:00Z.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// End of the PREPAID cycle from the start on, such as 20d. Without either: one whole cycle.
+    /// End of the PREPAID cycle, counted from the start, such as 20d. By default one whole cycle.
     #[serde(default)]
     pub expires_in: Option<String>,
     #[serde(default)]
@@ -146,7 +81,7 @@ pub struct InstanceSetup {
     /// Mbps.
     #[serde(default = "default_bandwidth")]
     pub bandwidth: i64,
-    /// What is shown beside.
+    /// What else DescribeInstances shows.
     #[serde(default)]
     pub details: Details,
 }
@@ -185,15 +120,11 @@ impl Setup {
     /// Says what is wrong, by field.
     pub fn check(&self) -> Result<(), SetupError> {
         let catalogue = self.catalogue();
-        check_durations(self)?;
+        check_times(&self.durations, self.processing_time, &self.behaviour)?;
         check_amount(self.balance).map_err(|problem| ("balance".to_owned(), problem))?;
         for (index, model) in self.models.iter().enumerate() {
-            for (name, price) in
-                [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
-            {
-                check_price(price)
-                    .map_err(|problem| (format!("models[{index}].{name}"), problem))?;
-            }
+            check_model(model)
+                .map_err(|(name, problem)| (format!("models[{index}].{name}"), problem))?;
         }
         for (index, zone) in self.zones.iter().enumerate() {
             check_zone(zone, &catalogue)
@@ -212,6 +143,15 @@ impl Setup {
     }
 }
 
+pub(super) fn check_model(model: &Model) -> Result<(), SetupError> {
+    for (name, price) in
+        [("monthlyPrice", model.monthly_price), ("hourlyPrice", model.hourly_price)]
+    {
+        check_price(price).map_err(|problem| (name.to_owned(), problem))?;
+    }
+    Ok(())
+}
+
 fn check_price(price: Decimal) -> Result<(), String> {
     if price < Decimal::ZERO {
         return Err(format!("must not be negative, and is {price}"));
@@ -219,13 +159,15 @@ fn check_price(price: Decimal) -> Result<(), String> {
     check_amount(price)
 }
 
-fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
+pub(super) fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
     let wrong = |field: &str| {
         let field = field.to_owned();
         move |problem: String| (field, problem)
     };
     if zone.discount < Decimal::ZERO || zone.discount > Decimal::ONE_HUNDRED {
-        let problem = "is a percentage that is paid: write 95 for 5 % off".to_owned();
+        let problem =
+            "is the percentage of the price that is paid, from 0 to 100: write 95 for 5 % off"
+                .to_owned();
         return Err(wrong("discount")(problem));
     }
     for offer in &zone.offers {
@@ -240,19 +182,23 @@ fn check_zone(zone: &Zone, catalogue: &Catalogue) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn check_durations(setup: &Setup) -> Result<(), SetupError> {
-    let durations = setup.durations.all().map(|(name, time)| (format!("durations.{name}"), time));
-    let processing = ("processingTime".to_owned(), setup.processing_time);
+pub(super) fn check_times(
+    durations: &Durations,
+    processing_time: SignedDuration,
+    behaviour: &Behaviour,
+) -> Result<(), SetupError> {
+    let durations = durations.all().map(|(name, time)| (format!("durations.{name}"), time));
+    let processing = ("processingTime".to_owned(), processing_time);
     for (name, time) in durations.into_iter().chain([processing]) {
         not_negative(time).map_err(|problem| (name, problem))?;
     }
     let inside = |(name, problem)| (format!("behaviour.{name}"), problem);
-    setup.behaviour.check().map_err(inside)
+    behaviour.check().map_err(inside)
 }
 
 fn not_negative(time: SignedDuration) -> Result<(), String> {
     if time.is_negative() {
-        return Err("must not be negative: write 4s".into());
+        return Err("must not be negative: write for example 4s".into());
     }
     Ok(())
 }
@@ -266,33 +212,38 @@ impl Behaviour {
         for (part, lags, reads) in
             [("readLag", &self.read_lag, true), ("registrationLag", &self.registration_lag, false)]
         {
-            let actions = ACTIONS.iter().filter(|action| is_read(action) == reads);
+            let actions = ACTIONS.iter().filter(|action| reads_only(action) == reads);
             for (action, lag) in lags {
                 known(action, actions.clone()).map_err(|problem| (part.to_owned(), problem))?;
                 not_negative(*lag).map_err(|problem| (format!("{part}.{action}"), problem))?;
+            }
+        }
+        for (name, Code { status, code }) in self.codes.all() {
+            if !(400..=599).contains(status) || code.is_empty() {
+                let problem = "needs a status of 400 to 599 and a code".to_owned();
+                return Err((format!("codes.{name}"), problem));
             }
         }
         Ok(())
     }
 }
 
-fn is_read(action: &str) -> bool {
-    action.starts_with("Describe") || action.starts_with("Inquiry")
-}
-
-fn known(value: &str, all: impl IntoIterator<Item = impl AsRef<str>>) -> Result<(), String> {
+pub(super) fn known(
+    value: &str,
+    all: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<(), String> {
     let all: Vec<String> = all.into_iter().map(|one| one.as_ref().to_owned()).collect();
     if all.iter().any(|one| one == value) {
         return Ok(());
     }
-    Err(format!("{value:?} is none of {}", all.join(", ")))
+    Err(format!("{value:?} is not one of {}", all.join(", ")))
 }
 
 impl InstanceSetup {
     pub(super) fn check(&self, catalogue: &Catalogue) -> Result<(), SetupError> {
         let wrong = |field: &str, problem: String| Err((field.to_owned(), problem));
         if self.id.is_empty() {
-            return wrong("id", "is empty".into());
+            return wrong("id", "must not be empty".into());
         }
         if let Err(problem) = known(&self.type_id, catalogue.models.keys()) {
             return wrong("type", problem);
@@ -300,12 +251,17 @@ impl InstanceSetup {
         if let Err(problem) = known(&self.zone, catalogue.zones.keys()) {
             return wrong("zone", problem);
         }
-        if !(1..=120).contains(&self.period) {
+        if !PERIODS.contains(&self.period) {
             return wrong("period", "must be from 1 to 120, in months".into());
         }
         if self.expires_at.is_some() && self.expires_in.is_some() {
-            return wrong("expiresIn", "stands beside expiresAt: keep one".into());
+            return wrong(
+                "expiresIn",
+                "is given together with expiresAt: keep only one of them".into(),
+            );
         }
+        let inside = |(field, problem)| (format!("details.{field}"), problem);
+        self.details.check(self.charge_type).map_err(inside)?;
         self.expiry(Timestamp::UNIX_EPOCH)
             .map(|_| ())
             .map_err(|problem| ("expiresIn".to_owned(), problem))
@@ -313,7 +269,8 @@ impl InstanceSetup {
 
     fn expiry(&self, now: Timestamp) -> Result<Option<Timestamp>, String> {
         let Some(text) = &self.expires_in else { return Ok(self.expires_at) };
-        let remedy = |error: jiff::Error| format!("{text:?}: {error}; write it as 20d or 36h");
+        let remedy =
+            |error: jiff::Error| format!("{text:?}: {error}; write for example 20d or 36h");
         let span: jiff::Span = text.parse().map_err(remedy)?;
         let zoned = now.to_zoned(jiff::tz::TimeZone::UTC);
         Ok(Some(zoned.checked_add(span).map_err(remedy)?.timestamp()))
@@ -347,9 +304,4 @@ impl InstanceSetup {
             metered_to: (!prepaid).then_some(now),
         }
     }
-}
-
-/// The length of a PREPAID cycle of so many months.
-pub(super) fn cycle(months: i64) -> SignedDuration {
-    SignedDuration::from_secs(MONTH.as_secs().saturating_mul(months))
 }

@@ -120,11 +120,15 @@ fn the_page_of_faults_lists_every_kind_with_its_fields() {
     }
 }
 
+fn scaled(file: &str, scale: &str) -> String {
+    file.replace("mode: stepped", &format!("mode: scaled, scale: {scale}"))
+}
+
 #[test]
 fn a_bad_file_is_refused_with_its_field_and_the_remedy() {
     let good = file("", "");
     let table = [
-        ("no YAML", "credentials: [".to_owned(), "is not a simulation"),
+        ("no YAML", "credentials: [".to_owned(), "is not a valid simulation file"),
         ("an unknown field", format!("{good}color: red\n"), "color"),
         (
             "a misspelt field",
@@ -168,6 +172,12 @@ fn a_bad_file_is_refused_with_its_field_and_the_remedy() {
             good.replace("mode: stepped", "mode: stepped, scale: 2"),
             "clock.scale",
         ),
+        ("a scale of nothing", scaled(&good, "0"), "clock.scale is 0.0: write"),
+        ("a scale below nothing", scaled(&good, "-2"), "clock.scale is -2.0: write"),
+        ("a scale beyond all bounds", scaled(&good, "1e308"), "clock.scale is 1e308: write"),
+        ("a scale that halts", scaled(&good, "1e-300"), "clock.scale is 1e-300: write"),
+        ("an infinite scale", scaled(&good, ".inf"), "clock.scale is inf: write"),
+        ("a scale that is no number", scaled(&good, ".nan"), "clock.scale is NaN: write"),
         ("an unknown fault", file("", "faults: [{ kind: explode }]\n"), "explode"),
         (
             "an unknown field of a fault",
@@ -233,6 +243,11 @@ fn flags_that_cannot_work_are_refused_by_name() {
             vec!["--clock", "stepped", "--time-scale", "2"],
             "--time-scale",
         ),
+        ("no time passes", vec!["--time-scale", "0"], "--time-scale is 0.0: write"),
+        ("time runs back", vec!["--time-scale", "-1"], "--time-scale is -1.0: write"),
+        ("time without bounds", vec!["--time-scale", "1e308"], "--time-scale is 1e308: write"),
+        ("infinite time", vec!["--time-scale", "inf"], "--time-scale is inf: write"),
+        ("time that is no number", vec!["--time-scale", "NaN"], "--time-scale is NaN: write"),
         ("a signature without life", vec!["--signature-life", "0"], "--signature-life"),
     ];
     for (name, arguments, flag) in table {
@@ -274,6 +289,43 @@ async fn an_order_that_was_answered_survives_a_kill() {
     }
     let unique: std::collections::BTreeSet<String> = ids.iter().map(Value::to_string).collect();
     assert_eq!(unique.len(), ids.len(), "no request id comes twice");
+}
+
+/// Each start takes an epoch of its own; behind the last one, ids would come again.
+#[tokio::test]
+async fn the_last_epoch_is_one_start_and_the_next_start_is_refused() {
+    const LAST: u64 = (1 << 24) - 1;
+    let folder = Folder::with(&file("", ""));
+    let path = folder.path("state.json");
+    let state = || -> Value { serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap() };
+    let mut ids = Vec::new();
+    for epoch in [1, LAST] {
+        let (mut process, address) = folder.serve(&["--state", &path]).await;
+        let answer = send(address.parse().unwrap(), &modify(crate::stage::START).bytes()).await;
+        ids.push(answer.unwrap().json()["requestId"].clone());
+        process.signal(libc::SIGTERM);
+        process.wait(LIMIT).unwrap();
+        let mut kept = state();
+        assert_eq!(kept["epoch"], epoch);
+        if epoch == 1 {
+            kept["epoch"] = (LAST - 1).into();
+            std::fs::write(&path, kept.to_string()).unwrap();
+        }
+    }
+    assert!(ids[0].is_string() && ids[0] != ids[1], "{ids:?}");
+    // It ends in any case: this address cannot be written.
+    let (config, nowhere) = (folder.path("sim.yaml"), "/nowhere/address");
+    let refused = run(&[
+        &["serve", "--listen", "127.0.0.1:0", "--config", &config, "--state", &path],
+        &["--address-file", nowhere][..],
+    ]
+    .concat());
+    assert_eq!(refused.status.code(), Some(1));
+    let errors = text(&refused.stderr);
+    assert!(
+        errors.contains("epoch is 16777215") && errors.contains("move the file away"),
+        "{errors}"
+    );
 }
 
 /// Kills it at any moment of many changes: what was answered is there, and the file can be read.

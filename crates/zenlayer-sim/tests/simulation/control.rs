@@ -169,6 +169,8 @@ async fn a_clock_can_be_set_to_run_otherwise_and_never_runs_back() {
         ("nothing", json!({})),
         ("no scale", json!({ "mode": "scaled" })),
         ("a scale that halts", json!({ "mode": "scaled", "scale": 0 })),
+        ("a scale that runs back", json!({ "mode": "scaled", "scale": -1 })),
+        ("a scale beyond all bounds", json!({ "mode": "scaled", "scale": 1e308 })),
         ("an unknown field", json!({ "seconds": 1 })),
     ];
     for (name, change) in table {
@@ -206,6 +208,46 @@ async fn the_request_log_counts_calls_and_holds_no_secret() {
     assert_eq!(chosen["requests"].as_array().unwrap().len(), 1);
     stage.does("DELETE", "requests", Value::Null).await;
     assert_eq!(stage.shows("requests").await, json!({ "counts": {}, "requests": [] }));
+}
+
+/// Whatever a client sends, the counts and the entries stay as small as they are.
+#[tokio::test]
+async fn the_request_log_is_bounded_whatever_names_codes_and_ids_come() {
+    let stage = Stage::given().await;
+    for index in 0..30 {
+        stage.call(&format!("Describe{index}"), json!({})).await;
+    }
+    let counts = stage.shows("requests").await["counts"].clone();
+    let unauthorized = json!({ "AUTHFAILURE_UNAUTHORIZED_OPERATION": 30 });
+    assert_eq!(counts, json!({ "unknown action": unauthorized }));
+    // Single calls still show what was asked for.
+    let named = stage.shows("requests?action=Describe7").await;
+    assert_eq!(named["requests"].as_array().unwrap().len(), 1);
+    let request = stage.request("DescribeZones", json!({}));
+    let decide = |code: String| {
+        let fault = json!({ "kind": "error", "code": code });
+        stage.shared.lock().faults.add(serde_json::from_value(fault).unwrap());
+        let arrival = zenlayer_sim::http::Arrival::new(headers(&request), request.body.clone());
+        let play = stage.shared.arrive(&arrival);
+        stage.shared.decide(&arrival, &play);
+    };
+    (0..400).for_each(|index| decide(format!("CODE_{index}")));
+    (0..7).for_each(|_| decide("CODE_0".to_owned()));
+    let counts = stage.shows("requests").await["counts"]["DescribeZones"].clone();
+    let codes = counts.as_object().unwrap();
+    assert_eq!(codes.len(), 257, "256 codes, and all others together");
+    let total: u64 = codes.values().map(|count| count.as_u64().unwrap()).sum();
+    assert_eq!((total, &codes["CODE_0"], &codes["other codes"]), (407, &json!(8), &json!(144)));
+    let body = json!({ "instanceId": "v".repeat(100_000), "instanceTypeId": "c.2c4g" });
+    stage.call("ModifyInstanceType", body).await;
+    let last = stage.shows("requests?limit=1").await["requests"][0].clone();
+    assert_eq!(last["instance"].as_str().unwrap().len(), 256);
+}
+
+fn headers(request: &crate::caller::Request) -> hyper::HeaderMap {
+    let text = String::from_utf8(request.bytes()).unwrap();
+    let lines = text.lines().skip(1).filter_map(|line| line.split_once(": "));
+    lines.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
 }
 
 #[tokio::test]

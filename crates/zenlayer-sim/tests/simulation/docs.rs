@@ -88,3 +88,38 @@ fn all_twenty_open_questions_are_answered() {
         assert!(page.contains(&row), "open question {question} has no row");
     }
 }
+
+/// The lines up to the server are run as they are written; the others need a port of their own.
+#[test]
+fn the_readme_starts_a_simulation_in_five_lines() {
+    let readme = root().join("crates/zenlayer-sim/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let start = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let lines: Vec<&str> = start.lines().collect();
+    assert_eq!(lines.len(), 5, "{start}");
+    assert!(lines[0].starts_with("cargo install --path crates/zenlayer-sim"), "{start}");
+    assert!(lines[3].starts_with("zenlayer-sim serve --config sim.yaml"), "{start}");
+    let folder = tempfile::TempDir::new().unwrap();
+    let tools = harness::binary("zenlayer-sim");
+    let path = format!("{}:/usr/bin:/bin", tools.parent().unwrap().display());
+    for line in &lines[1..3] {
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-ec", line]).env("PATH", &path).current_dir(folder.path());
+        assert!(shell.status().unwrap().success(), "{line}");
+    }
+    assert!(readme.contains("(../../docs/simulator.md)"));
+    assert!(!readme.to_lowercase().contains("operator"), "it is a product of its own");
+}
+
+#[test]
+fn every_client_of_the_vendor_is_told_how_to_connect() {
+    let page = page();
+    let table = page.split("| client | plain HTTP | TLS |").nth(1).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    for client in ["Python SDK", "Go SDK", "Java SDK", "command line `zeno`", "Terraform provider"]
+    {
+        let row = table.lines().find(|line| line.starts_with(&format!("| {client} |")));
+        let cells = row.unwrap_or_else(|| panic!("{client} has no row")).matches(" | ").count();
+        assert_eq!(cells, 2, "{client}");
+    }
+}

@@ -89,13 +89,23 @@ impl Stage {
     }
 
     pub async fn control(&self, method: &str, path: &str, body: Value) -> Answer {
+        self.try_control(method, path, body).await.expect("the control API answers")
+    }
+
+    async fn try_control(&self, method: &str, path: &str, body: Value) -> io::Result<Answer> {
         let body = if body.is_null() && method == "GET" { String::new() } else { body.to_string() };
         let request = format!(
             "{method} /control/{path} HTTP/1.1\r\nhost: control\r\nconnection: close\r\n\
              content-length: {}\r\n\r\n{body}",
             body.len()
         );
-        send(self.address, request.as_bytes()).await.expect("the control API answers")
+        send(self.address, request.as_bytes()).await
+    }
+
+    /// What the control API shows, if there is a connection.
+    pub async fn try_shows(&self, path: &str) -> Result<Value, String> {
+        let answer = self.try_control("GET", path, Value::Null).await;
+        answer.map(|answer| answer.json()).map_err(|error| error.to_string())
     }
 
     /// Does something by the control API that must work.

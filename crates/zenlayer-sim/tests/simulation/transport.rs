@@ -330,12 +330,20 @@ async fn only_a_post_to_the_one_path_is_a_call() {
     let line = |line: &str| look(&stage).with(|one| one.line = line.to_owned());
     let large = Request::new("DescribeInstances", vec![b' '; (1 << 20) + 1], stage.now());
     let table = vec![
-        ("another method", line("GET /api/v2/vm HTTP/1.1"), "405 no code"),
-        ("another service", line("POST /api/v2/bmc HTTP/1.1"), "404 no code"),
-        ("a body above a megabyte", large, "413 no code"),
+        (
+            "another method",
+            line("GET /api/v2/vm HTTP/1.1"),
+            "405 AUTHFAILURE_UNAUTHORIZED_OPERATION",
+        ),
+        (
+            "a method of no web",
+            line("BREW /api/v2/vm HTTP/1.1"),
+            "405 AUTHFAILURE_UNAUTHORIZED_OPERATION",
+        ),
+        ("a body above a megabyte", large, "413 INVALID_PARAMETER_EXCEED_LENGTH"),
     ];
     verdicts(&stage, table).await;
-    assert_eq!(stage.shows("requests").await["requests"], json!([]));
+    assert_eq!(stage.shows("requests").await, json!({ "counts": {}, "requests": [] }));
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Response, StatusCode,
-    header::{DATE, HeaderMap, HeaderValue, RETRY_AFTER},
+    header::{AGE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
 };
 
 use super::ClientOptions;
@@ -17,7 +17,7 @@ const MESSAGE_LIMIT: usize = 512;
 /// No redirect (a signed request must not follow one), no retry, a limit on the whole.
 pub fn builder(options: &ClientOptions) -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .user_agent(concat!("zenlayer-vm-operator/", env!("CARGO_PKG_VERSION")))
+        .user_agent(&options.user_agent)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .tls_certs_merge(options.extra_roots.certificates())
@@ -56,8 +56,8 @@ impl Arrived {
     /// Reads the whole answer, up to the limit.
     pub async fn read(mut response: Response, limit: usize, authorization: &HeaderValue) -> Self {
         let status = response.status();
-        let date = response.headers().get(DATE).and_then(provider_clock);
-        let retry_after = retry_after(response.headers(), date);
+        let date = generated_at(response.headers());
+        let retry_after = retry_after(response.headers());
         let mut bytes = Vec::new();
         let body = loop {
             match response.chunk().await {
@@ -97,20 +97,50 @@ fn shortened(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MESSAGE_LIMIT).collect()
 }
 
+/// When the answer was made, by the provider's clock, or earlier: `Date` less `Age`.
+///
+/// `Age` is the time that an answer has spent in caches (RFC 9111, section 5.1). A cache that keeps
+/// to the rules leaves `Date` as the origin wrote it, and one that does not may write the time of
+/// delivery; the difference is too early for the one and right for the other. Too early is safe for
+/// whoever asks "has that moment passed for the provider?"; too late is not. A header that came twice,
+/// or an `Age` that is no count of seconds, leaves nothing to rely on.
+fn generated_at(headers: &HeaderMap) -> Option<Timestamp> {
+    let date = http_time(only(headers, DATE)?)?;
+    if !headers.contains_key(AGE) {
+        return Some(date);
+    }
+    let age = SignedDuration::from_secs(delta_seconds(only(headers, AGE)?)?);
+    date.checked_sub(age).ok()
+}
+
+/// The header's value, where it came once.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    values.next().is_none().then_some(first)
+}
+
 /// A time of HTTP (an IMF-fixdate).
-fn provider_clock(value: &HeaderValue) -> Option<Timestamp> {
+fn http_time(value: &HeaderValue) -> Option<Timestamp> {
     let parsed = jiff::fmt::rfc2822::DateTimeParser::new().parse_zoned(value.to_str().ok()?);
     parsed.ok().map(|zoned| zoned.timestamp())
 }
 
-/// `Retry-After` in seconds, or as a time by the clock of the same answer.
-fn retry_after(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?;
-    if let Ok(seconds) = value.to_str().ok()?.trim().parse() {
-        return Some(Duration::from_secs(seconds));
+/// A time span of HTTP: digits, and nothing else.
+fn delta_seconds(value: &HeaderValue) -> Option<i64> {
+    let text = value.to_str().ok()?;
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// `Retry-After` in seconds, or as a time by the `Date` of the same answer.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = only(headers, RETRY_AFTER)?;
+    if let Some(seconds) = delta_seconds(value) {
+        return u64::try_from(seconds).ok().map(Duration::from_secs);
     }
-    let until = provider_clock(value)?;
-    Some(Duration::try_from(until.duration_since(date?)).unwrap_or_default())
+    let until = http_time(value)?;
+    let date = http_time(only(headers, DATE)?)?;
+    Some(Duration::try_from(until.duration_since(date)).unwrap_or_default())
 }
 
 /// The error with its causes, without the URL (which is the same for every call).

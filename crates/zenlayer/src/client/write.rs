@@ -47,13 +47,13 @@ impl Client {
         };
         let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
-            self.limiter.throttled(credentials, arrived.retry_after);
+            self.throttled(credentials, arrived.retry_after);
         }
         classified(mutation, &arrived)
     }
 }
 
-/// The class of an answer to a write (design section 4, rule 4).
+/// The class of an answer to a write, as [`Answer`] defines it.
 fn classified(mutation: &Mutation, arrived: &Arrived) -> Answer {
     if arrived.status == StatusCode::OK {
         return accepted(mutation, arrived)

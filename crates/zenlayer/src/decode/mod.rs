@@ -1,11 +1,14 @@
 //! Answers decoded by hand from JSON: unknown fields and values are kept out of the way, an odd
 //! optional field reads as absent, an odd required one is an error that names it. Never panics.
+//!
+//! [`Client`](crate::Client) decodes by itself; this is for answers that came another way.
 
 mod money;
 mod sets;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+pub(crate) use sets::Page;
 
 use super::{
     ChargeType, Instance, InstanceId, InstanceState, InstanceTypeId, OrderNumber, PlanState,
@@ -14,15 +17,28 @@ use super::{
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum DecodeError {
+    /// Not JSON.
     #[error("the body is not JSON")]
     NotJson,
+    /// No object where one belongs: its place.
     #[error("{0} is missing or not an object")]
     NoObject(String),
+    /// A required field is missing or odd.
     #[error("{field} is missing or not {expected}")]
-    Field { field: String, expected: &'static str },
+    Field {
+        /// Its place, such as `instanceTypeQuotaSet[2].zoneId`.
+        field: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+    /// The answer is about an instance that was not asked for.
     #[error("the answer is about instance {got:?}")]
-    OtherInstance { got: String },
+    OtherInstance {
+        /// The beginning of its id.
+        got: String,
+    },
 }
 
 impl DecodeError {
@@ -70,16 +86,26 @@ fn request_id(object: &Object) -> Option<RequestId> {
     RequestId::new(text(object, "requestId")?).ok()
 }
 
-/// The body of a 200: the two-level envelope, opened (fact sheet section 4).
+/// The body of a 200: the two-level envelope `{"requestId": …, "response": {…}}`, opened (page
+/// "Responses").
+///
+/// Its methods decode the `response` of one action each, and fail with the [`DecodeError`] of the first
+/// required field that is not as documented.
 #[derive(Debug)]
 pub struct Success<'a> {
     /// For what [`Value`] cannot hold exactly: money.
     body: &'a [u8],
     response: Object,
+    /// Of the inner object, or else of the outer one.
     pub request_id: Option<RequestId>,
 }
 
 impl<'a> Success<'a> {
+    /// Opens the envelope.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where the body is not JSON, or has no object `response`.
     pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
         let value: Value = serde_json::from_slice(body).map_err(|_| DecodeError::NotJson)?;
         let Value::Object(mut outer) = value else {
@@ -98,6 +124,11 @@ impl<'a> Success<'a> {
     }
 
     /// The answer of `DescribeInstanceTypeStatus`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where the type in effect is missing, the answer is about another instance, or
+    /// target or status are there and no text: reading these as "no change" could repeat one.
     pub fn type_status(&self, id: &InstanceId) -> Result<TypeStatus, DecodeError> {
         let response = &self.response;
         if let Some(got) = text(response, "instanceId")
@@ -117,8 +148,8 @@ impl<'a> Success<'a> {
     }
 }
 
-/// Null, empty and absent are no plan (fact sheet section 4); anything odd is an error, because
-/// reading it as "no plan" would let an order pass.
+/// Null, empty and absent are no plan (all three occur in the pages' samples and the clients' texts);
+/// anything odd is an error, because reading it as "no plan" would let an order pass.
 fn plan_part<'a>(
     response: &'a Object,
     field: &'static str,
@@ -130,15 +161,19 @@ fn plan_part<'a>(
     }
 }
 
-/// The body of an error answer, where it is the provider's JSON.
+/// The body of an error answer, where it is the provider's JSON: a flat object (page "Responses").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// `code`, of any length.
     pub code: String,
+    /// `message`, of any length; empty where it is missing.
     pub message: String,
+    /// `requestId`.
     pub request_id: Option<RequestId>,
 }
 
 impl Failure {
+    /// `None`: the body is not JSON, no object, or has no code.
     pub fn parse(body: &[u8]) -> Option<Self> {
         let Value::Object(object) = serde_json::from_slice(body).ok()? else { return None };
         Some(Self {

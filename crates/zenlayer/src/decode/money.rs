@@ -13,7 +13,12 @@ use crate::Price;
 type RawObject<'a> = BTreeMap<String, &'a RawValue>;
 
 impl Success<'_> {
-    /// The price of the instance in the answer of `InquiryPriceCreateInstance`.
+    /// The price of the instance in the answer of `InquiryPriceCreateInstance`. An amount that a
+    /// [`Decimal`] cannot hold exactly reads as absent.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where there is no object `instancePrice`.
     pub fn price(&self) -> Result<Price, DecodeError> {
         let field = "instancePrice";
         let missing = || DecodeError::NoObject(field.to_owned());

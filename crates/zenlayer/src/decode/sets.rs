@@ -7,25 +7,67 @@ use crate::{
     Batch, CatalogueQuery, Found, Instance, InstanceId, InstanceIds, InstanceState, Offer, Zone,
 };
 
+/// One page of all instances.
+pub(crate) struct Page {
+    /// An entry for each id of the page.
+    pub entries: Batch<Instance>,
+    /// How many there are on all pages.
+    pub total: usize,
+}
+
 impl Success<'_> {
-    /// The answer of `DescribeInstances`.
+    /// The answer of `DescribeInstances` to a question without ids. An entry whose id cannot be read
+    /// fails the whole: nobody could say what is missing.
+    pub(crate) fn page(&self) -> Result<Page, DecodeError> {
+        let total = integer(&self.response, "totalCount").and_then(|n| usize::try_from(n).ok());
+        let total = total.ok_or_else(|| DecodeError::field("totalCount", "a count"))?;
+        let entries = self.items("dataSet", |item| {
+            let id = InstanceId::new(required(item, "instanceId")?)
+                .map_err(|_| DecodeError::field("instanceId", "an instance id"))?;
+            let found = match instance(item, &id) {
+                Ok(value) => Found::Present(value),
+                Err(error) => Found::Odd { cause: error.within(id.as_str()).to_string() },
+            };
+            Ok((id, found))
+        })?;
+        Ok(Page { entries: entries.into_iter().collect(), total })
+    }
+
+    /// The answer of `DescribeInstances` to a question about these ids.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] where there is no list `dataSet`; what is wrong with one entry is
+    /// [`Found::Odd`].
     pub fn instances(&self, ids: &InstanceIds) -> Result<Batch<Instance>, DecodeError> {
         self.batch(ids, instance)
     }
 
-    /// The answer of `DescribeInstancesStatus`.
+    /// The answer of `DescribeInstancesStatus` to a question about these ids.
+    ///
+    /// # Errors
+    ///
+    /// As [`instances`](Self::instances).
     pub fn states(&self, ids: &InstanceIds) -> Result<Batch<InstanceState>, DecodeError> {
         self.batch(ids, |item, _| state(item))
     }
 
-    /// The answer of `DescribeZoneInstanceConfigInfos`. One odd entry fails the whole: a type that
-    /// is left out would look as if it were not offered.
+    /// The answer of `DescribeZoneInstanceConfigInfos`: the entries of the zone that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]. One odd entry fails the whole: a type that is left out would look as if it
+    /// were not offered.
     pub fn catalogue(&self, query: &CatalogueQuery) -> Result<Vec<Offer>, DecodeError> {
         let offers = self.items("instanceTypeQuotaSet", offer)?;
         Ok(offers.into_iter().filter(|offer| offer.zone_id == query.zone_id).collect())
     }
 
     /// The answer of `DescribeZones`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`]. One odd entry fails the whole.
     pub fn zones(&self) -> Result<Vec<Zone>, DecodeError> {
         self.items("zoneSet", |item| {
             Ok(Zone { id: required(item, "zoneId")?.to_owned(), name: owned(item, "zoneName") })

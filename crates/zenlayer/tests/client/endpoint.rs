@@ -41,7 +41,8 @@ fn accepts_scheme_host_and_port() {
 fn rejects_everything_else_with_a_remedy() {
     let only = "only https://HOST or https://HOST:PORT is accepted";
     let write = "write it as https://HOST or https://HOST:PORT";
-    let insecure = "use https; http is for loopback, or with --allow-insecure-endpoint";
+    let insecure =
+        "use https; http is accepted for loopback, elsewhere only where it is expressly allowed";
     // name, text, two parts of the message
     let table = [
         ("a path", "https://api.example/api/v2/vm", ["has a path", only]),

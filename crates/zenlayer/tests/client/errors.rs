@@ -1,4 +1,4 @@
-//! The error table: every code of the fact sheet has a row, and what stands outside it.
+//! The error table: every documented code has a row, and what stands outside it.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use zenlayer::{
 };
 use zenlayer_sim::http::CODES;
 
-/// Code, documented status, class: written down here a second time, from the fact sheet's sections
-/// 5, 6 and 7, so that a slip in the table shows.
+/// Code, documented status, class: written down here a second time, from the provider's pages, so that
+/// a slip in the table shows.
 const DOCUMENTED: &[(&str, u16, ErrorClass)] = &[
-    // Section 5, common.
+    // Common to all actions.
     ("INTERNAL_SERVER_ERROR", 500, Transient),
     ("SERVICE_TEMPORARY_UNAVAILABLE", 503, Transient),
     ("REQUEST_TIMED_OUT", 503, Transient),
@@ -31,14 +31,14 @@ const DOCUMENTED: &[(&str, u16, ErrorClass)] = &[
     ("OPERATION_FAILED_FOR_RECYCLE_RESOURCE", 403, Terminal(InstanceRecycled)),
     ("OPERATION_FAILED_RESOURCE_GROUP_NOT_FOUND", 404, Terminal(ResourceGroupNotFound)),
     ("OPERATION_FAILED_RESOURCE_NOT_FOUND", 404, Terminal(InstanceNotFound)),
-    // Section 5, later or elsewhere.
+    // Known from the official clients, or from pages of sibling products.
     ("REQUEST_LIMIT_EXCEEDED", 429, Throttled),
     ("INVALID_OPERATION_TIMEOUT", 400, Transient),
     ("STOCK_INSUFFICIENT", 400, Scarce(OutOfStock)),
     ("RESOURCE_INSUFFICIENT_PRODUCT_SOLD_OUT", 400, Scarce(OutOfStock)),
     ("RESOURCES_SOLDOUT_INSTANCE_TYPE", 400, Scarce(OutOfStock)),
     ("OPERATION_DENIED_INSTANCE_RECYCLED", 403, Terminal(InstanceRecycled)),
-    // Section 7.1.
+    // Of ModifyInstanceType.
     ("INVALID_INSTANCE_NOT_FOUND", 404, Terminal(InstanceNotFound)),
     ("INVALID_INSTANCE_TYPE_NOT_CHANGED", 400, Busy(InstanceTypeNotChanged)),
     ("OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED", 400, Terminal(InstanceTypeUnsupported)),
@@ -48,7 +48,7 @@ const DOCUMENTED: &[(&str, u16, ErrorClass)] = &[
     ("UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT", 400, Terminal(ZoneNotSupported)),
     ("UNSUPPORTED_OPERATION_INSTANCE_BEING_RECYCLE", 400, Terminal(InstanceRecycled)),
     ("INVALID_PRODUCT_NOT_FOUND", 404, Terminal(InstanceTypeNotFound)),
-    // Sections 7.5 to 7.7.
+    // Of the other actions.
     ("INVALID_ZONE_NOT_FOUND", 404, Terminal(ZoneNotSupported)),
     ("OPERATION_DENIED_DOWNGRADE_NOT_EXIST", 403, Busy(NoPlanToCancel)),
     ("OPERATION_DENIED_INSTANCE_NOT_STOPPED", 403, Busy(InstanceBusy)),
@@ -115,7 +115,11 @@ fn an_error_shows_code_status_text_and_request() {
     };
     let shown = "OPERATION_DENIED_INSTANCE_EXIST_PLAN (HTTP 403): a plan exists, request T1";
     assert_eq!(error.to_string(), shown);
-    assert_eq!(ReadError::Api { error: error.clone(), date: None }.to_string(), shown);
+    assert_eq!(
+        ReadError::Api { error: error.clone(), date: None, sent_at: jiff::Timestamp::UNIX_EPOCH }
+            .to_string(),
+        shown
+    );
     let bare = ApiError { code: None, request_id: None, ..error };
     assert_eq!(bare.to_string(), "HTTP 403: a plan exists");
 }

@@ -1,6 +1,6 @@
 //! The set-up that the tests share.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use zenlayer::{
@@ -35,7 +35,7 @@ pub fn given_options() -> ClientOptions {
         total_timeout: Duration::from_secs(40),
         retry_pause: Duration::from_millis(1),
         body_limit: 100_000,
-        requests_per_second: 1000.try_into().unwrap(),
+        requests_per_second: std::num::NonZeroU32::new(1000),
         burst: 1000.try_into().unwrap(),
         ..ClientOptions::default()
     }
@@ -48,7 +48,7 @@ pub fn given_impatience() -> ClientOptions {
 
 pub fn given_client_with(endpoint: &str, options: ClientOptions) -> Client {
     let endpoint = Endpoint::parse(endpoint, true).expect("the test gives a valid endpoint");
-    Client::new(endpoint, options, Arc::new(given_now)).expect("a client can be made")
+    Client::with_clock(endpoint, options, given_now).expect("a client can be made")
 }
 
 pub fn given_client(endpoint: &str) -> Client {

@@ -8,6 +8,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -26,6 +27,10 @@ pub enum Play {
     Reset,
     /// Resets the connection before it reads anything.
     ResetUnread,
+    /// Resets the connection once the head of the request is there.
+    ResetAtHead,
+    /// Reads the request, writes these bytes and resets the connection.
+    AnswerAndReset(Vec<u8>),
     /// Reads the request and says nothing, for ever.
     Silence,
     /// Accepts, and neither reads nor writes.
@@ -87,12 +92,16 @@ impl Captured {
 #[derive(Debug, Default)]
 struct Seen {
     connections: usize,
+    /// The connection of each request of which at least one byte came.
+    arrivals: Vec<usize>,
+    /// Those that came whole.
     requests: Vec<Captured>,
 }
 
 pub struct RawServer {
     address: SocketAddr,
     seen: Arc<Mutex<Seen>>,
+    resets: Arc<watch::Sender<()>>,
     accepting: JoinHandle<()>,
 }
 
@@ -121,15 +130,26 @@ impl RawServer {
             }
             play
         };
-        let record = seen.clone();
+        let (record, resets) = (seen.clone(), Arc::new(watch::Sender::new(())));
+        let reset = resets.clone();
         let accepting = tokio::spawn(async move {
             loop {
                 let Ok((stream, _)) = listener.accept().await else { return };
-                record.lock().unwrap().connections += 1;
-                tokio::spawn(serve(stream, play.clone(), record.clone()));
+                let number = {
+                    let mut seen = record.lock().unwrap();
+                    seen.connections += 1;
+                    seen.connections
+                };
+                let connection = Connection { stream, number, reset: reset.subscribe() };
+                tokio::spawn(serve(connection, play.clone(), record.clone()));
             }
         });
-        Ok(Self { address, seen, accepting })
+        Ok(Self { address, seen, resets, accepting })
+    }
+
+    /// Resets every connection on which no request is being answered.
+    pub fn reset_idle(&self) {
+        self.resets.send_replace(());
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -144,22 +164,45 @@ impl RawServer {
         self.seen.lock().unwrap().connections
     }
 
+    /// The number of the connection of each request of which at least one byte came.
+    pub fn arrivals(&self) -> Vec<usize> {
+        self.seen.lock().unwrap().arrivals.clone()
+    }
+
     pub fn requests(&self) -> Vec<Captured> {
         self.seen.lock().unwrap().requests.clone()
     }
 }
 
-async fn serve(mut stream: TcpStream, play: impl Fn() -> Play, seen: Arc<Mutex<Seen>>) {
+/// One connection, counted from 1.
+struct Connection {
+    stream: TcpStream,
+    number: usize,
+    reset: watch::Receiver<()>,
+}
+
+async fn serve(connection: Connection, play: impl Fn() -> Play, seen: Arc<Mutex<Seen>>) {
+    let Connection { mut stream, number, reset: mut told } = connection;
     let mut buffer = Vec::new();
     loop {
         // What is done without reading has to be known before; the rest once a request came.
         let mut probe = [0; 1];
-        if stream.peek(&mut probe).await.is_ok_and(|read| read == 0) {
-            return;
+        tokio::select! {
+            read = stream.peek(&mut probe) => {
+                if !read.is_ok_and(|read| read > 0) {
+                    return;
+                }
+            }
+            _ = told.changed() => return reset(stream),
         }
+        seen.lock().unwrap().arrivals.push(number);
         let play = play();
         match play {
             Play::ResetUnread => return reset(stream),
+            Play::ResetAtHead => {
+                head(&mut stream, &mut buffer).await;
+                return reset(stream);
+            }
             Play::Deaf => return std::future::pending().await,
             _ => {}
         }
@@ -181,9 +224,13 @@ async fn serve(mut stream: TcpStream, play: impl Fn() -> Play, seen: Arc<Mutex<S
                 let _ = stream.shutdown().await;
                 return;
             }
+            Play::AnswerAndReset(bytes) => {
+                let _ = stream.write_all(&bytes).await;
+                return reset(stream);
+            }
             Play::Close => return,
             Play::Reset => return reset(stream),
-            Play::Silence | Play::ResetUnread | Play::Deaf => {
+            Play::Silence | Play::ResetUnread | Play::ResetAtHead | Play::Deaf => {
                 return std::future::pending().await;
             }
         }
@@ -194,15 +241,20 @@ fn reset(stream: TcpStream) {
     stream.set_zero_linger().expect("a socket takes the option");
 }
 
-async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Captured> {
-    let end = loop {
+/// Reads up to the end of a head, and says where in the buffer that is.
+async fn head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<usize> {
+    loop {
         if let Some(at) = buffer.windows(4).position(|window| window == b"\r\n\r\n") {
-            break at;
+            return Some(at);
         }
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;
         }
-    };
+    }
+}
+
+async fn request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Captured> {
+    let end = head(stream, buffer).await?;
     let head = String::from_utf8(buffer[..end].to_vec()).expect("a head is text");
     let mut lines = head.split("\r\n");
     let line = lines.next().unwrap_or_default().to_owned();

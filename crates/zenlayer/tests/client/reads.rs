@@ -91,7 +91,7 @@ async fn each_try_is_signed_anew() {
         jiff::Timestamp::from_second(second).unwrap()
     };
     let endpoint = zenlayer::Endpoint::parse(&server.endpoint(), true).unwrap();
-    let client = Client::new(endpoint, given_options(), std::sync::Arc::new(now)).unwrap();
+    let client = Client::with_clock(endpoint, given_options(), now).unwrap();
     assert!(ask(&client).await.is_ok());
     let requests = server.requests();
     let stamps: Vec<&str> = requests.iter().filter_map(|it| it.header("x-zc-timestamp")).collect();
@@ -154,6 +154,12 @@ async fn the_providers_clock_comes_with_the_answer_that_carried_it() {
         let reading = ask(&given_client(&server.endpoint())).await.unwrap();
         assert_eq!(reading.skew(given_now()), skew.map(SignedDuration::from_secs), "{name}");
     }
+    // A header that came twice says nothing.
+    let twice =
+        [("date", "Wed, 18 Nov 2026 11:06:40 GMT"), ("date", "Wed, 18 Nov 2026 11:06:41 GMT")];
+    let server = RawServer::start(vec![http(200, &twice, &envelope(r#""instanceType":"c.1c2g""#))]);
+    let reading = ask(&given_client(&server.await.endpoint())).await.unwrap();
+    assert_eq!(reading.date, None);
     let server = RawServer::start(vec![good()]).await;
     let reading = ask(&given_client(&server.endpoint())).await.unwrap();
     assert_eq!((reading.date, reading.skew(given_now())), (None, None));
@@ -163,6 +169,64 @@ async fn the_providers_clock_comes_with_the_answer_that_carried_it() {
     let server = RawServer::start(vec![refused]).await;
     let error = ask(&given_client(&server.endpoint())).await.unwrap_err();
     assert_eq!(error.date(), Some(given_now()));
+}
+
+/// Whatever a cache did to `Date`, the time is not later than that of the origin.
+#[tokio::test]
+async fn the_age_of_an_answer_is_taken_off_its_date_and_an_odd_age_spoils_it() {
+    // name, values of Age, seconds of the given date before the Date header
+    let table: [(&str, &[&str], Option<i64>); 16] = [
+        ("no cache", &[], Some(0)),
+        ("a cache that asked just now", &["0"], Some(0)),
+        ("a minute in a cache", &["60"], Some(60)),
+        ("leading zeros", &["0060"], Some(60)),
+        ("blanks around it", &[" 60 "], Some(60)),
+        ("longer than a signature lives", &["86400"], Some(86_400)),
+        ("what a cache writes whose count overflowed", &["2147483648"], Some(2_147_483_648)),
+        ("before any time that can be written", &["999999999999999999"], None),
+        ("more than a number holds", &["99999999999999999999999"], None),
+        ("negative", &["-60"], None),
+        ("a sign", &["+60"], None),
+        ("a fraction", &["1.5"], None),
+        ("a unit", &["60s"], None),
+        ("a list", &["60, 60"], None),
+        ("twice", &["60", "60"], None),
+        ("empty", &[""], None),
+    ];
+    for (name, ages, expected) in table {
+        let mut headers = vec![("date", "Wed, 18 Nov 2026 11:06:40 GMT")];
+        headers.extend(ages.iter().map(|age| ("age", *age)));
+        let expected = expected.map(|age| given_now() - SignedDuration::from_secs(age));
+        let body = envelope(r#""instanceType":"c.1c2g""#);
+        let server = RawServer::start(vec![http(200, &headers, &body)]).await;
+        let reading = ask(&given_client(&server.endpoint())).await.unwrap();
+        assert_eq!(reading.date, expected, "{name}");
+        // A refusal from a cache is no younger.
+        let refused = http(401, &headers, &refusal("AUTHFAILURE_SIGNATURE_EXPIRED"));
+        let server = RawServer::start(vec![refused]).await;
+        let error = ask(&given_client(&server.endpoint())).await.unwrap_err();
+        assert_eq!(error.date(), expected, "{name}");
+    }
+    // Without a Date there is nothing to take it off.
+    let server =
+        RawServer::start(vec![http(200, &[("age", "1")], &envelope(r#""instanceType":"a""#))]);
+    let reading = ask(&given_client(&server.await.endpoint())).await.unwrap();
+    assert_eq!(reading.date, None);
+}
+
+/// `Retry-After` as a time is a wait from the answer's own `Date`, whatever its age.
+#[tokio::test]
+async fn retry_after_as_a_time_is_counted_from_the_date_of_the_answer() {
+    let throttled = [
+        ("date", "Wed, 18 Nov 2026 11:06:40 GMT"),
+        ("age", "3600"),
+        ("retry-after", "Wed, 18 Nov 2026 11:06:41 GMT"),
+    ];
+    let server = RawServer::start(vec![http(429, &throttled, ""), good()]).await;
+    let started = Instant::now();
+    let read = ask(&given_client(&server.endpoint())).await;
+    assert_eq!(outcome(&read), "value");
+    assert!(started.elapsed() >= Duration::from_secs(1), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -226,6 +290,6 @@ async fn a_credential_that_no_header_can_carry_makes_no_request() {
     let client = given_client(&server.endpoint());
     let broken = Credentials::Token("line\nbreak".into());
     let error = client.describe_type_status(&broken, &id("vm-1")).await.unwrap_err();
-    assert!(error.to_string().contains("correct the Secret"), "{error}");
+    assert!(error.to_string().contains("no header can carry"), "{error}");
     assert_eq!(server.connections(), 0);
 }

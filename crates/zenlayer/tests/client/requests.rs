@@ -2,15 +2,15 @@
 
 use serde_json::{Value, json};
 use zenlayer::{
-    Answer, CatalogueQuery, ChargeType, Cloud, Instance, InstanceIds, InstanceState, MOST_IDS,
-    PriceInquiry, SystemDisk, decode::Success,
+    Answer, CatalogueQuery, ChargeType, ClientOptions, Cloud, Instance, InstanceIds, InstanceState,
+    MOST_IDS, PriceInquiry, SystemDisk, decode::Success,
 };
 use zenlayer_sim::signature::Authorization;
 
 use crate::{
     given::{
-        KEY_ID, NOW, PASSWORD, TOKEN, given_call, given_client, given_key, given_mutations,
-        given_token, id, ids, type_id,
+        KEY_ID, NOW, PASSWORD, TOKEN, given_call, given_client, given_client_with, given_key,
+        given_modify, given_mutations, given_options, given_token, id, ids, type_id,
     },
     raw::{Captured, RawServer, envelope, json},
 };
@@ -112,6 +112,22 @@ async fn a_bearer_token_replaces_signature_and_timestamp() {
             assert_eq!(request.header(name), None, "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_user_agent_is_this_clients_unless_another_is_given() {
+    let own = concat!("zenlayer-rs/", env!("CARGO_PKG_VERSION"));
+    for request in everything(&given_key()).await {
+        assert_eq!(request.header("user-agent"), Some(own));
+    }
+    let server = RawServer::start(vec![json(200, &envelope(r#""zoneSet":[]"#))]).await;
+    let options = ClientOptions { user_agent: "stocktaking/2.1".into(), ..given_options() };
+    let client = given_client_with(&server.endpoint(), options);
+    client.describe_zones(&given_key()).await.unwrap();
+    client.mutate(&given_key(), &given_call(given_modify())).await;
+    let requests = server.requests();
+    let agents: Vec<_> = requests.iter().map(|request| request.header("user-agent")).collect();
+    assert_eq!(agents, [Some("stocktaking/2.1"), Some("stocktaking/2.1")]);
 }
 
 #[test]

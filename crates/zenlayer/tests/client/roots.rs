@@ -1,6 +1,6 @@
 //! Further certificate authorities: that they make a difference.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ pub fn simulator_key() -> Credentials {
 
 pub fn client_of_today(endpoint: &str, options: ClientOptions) -> Client {
     let endpoint = Endpoint::parse(endpoint, true).unwrap();
-    Client::new(endpoint, options, Arc::new(Timestamp::now)).unwrap()
+    Client::new(endpoint, options).unwrap()
 }
 
 /// One read and one write, signed with this machine's clock.

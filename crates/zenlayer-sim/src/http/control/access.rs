@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Changed, Shared, bad, finish, parsed, problem};
+use super::answer::{Changed, bad, finish, parsed, problem};
 use crate::http::{
     authorise::Account,
     settings::{Credential, RateLimit},
+    shared::Shared,
 };
 
 fn shown(account: &Account) -> Value {

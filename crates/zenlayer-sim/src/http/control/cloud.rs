@@ -11,8 +11,11 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Changed, Shared, bad, finish, parsed, problem};
-use crate::world::{Books, ConsoleChange, Instance, Plan};
+use super::answer::{Changed, bad, finish, parsed, problem};
+use crate::{
+    http::shared::Shared,
+    world::{Books, ConsoleChange, Instance, Plan},
+};
 
 pub async fn ledger(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let (service, _) = shared.present();

@@ -11,8 +11,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, bad, finish, parsed, problem};
-use crate::http::{Fault, fault::Rule};
+use super::answer::{bad, finish, parsed, problem};
+use crate::http::{Fault, fault::Rule, shared::Shared};
 
 pub async fn list(State(shared): State<Arc<Shared>>) -> Json<Value> {
     let service = shared.lock();
@@ -57,7 +57,7 @@ pub async fn refuse_connections(State(shared): State<Arc<Shared>>, body: String)
     let refused = parsed::<Refuse>(&body).and_then(|Refuse { refuse_seconds }| {
         let length = Duration::try_from_secs_f64(refuse_seconds).ok();
         let length = length.filter(|length| length.as_secs() <= 3600);
-        length.ok_or_else(|| Box::new(bad("refuseSeconds must lie from 0 to 3600")))
+        length.ok_or_else(|| Box::new(bad("refuseSeconds must be from 0 to 3600")))
     });
     let answer = refused.map(|length| {
         shared.refuse_connections(length);

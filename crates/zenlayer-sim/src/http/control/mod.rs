@@ -1,135 +1,21 @@
 //! The control API: what a test or a person sees and changes from outside the simulation.
 //!
-//! | file | what it serves |
+//! | file | what is in it |
 //! | --- | --- |
+//! | `routes` | the paths, and their list |
 //! | `cloud` | instances, plans, orders, balance |
 //! | `faults` | fault rules, and listeners that refuse |
 //! | `time` | the clock |
 //! | `access` | credentials and the rate limit |
 //! | `records` | the request log, snapshot and restore |
+//! | `answer` | what they all share: bodies, refusals, answers |
 
 mod access;
+mod answer;
 mod cloud;
 mod faults;
 mod records;
+mod routes;
 mod time;
 
-use std::sync::Arc;
-
-use axum::{
-    Json, Router,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{delete, get, patch, post},
-};
-use serde::Deserialize;
-use serde_json::{Value, json};
-
-use super::shared::Shared;
-
-/// A snapshot of 10,000 instances is about this large.
-const BODY_LIMIT: usize = 256 << 20;
-
-/// What the router of `shared` serves.
-pub fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/control", get(help))
-        .route("/control/ledger", get(cloud::ledger))
-        .route("/control/plans", get(cloud::plans))
-        .route("/control/instances", get(cloud::instances).post(cloud::add_instance))
-        .route(
-            "/control/instances/{id}",
-            patch(cloud::change_instance).delete(cloud::remove_instance),
-        )
-        .route("/control/balance", get(cloud::balance).post(cloud::top_up))
-        .route("/control/behaviour", get(cloud::behaviour).put(cloud::set_behaviour))
-        .route("/control/console", post(cloud::console))
-        .route("/control/clock", get(time::show).post(time::change))
-        .route("/control/requests", get(records::requests).delete(records::forget))
-        .route("/control/faults", get(faults::list).post(faults::add).delete(faults::clear))
-        .route("/control/faults/{id}", delete(faults::remove))
-        .route("/control/connections", post(faults::refuse_connections))
-        .route("/control/credentials", get(access::list).post(access::add))
-        .route("/control/credentials/{name}", patch(access::change).delete(access::remove))
-        .route("/control/rate-limit", get(access::rate_limit).put(access::set_rate_limit))
-        .route("/control/snapshot", get(records::snapshot).put(records::restore))
-        .fallback(|| async {
-            problem(StatusCode::NOT_FOUND, "no such path: GET /control lists all")
-        })
-        .layer(axum::extract::DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(shared)
-}
-
-/// The paths, for `GET /control` and `zenlayer-sim control`.
-pub const HELP: &str = "\
-Control API (JSON; no authorisation, so keep it on loopback)
-
-GET    /control/instances        instances with their plans
-POST   /control/instances        add one, written as in the file
-PATCH  /control/instances/ID     {\"type\": …, \"state\": …, …} as a person in the console;
-                                 {\"remove\": true} takes it away
-DELETE /control/instances/ID     takes it away
-GET    /control/plans            changes that are accepted and not in effect
-GET    /control/ledger           orders that were accepted, charges, balance
-GET    /control/balance          the balance
-POST   /control/balance          {\"topUp\": 100}
-POST   /control/console          what else a person does there: {\"recycle\": {\"id\": …}}, {\"restore\": …},
-                                 {\"order\": {\"id\": …, \"type\": …}}, {\"dropPlan\": …}, {\"pay\": {\"orderNumber\": …}},
-                                 {\"stock\": {\"zone\": …, \"type\": …, \"left\": 0}}
-GET    /control/behaviour        how open questions are played
-PUT    /control/behaviour        the same, set anew, written as in the file
-GET    /control/clock            the service's clock
-POST   /control/clock            one of {\"advanceSeconds\": 3600}, {\"toNextEvent\": true},
-                                 {\"advanceTo\": \"2026-02-01T00:00:00Z\"},
-                                 {\"mode\": \"wall\"|\"scaled\"|\"stepped\", \"scale\": 3600}
-GET    /control/requests         calls with their codes, and counts by action and code;
-                                 ?action=…&instance=…&limit=… chooses
-DELETE /control/requests         forget them
-GET    /control/faults           rules that still apply
-POST   /control/faults           add one; `zenlayer-sim faults` lists the kinds
-DELETE /control/faults           forget all; /control/faults/ID one
-POST   /control/connections      {\"refuseSeconds\": 2}: the listeners are closed for a while
-GET    /control/credentials      names, permissions, whether revoked; no secrets
-POST   /control/credentials      add one, written as in the file
-PATCH  /control/credentials/NAME {\"revoked\": true}, {\"permissions\": [\"DescribeInstances\"]},
-                                 {\"expiresAt\": …}
-DELETE /control/credentials/NAME take it away
-GET    /control/rate-limit       the limit of each credential, or null
-PUT    /control/rate-limit       {\"perSecond\": 5, \"burst\": 10, \"retryAfter\": 1}, or null
-GET    /control/snapshot         world, clock and faults, to keep
-PUT    /control/snapshot         go back to one
-";
-
-async fn help() -> &'static str {
-    HELP
-}
-
-fn problem(status: StatusCode, text: impl Into<String>) -> Response {
-    (status, Json(json!({ "error": text.into() }))).into_response()
-}
-
-fn bad(text: impl Into<String>) -> Response {
-    problem(StatusCode::BAD_REQUEST, text)
-}
-
-fn parsed<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, Box<Response>> {
-    serde_json::from_str(body).map_err(|error| Box::new(bad(error.to_string())))
-}
-
-/// What a change of the simulation answers with, or why it was not made.
-type Changed = Result<Value, Box<Response>>;
-
-/// Answers once the change is on the disk.
-async fn finish(shared: &Shared, changed: Changed) -> Response {
-    let answer = match changed {
-        Ok(answer) => answer,
-        Err(response) => return *response,
-    };
-    let generation = {
-        let mut service = shared.lock();
-        service.generation += 1;
-        service.generation
-    };
-    shared.saved(generation).await;
-    Json(answer).into_response()
-}
+pub use routes::{HELP, router};

@@ -10,8 +10,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Shared, bad, finish, parsed, problem};
-use crate::http::{log::Logged, state::Saved};
+use super::answer::{bad, finish, problem};
+use crate::http::{log::Logged, shared::Shared, state::Saved};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -51,12 +51,15 @@ pub async fn snapshot(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 pub async fn restore(State(shared): State<Arc<Shared>>, body: String) -> Response {
-    let restored = parsed::<Saved>(&body)
-        .and_then(|saved| saved.checked().map_err(|problem| Box::new(bad(problem))))
-        .map(|snapshot| {
-            shared.lock().restore(snapshot);
-            json!({})
-        });
+    let refused = |problem: String| {
+        let remedy =
+            "nothing was changed: send a snapshot exactly as GET /control/snapshot gave it";
+        Box::new(bad(format!("{problem}; {remedy}")))
+    };
+    let restored = Saved::read(body.as_bytes()).map_err(refused).map(|snapshot| {
+        shared.lock().restore(snapshot);
+        json!({})
+    });
     shared.clock_changed();
     finish(&shared, restored).await
 }

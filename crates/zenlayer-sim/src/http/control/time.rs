@@ -7,10 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Changed, Shared, bad, finish, parsed};
+use super::answer::{Changed, bad, finish, parsed};
 use crate::http::{
     clock::{ClockMode, ClockSettings},
     service::Service,
+    shared::Shared,
 };
 
 pub async fn show(State(shared): State<Arc<Shared>>) -> Json<Value> {
@@ -68,7 +69,7 @@ fn apply(shared: &Shared, change: &ClockChange) -> Changed {
         }
     };
     if scale.is_some() && mode.is_none() {
-        return Err(Box::new(bad("scale needs the mode scaled")));
+        return Err(Box::new(bad("scale is for the mode scaled only: add \"mode\": \"scaled\"")));
     }
     service.clock.step(by).map_err(|error| bad(error.to_string()))?;
     let now = service.advance(wall);

@@ -27,15 +27,14 @@ pub enum Step {
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 #[serde(tag = "kind", deny_unknown_fields)]
 pub enum FaultKind {
-    /// The request is delivered late: everything about it is decided only after so many seconds of
-    /// the service's clock, also when its signature has expired by then, and also when the client
-    /// has gone away.
+    /// The request arrives late: it is only looked at after this many seconds of the simulated
+    /// clock, even if its signature has expired or the client has gone away by then.
     LateRequest { seconds: f64 },
-    /// The service's clock is ahead by so many seconds (negative: behind) when it judges the
-    /// signature, and in the Date header.
+    /// The simulated clock is ahead by this many seconds (negative: behind) when the signature is
+    /// checked, and in the Date header.
     ClockSkew { seconds: f64 },
-    /// The call is refused with this code, before anything happens. Without a status it is the one
-    /// that belongs to the code; without retryAfter there is no such header.
+    /// The call is refused with this code and has no effect. Without a status, the one that belongs
+    /// to the code is sent; without retryAfter, there is no Retry-After header.
     Error {
         code: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,57 +44,60 @@ pub enum FaultKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         retry_after: Option<u64>,
     },
-    /// The call is accepted; its effect begins only so many seconds of the service's clock later.
+    /// The call is accepted, but its effect begins only after this many seconds of the simulated
+    /// clock.
     RegistrationLag { seconds: f64 },
-    /// The call is accepted and never takes effect.
+    /// The call is accepted, but never has an effect.
     FailsSilently {},
-    /// A page that is no JSON, of the service or of the network edge before it.
+    /// An HTML page instead of JSON, as from the service or from a proxy in front of it.
     Page { page: Page },
-    /// This body comes instead of the answer.
+    /// This body is sent instead of the answer; the call has no effect.
     Body {
         status: u16,
         body: String,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         content_type: Option<String>,
     },
-    /// The effect happens; `response` is null.
+    /// The call has its effect; `response` is null.
     NullResponse {},
-    /// The effect happens; the answer has no `response`.
+    /// The call has its effect; the answer has no `response`.
     MissingResponse {},
-    /// The effect happens; the answer is of status 200 and carries a code and a message in place
-    /// of `response`.
+    /// The call has its effect; the answer has status 200, and a code and a message instead of
+    /// `response`.
     SuccessWithCode {
         #[serde(default = "internal")]
         code: String,
     },
-    /// The effect happens; the answer names this content type.
+    /// The call has its effect; the answer has this content type.
     ContentType { value: String },
-    /// The effect happens; a field of `response` has this value, such as
-    /// `dataSet.*.instanceStatus`, where `*` stands for each item of a list.
+    /// The call has its effect; a field of `response` has this value. The path is written like
+    /// `dataSet.*.instanceStatus`, where `*` means each item of a list.
     SetField { path: String, value: Value },
-    /// The effect happens; a field of `response` is missing, named as in setField.
+    /// The call has its effect; a field of `response` is missing. The path is written as in
+    /// setField.
     RemoveField { path: String },
-    /// The effect happens; every object of the answer has a field that nobody knows.
+    /// The call has its effect; every object of the answer has an additional, unknown field.
     ExtraFields {},
-    /// The effect happens; the body ends after so many bytes, although its length promises more.
+    /// The call has its effect; the body ends after this many bytes, fewer than Content-Length says.
     TruncatedBody {
         #[serde(default)]
         bytes: usize,
     },
-    /// The effect happens; spaces follow the answer until it has so many bytes.
+    /// The call has its effect; the answer is filled up with spaces to this many bytes. It is sent
+    /// uncompressed, whatever the client accepts.
     OverlongBody { bytes: usize },
-    /// The effect happens; the body comes in small pieces, over so many real seconds.
+    /// The call has its effect; the body is sent in small pieces, over this many real seconds.
     SlowBody { seconds: f64 },
-    /// The effect happens; the answer comes so many real seconds later.
+    /// The call has its effect at once; the answer is sent after this many real seconds.
     DelayAnswer { seconds: f64 },
-    /// The connection is reset before anything happens.
+    /// The connection is reset; the call has no effect.
     DropBefore {},
-    /// The effect happens; the connection is reset without an answer.
+    /// The call has its effect; the connection is reset without an answer.
     DropAfter {},
-    /// The connection is reset before anything happens, and the listeners are closed for so many
-    /// real seconds: whoever connects is refused by the operating system.
+    /// The connection is reset, the call has no effect, and the listeners are closed for this many
+    /// real seconds: the operating system refuses new connections.
     RefuseConnections { seconds: f64 },
-    /// The Date header is ahead by so many seconds (negative: behind).
+    /// The Date header is ahead by this many seconds (negative: behind).
     DateSkew { seconds: f64 },
     /// The Date header is missing.
     DateMissing {},
@@ -109,11 +111,11 @@ fn internal() -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Page {
-    /// 500, as a web server prints it.
+    /// 500, as a web server sends it.
     InternalError,
-    /// 502, as a proxy before the service prints it.
+    /// 502, as a proxy in front of the service sends it.
     BadGateway,
-    /// 503, as a proxy before the service prints it.
+    /// 503, as a proxy in front of the service sends it.
     Unavailable,
     /// 403 with `cf-mitigated: challenge`.
     Challenge,
@@ -222,7 +224,7 @@ impl FaultKind {
             if (least..=1e9).contains(&seconds) {
                 return Ok(());
             }
-            Err(("seconds".to_owned(), format!("is {seconds}: write {least} to 1e9")))
+            Err(("seconds".to_owned(), format!("is {seconds}: write a number from {least} to 1e9")))
         };
         match self {
             Self::LateRequest { seconds: length }
@@ -236,10 +238,10 @@ impl FaultKind {
             Self::Error { status: Some(status), .. } | Self::Body { status, .. }
                 if !(200..=599).contains(status) =>
             {
-                Err(("status".to_owned(), format!("is {status}: write 200 to 599")))
+                Err(("status".to_owned(), format!("is {status}: write a number from 200 to 599")))
             }
             Self::OverlongBody { bytes } if *bytes > 1 << 30 => {
-                Err(("bytes".to_owned(), "is above 1 GiB: write less".to_owned()))
+                Err(("bytes".to_owned(), "is above 1 GiB: write at most 1073741824".to_owned()))
             }
             _ => Ok(()),
         }

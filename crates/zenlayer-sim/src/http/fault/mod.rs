@@ -1,190 +1,24 @@
 //! Faults: a rule says for which calls, and how often, one kind of fault is played. Every fault is
 //! such a rule; they come from the YAML file or from the control API.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `kind`, `codes` | what can go wrong, and the codes that a refusal can have |
+//! | `rule` | a rule as it is written |
+//! | `play` | what is played for one call |
+//! | `active` | the rules that still apply |
+//! | `alter` | what faults make of an answer |
 
+mod active;
 mod alter;
 mod codes;
 mod kind;
 mod play;
+mod rule;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::{Map, Value};
-
+pub use active::{Faults, Rule};
 pub use alter::Draft;
 pub use codes::{CODES, status_of};
 pub use kind::{FaultKind, Page, Step};
 pub use play::Play;
-
-use super::{actions, request_id::fraction};
-
-/// A rule: a selector and a kind.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Fault {
-    #[serde(flatten)]
-    pub selector: Selector,
-    #[serde(flatten)]
-    pub kind: FaultKind,
-}
-
-/// The calls that a rule is played for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Selector {
-    /// The action; without it, every one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub action: Option<String>,
-    /// The instance that the body names; without it, every one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub instance: Option<String>,
-    /// The first of these calls that the fault is played for, counted from 1.
-    #[schemars(range(min = 1))]
-    pub nth: u64,
-    /// How often it is played, or `always`.
-    pub times: Times,
-    /// How likely it is played, from 0 to 1; without it, surely.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub probability: Option<f64>,
-    /// Where the rule's own random numbers begin: the same seed plays for the same calls.
-    pub seed: u64,
-    /// Whether the call takes effect all the same; without it, as the kind says.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub effect: Option<bool>,
-}
-
-impl Default for Selector {
-    fn default() -> Self {
-        Self {
-            action: None,
-            instance: None,
-            nth: 1,
-            times: Times::Count(1),
-            probability: None,
-            seed: 0,
-            effect: None,
-        }
-    }
-}
-
-/// How often a rule is played.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "times is a number of calls, or always")]
-pub enum Times {
-    Count(u64),
-    Always(Always),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Always {
-    Always,
-}
-
-/// The names of [`Selector`]; the other fields of a rule belong to its kind.
-const SELECTOR_FIELDS: &[&str] =
-    &["action", "instance", "nth", "times", "probability", "seed", "effect"];
-
-impl<'de> Deserialize<'de> for Fault {
-    // By hand, because serde cannot refuse unknown fields of a flattened struct.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let (mut selector, mut kind) = (Map::new(), Map::new());
-        for (name, value) in Map::<String, Value>::deserialize(deserializer)? {
-            let part =
-                if SELECTOR_FIELDS.contains(&name.as_str()) { &mut selector } else { &mut kind };
-            part.insert(name, value);
-        }
-        let selector = Selector::deserialize(Value::Object(selector)).map_err(D::Error::custom)?;
-        let kind = FaultKind::deserialize(Value::Object(kind)).map_err(D::Error::custom)?;
-        let fault = Self { selector, kind };
-        fault.check().map_err(|(field, problem)| D::Error::custom(format!("{field} {problem}")))?;
-        Ok(fault)
-    }
-}
-
-impl Fault {
-    fn check(&self) -> Result<(), (String, String)> {
-        let Selector { action, nth, times, probability, .. } = &self.selector;
-        if let Some(action) = action {
-            actions::check(action).map_err(|problem| ("action".to_owned(), problem))?;
-        }
-        if *nth == 0 {
-            return Err(("nth".into(), "counts from 1".into()));
-        }
-        if *times == Times::Count(0) {
-            return Err(("times".into(), "must be at least 1, or always".into()));
-        }
-        if probability.is_some_and(|probability| !(0.0..=1.0).contains(&probability)) {
-            return Err(("probability".into(), "must lie from 0 to 1".into()));
-        }
-        self.kind.check()
-    }
-}
-
-/// A rule with what it has seen.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Rule {
-    pub id: u64,
-    /// Calls that the selector matched.
-    pub matched: u64,
-    /// Calls that it was played for.
-    pub played: u64,
-    pub fault: Fault,
-}
-
-impl Rule {
-    /// Whether the fault is due for a call that the selector matches; counts the call.
-    fn due(&mut self) -> bool {
-        let Selector { nth, probability, seed, .. } = self.fault.selector;
-        self.matched += 1;
-        self.matched >= nth
-            && probability.is_none_or(|probability| fraction(seed, self.matched) < probability)
-    }
-
-    fn used_up(&self) -> bool {
-        matches!(self.fault.selector.times, Times::Count(times) if self.played >= times)
-    }
-}
-
-/// The rules that still apply, in the order in which they are asked.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Faults {
-    pub rules: Vec<Rule>,
-    next_id: u64,
-}
-
-impl Faults {
-    pub fn add(&mut self, fault: Fault) -> u64 {
-        self.next_id += 1;
-        self.rules.push(Rule { id: self.next_id, matched: 0, played: 0, fault });
-        self.next_id
-    }
-
-    /// Whether there was such a rule.
-    pub fn remove(&mut self, id: u64) -> bool {
-        let before = self.rules.len();
-        self.rules.retain(|rule| rule.id != id);
-        self.rules.len() < before
-    }
-
-    pub fn clear(&mut self) {
-        self.rules.clear();
-    }
-
-    /// Takes, for each step of a call, the first rule that is due, and uses it up by one.
-    pub fn take(&mut self, action: &str, instances: &[String]) -> Play {
-        let mut play = Play::default();
-        for rule in &mut self.rules {
-            let Selector { action: wanted, instance, .. } = &rule.fault.selector;
-            let matches = wanted.as_ref().is_none_or(|wanted| wanted == action)
-                && instance.as_ref().is_none_or(|wanted| instances.contains(wanted));
-            if matches && rule.due() && play.accept(&rule.fault) {
-                rule.played += 1;
-            }
-        }
-        self.rules.retain(|rule| !rule.used_up());
-        play
-    }
-}
+pub use rule::{Fault, Selector, Times};

@@ -3,11 +3,10 @@
 use rust_decimal::Decimal;
 use serde::Serialize;
 
-use super::{Response, refusal};
 use crate::world::{
     BandwidthAboveLimit, Call, ChargeType, CheckOrder, Effect, EqualPrice, Instance, OrderKind,
     OrderNumberShown, Payment, Plan, Reason, Refused, SameTargetInFlight, State, Work, World,
-    answer::Field,
+    answer::{Field, refusal},
     billing::{NewOrder, rest_of_cycle},
     catalogue::Offered,
     parameters::Parameters,
@@ -77,11 +76,11 @@ pub(in crate::world) struct Bill {
 }
 
 impl World {
-    pub(super) fn modify_instance_type(
+    pub(in crate::world) fn modify_instance_type(
         &mut self,
         call: &Call<'_>,
         parameters: &Parameters<'_>,
-    ) -> Result<Response<'_>, Refused> {
+    ) -> Result<Ordered, Refused> {
         let id = parameters.required("instanceId")?;
         let to = parameters.required("instanceTypeId")?;
         let wanted = Wanted { world: self, instance: self.find(id)?, to };
@@ -95,7 +94,7 @@ impl World {
             OrderNumberShown::Null => Field::Null,
             OrderNumberShown::Absent => Field::Absent,
         };
-        Ok(Response::Ordered(Ordered { order_number }))
+        Ok(Ordered { order_number })
     }
 
     /// Orders a change that has passed its checks, takes the money and the machine, and lets it
@@ -282,9 +281,9 @@ impl Wanted<'_> {
     fn balance(&self) -> Option<Refused> {
         let behaviour = &self.world.rules.behaviour;
         let Bill { amount, .. } = self.world.bill(self.instance, self.to);
-        let balance = self.world.books.balance;
-        let refuses = behaviour.payment == Payment::AtOnce && balance < amount;
-        let message = format!("the change costs {amount}, the balance is {balance}");
+        let books = &self.world.books;
+        let refuses = behaviour.payment == Payment::AtOnce && !books.covers(amount);
+        let message = format!("the change costs {amount}, the balance is {}", books.balance);
         refuses.then(|| Refused::by(&behaviour.codes.low_balance, message))
     }
 }

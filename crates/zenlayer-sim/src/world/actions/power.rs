@@ -1,7 +1,8 @@
 //! StartInstances, StopInstances, RebootInstances (fact sheet section 7.7).
 
-use super::{Response, refusal};
-use crate::world::{Batch, Call, Refused, State, Work, World, parameters::Parameters};
+use crate::world::{
+    Batch, Call, Refused, State, Work, World, answer::refusal, parameters::Parameters,
+};
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +23,12 @@ impl Power {
 }
 
 impl World {
-    pub(super) fn change_power(
+    pub(in crate::world) fn change_power(
         &mut self,
         call: &Call<'_>,
         parameters: &Parameters<'_>,
         power: Power,
-    ) -> Result<Response<'_>, Refused> {
+    ) -> Result<(), Refused> {
         let ids = parameters.batch("instanceIds")?;
         let checked = ids.into_iter().map(|id| (id, self.check_power(id, power)));
         let (mut good, mut refused) = (Vec::new(), None);
@@ -47,9 +48,7 @@ impl World {
         }
         match (batch, refused) {
             (Batch::PartialRefused, Some(refusal)) => Err(refusal),
-            (Batch::AllOrNothing | Batch::PartialRefused | Batch::PartialAccepted, _) => {
-                Ok(Response::Nothing {})
-            }
+            (Batch::AllOrNothing | Batch::PartialRefused | Batch::PartialAccepted, _) => Ok(()),
         }
     }
 

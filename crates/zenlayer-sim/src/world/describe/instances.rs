@@ -4,21 +4,26 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::{Page, page, time};
+use super::page::{Page, page, time};
 use crate::world::{
     ChargeType, DataDisk, Instance, Nic, OptionalFields, Refused, State, SystemDisk, World,
     answer::{Field, Number},
+    instance::BY_TRAFFIC_PACKAGE,
     parameters::{IDS, Parameters, TAGS, address, tag_length},
 };
 
-/// Kinds of charging for traffic; the last one is of older pages and of Terraform.
+/// Kinds of charging for traffic; the last one is of older pages and of Terraform only.
 pub(super) const INTERNET_CHARGE_TYPES: &[&str] = &[
     "ByBandwidth",
-    "ByTrafficPackage",
+    BY_TRAFFIC_PACKAGE,
     "ByClusterBandwidth95",
     "BandwidthCluster",
     "ByInstanceBandwidth95",
 ];
+
+/// Those of the current pages.
+pub(super) const CURRENT_CHARGE_TYPES: &[&str] =
+    &["ByBandwidth", BY_TRAFFIC_PACKAGE, "ByClusterBandwidth95", "BandwidthCluster"];
 
 /// What an instance must be like; what is left out lets all pass.
 struct Filter<'p> {

@@ -7,8 +7,8 @@ use serde::Serialize;
 use super::{instances::INTERNET_CHARGE_TYPES, zones::zone};
 use crate::world::{
     ChargeType, Refused, World,
-    actions::refusal,
-    answer::{Field, Number},
+    answer::{Field, Number, refusal},
+    instance::BY_TRAFFIC_PACKAGE,
     parameters::{IDS, Limits, Parameters},
 };
 
@@ -16,6 +16,10 @@ use crate::world::{
 const DISK: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
 /// List price of a Mbps for a month.
 const BANDWIDTH: Decimal = Decimal::from_parts(1, 0, 0, false, 0);
+/// List price of a TB of traffic for a month.
+const TRAFFIC: Decimal = Decimal::from_parts(8, 0, 0, false, 0);
+/// TB; the provider's limit is unknown.
+const LARGEST_PACKAGE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 /// Hours of a month of 30 days.
 const HOURS: Decimal = Decimal::from_parts(720, 0, 0, false, 0);
 
@@ -53,7 +57,9 @@ struct Price {
 struct DiskPrice {
     disk_name: Field<String>,
     disk_size: i64,
+    disk_amount: i64,
     disk_category: String,
+    /// Of all of them (INF).
     disk_price: Price,
 }
 
@@ -106,39 +112,91 @@ impl Terms {
 
 const POSITIVE: Limits = Limits { default: 1, least: 1, most: 100_000 };
 
-fn disk(parameters: &Parameters<'_>) -> Result<(i64, String), Refused> {
-    if parameters.get("diskSize").is_none() {
-        return Err(Parameters::missing("diskSize"));
+/// A disk of a request. Only the size has no default (SDK, section 7.8).
+struct Disk<'p> {
+    name: Option<&'p str>,
+    size: i64,
+    category: &'p str,
+    /// How many such disks.
+    amount: i64,
+}
+
+impl<'p> Disk<'p> {
+    fn read(world: &World, parameters: &Parameters<'p>) -> Result<Self, Refused> {
+        if parameters.get("diskSize").is_none() {
+            return Err(Parameters::missing("diskSize"));
+        }
+        let default = world.rules.behaviour.default_disk_category.name();
+        Ok(Self {
+            name: parameters.text("diskName")?,
+            size: parameters.integer("diskSize", &POSITIVE)?,
+            category: parameters.text("diskCategory")?.unwrap_or(default),
+            amount: parameters.integer("diskAmount", &POSITIVE)?,
+        })
     }
-    let size = parameters.integer("diskSize", &POSITIVE)?;
-    Ok((size, parameters.required("diskCategory")?.to_owned()))
+
+    /// GB of all of them.
+    fn total(&self) -> Decimal {
+        Decimal::from(self.size) * Decimal::from(self.amount)
+    }
+}
+
+/// One item for each size and category, in the order in which they come first (CLI en-US, section
+/// 7.8). A name that not all disks of an item have is none.
+fn merged<'p>(disks: &[Disk<'p>]) -> Vec<Disk<'p>> {
+    let mut items: Vec<Disk<'p>> = Vec::new();
+    for Disk { name, size, category, amount } in disks {
+        match items.iter_mut().find(|item| (item.size, item.category) == (*size, *category)) {
+            Some(item) => {
+                item.amount += amount;
+                item.name = item.name.filter(|own| Some(*own) == *name);
+            }
+            None => items.push(Disk { name: *name, size: *size, category, amount: *amount }),
+        }
+    }
+    items
+}
+
+/// Traffic: the list price of a month.
+fn traffic(
+    world: &World,
+    parameters: &Parameters<'_>,
+    charge: ChargeType,
+) -> Result<Decimal, Refused> {
+    let Some(kind) = parameters.one_of("internetChargeType", INTERNET_CHARGE_TYPES)? else {
+        return Err(Parameters::missing("internetChargeType"));
+    };
+    let bandwidth = parameters
+        .integer("internetMaxBandwidthOut", &Limits { default: 1, least: 0, most: 100_000 })?;
+    let package = parameters.decimal("trafficPackageSize", LARGEST_PACKAGE)?;
+    let bought = charge == ChargeType::Prepaid && kind == BY_TRAFFIC_PACKAGE;
+    match package {
+        None if bought && world.rules.behaviour.price_needs_traffic_package => {
+            Err(Parameters::missing("trafficPackageSize"))
+        }
+        package if bought => Ok(TRAFFIC * package.unwrap_or_default()),
+        _ => Ok(BANDWIDTH * Decimal::from(bandwidth)),
+    }
 }
 
 pub fn prices(world: &World, parameters: &Parameters<'_>) -> Result<Prices, Refused> {
     let zone_id = parameters.required("zoneId")?;
     let type_id = parameters.required("instanceType")?;
     let charge = parameters.charge_type("instanceChargeType")?;
-    if parameters.one_of("internetChargeType", INTERNET_CHARGE_TYPES)?.is_none() {
-        return Err(Parameters::missing("internetChargeType"));
-    }
+    let traffic = traffic(world, parameters, charge)?;
     let system_disk =
         parameters.object("systemDisk")?.ok_or_else(|| Parameters::missing("systemDisk"))?;
-    let (system_size, _) = disk(&system_disk)?;
+    let system_disk = Disk::read(world, &system_disk)?;
     // The command line's documents demand it, the API's do not list it (section 7.8).
     if world.rules.behaviour.price_needs_count && parameters.get("instanceCount").is_none() {
         return Err(Parameters::missing("instanceCount"));
     }
     let count = parameters.integer("instanceCount", &POSITIVE)?;
     let period = period(parameters, charge)?;
-    let bandwidth = parameters
-        .integer("internetMaxBandwidthOut", &Limits { default: 1, least: 0, most: 100_000 })?;
-    parameters.decimal("trafficPackageSize")?;
     parameters.text("imageId")?;
-    let data_disks = parameters
-        .objects("dataDisks", IDS)?
-        .iter()
-        .map(|data| Ok((data.text("diskName")?.map(str::to_owned), disk(data)?)))
-        .collect::<Result<Vec<_>, Refused>>()?;
+    let data_disks = parameters.objects("dataDisks", IDS)?;
+    let data_disks =
+        data_disks.iter().map(|disk| Disk::read(world, disk)).collect::<Result<Vec<_>, _>>()?;
     let zone = zone(world, zone_id)?;
     let Some(offered) = world.rules.catalogue.offered(&zone.id, charge, type_id) else {
         // INF: the code of ModifyInstanceType for the same lack.
@@ -151,21 +209,22 @@ pub fn prices(world: &World, parameters: &Parameters<'_>) -> Result<Prices, Refu
         period: Decimal::from(period),
         count: Decimal::from(count),
     };
-    let by_size = |size: i64| terms.by_month(DISK * Decimal::from(size));
-    let data_size = data_disks.iter().map(|(_, (size, _))| size).sum();
+    let disks = |total: Decimal| terms.by_month(DISK * total);
     Ok(Prices {
         instance_price: terms.price(offered.monthly, offered.hourly),
-        bandwidth_price: vec![terms.by_month(BANDWIDTH * Decimal::from(bandwidth))],
+        bandwidth_price: vec![terms.by_month(traffic)],
         eip_price: terms.by_month(Decimal::ZERO),
-        system_disk_price: by_size(system_size),
-        data_disk_price: by_size(data_size),
-        data_disk_prices: data_disks
-            .into_iter()
-            .map(|(name, (size, category))| DiskPrice {
-                disk_name: name.map_or(Field::Null, Field::Is),
-                disk_size: size,
-                disk_category: category,
-                disk_price: by_size(size),
+        // An instance has one system disk, whatever amount is asked for.
+        system_disk_price: disks(Decimal::from(system_disk.size)),
+        data_disk_price: disks(data_disks.iter().map(Disk::total).sum()),
+        data_disk_prices: merged(&data_disks)
+            .iter()
+            .map(|disk| DiskPrice {
+                disk_name: disk.name.map_or(Field::Null, |name| Field::Is(name.to_owned())),
+                disk_size: disk.size,
+                disk_amount: disk.amount,
+                disk_category: disk.category.to_owned(),
+                disk_price: disks(disk.total()),
             })
             .collect(),
     })

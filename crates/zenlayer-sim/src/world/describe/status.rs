@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::{Page, page};
+use super::page::{Page, page};
 use crate::world::{
     ChargeType, FailedChange, NoPlanStatus, NoPlanTarget, Plan, Refused, Rules, World,
-    answer::Field, history::Seen, later, parameters::Parameters,
+    answer::Field, parameters::Parameters, seen::Seen, time::later,
 };
 
 #[derive(Serialize)]

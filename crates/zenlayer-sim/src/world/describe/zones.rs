@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::instances::CURRENT_CHARGE_TYPES;
 use crate::world::{
-    Offered, Refused, World, Zone,
-    actions::refusal,
+    CatalogueExtras, Offered, Refused, World, Zone,
+    answer::{Field, refusal},
     parameters::{IDS, Parameters},
 };
 
@@ -48,7 +49,7 @@ pub struct Offers<'w> {
     instance_type_quota_set: Vec<OfferItem<'w>>,
 }
 
-/// One type in one zone. `frequency` and `internetChargeTypes` are absent, as in the sample.
+/// One type in one zone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct OfferItem<'w> {
@@ -58,6 +59,10 @@ struct OfferItem<'w> {
     cpu_count: i64,
     memory: i64,
     internet_max_bandwidth_out_limit: i64,
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    frequency: Field<&'w str>,
+    #[serde(skip_serializing_if = "Field::is_absent")]
+    internet_charge_types: Field<Vec<&'w str>>,
 }
 
 /// 404 for a zone that does not exist (DOC CN-ConfigInfos).
@@ -76,20 +81,25 @@ pub fn offers<'w>(world: &'w World, parameters: &Parameters<'_>) -> Result<Offer
         None => world.rules.catalogue.zones.values().collect(),
     };
     let only = parameters.text("instanceType")?;
+    let extras = world.rules.behaviour.catalogue_extras;
     let catalogue = &world.rules.catalogue;
     let mut set = Vec::new();
     for zone in zones {
         for id in catalogue.models.keys().filter(|id| only.is_none_or(|only| only == *id)) {
             if let Some(offered) = catalogue.offered(&zone.id, charge, id) {
-                set.push(item(zone, offered));
+                set.push(item(zone, offered, extras));
             }
         }
     }
     Ok(Offers { instance_type_quota_set: set })
 }
 
-fn item<'w>(zone: &'w Zone, offered: Offered<'w>) -> OfferItem<'w> {
+fn item<'w>(zone: &'w Zone, offered: Offered<'w>, extras: CatalogueExtras) -> OfferItem<'w> {
     let model = offered.model;
+    let kinds = match offered.internet_charge_types {
+        Some(own) => own.iter().map(String::as_str).collect(),
+        None => CURRENT_CHARGE_TYPES.to_vec(),
+    };
     OfferItem {
         zone_id: &zone.id,
         instance_type: &model.id,
@@ -97,5 +107,15 @@ fn item<'w>(zone: &'w Zone, offered: Offered<'w>) -> OfferItem<'w> {
         cpu_count: model.cpu_count,
         memory: model.memory,
         internet_max_bandwidth_out_limit: offered.bandwidth_limit,
+        frequency: extra(&model.frequency, extras),
+        internet_charge_types: extra(kinds, extras),
+    }
+}
+
+fn extra<T>(value: T, extras: CatalogueExtras) -> Field<T> {
+    match extras {
+        CatalogueExtras::Given => Field::Is(value),
+        CatalogueExtras::Null => Field::Null,
+        CatalogueExtras::Absent => Field::Absent,
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use zenlayer_sim::world::OrderOutcome;
 
-use super::given::{Cloud, DAY, given, given_behaviour, given_with};
+use super::given::{Cloud, DAY, given, given_behaviour, given_from, given_setup, given_with};
 
 fn amount(cloud: &Cloud) -> String {
     cloud.orders().last().unwrap().amount.normalize().to_string()
@@ -171,4 +171,26 @@ fn a_renewal_that_the_balance_does_not_cover_does_not_happen() {
     cloud.step(15 * DAY);
     assert_eq!(cloud.state("pre"), "RECYCLING");
     assert_eq!(cloud.paid(), [""; 0]);
+}
+
+#[test]
+fn what_costs_nothing_is_never_refused_for_money() {
+    let mut setup = given_setup(
+        "  - { id: free, type: c.1c2g, chargeType: PREPAID, zone: OLD-A, expiresIn: 1d, autoRenew: true }\n",
+    );
+    setup.zones[0] = serde_json::from_value(json!({ "id": "OLD-A", "discount": 0 })).unwrap();
+    setup.balance = (-1000).into();
+    let mut cloud = given_from(&setup);
+    // An upgrade of no price, a downgrade, and POSTPAID both ways.
+    let changes = [("free", "c.2c4g"), ("pre", "c.2c4g"), ("post", "c.4c8g"), ("old", "c.2c4g")];
+    for (id, to) in changes {
+        assert_eq!(cloud.modify(id, to), "200", "{id} {to}");
+    }
+    // A renewal of no price; the other one is not paid.
+    cloud.step(16 * DAY);
+    assert_eq!((cloud.state("free").as_str(), cloud.state("pre").as_str()), ("RUNNING", "RECYCLE"));
+    assert_eq!(cloud.item("free")["instanceType"], "c.2c4g");
+    let mut cloud = given_from(&setup);
+    assert_eq!(cloud.modify("pre", "c.8c16g"), "403 OPERATION_FAILED_INSUFFICIENT_BALANCE");
+    assert!(cloud.orders().is_empty());
 }

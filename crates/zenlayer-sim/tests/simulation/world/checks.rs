@@ -359,11 +359,12 @@ fn price_refuses_with_the_code_of_each_check() {
             price("systemDisk", json!({ "diskCategory": "SSD" })),
             "400 MISSING_PARAMETER",
         ),
+        ("disk without category", PRICE, price("systemDisk", json!({ "diskSize": 4 })), "200"),
         (
-            "disk without category",
+            "category is a number",
             PRICE,
-            price("systemDisk", json!({ "diskSize": 4 })),
-            "400 MISSING_PARAMETER",
+            price("systemDisk", json!({ "diskSize": 4, "diskCategory": 1 })),
+            "400 INVALID_PARAMETER_TYPE",
         ),
         (
             "disk of none",
@@ -389,6 +390,12 @@ fn price_refuses_with_the_code_of_each_check() {
             PRICE,
             price("trafficPackageSize", json!(-0.5)),
             "400 INVALID_PARAMETER_LESS_MINIMUM",
+        ),
+        (
+            "traffic without bounds",
+            PRICE,
+            price("trafficPackageSize", json!(1e28)),
+            "400 INVALID_PARAMETER_EXCEED_MAXIMUM",
         ),
         ("traffic of a half", PRICE, price("trafficPackageSize", json!(0.5)), "200"),
         ("disks are text", PRICE, price("dataDisks", json!("two")), "400 INVALID_PARAMETER_TYPE"),

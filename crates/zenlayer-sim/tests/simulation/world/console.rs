@@ -68,7 +68,10 @@ fn a_person_adds_removes_recycles_and_restores() {
     let mut cloud = given();
     let add = json!({ "add": { "id": "new", "type": "c.1c2g", "chargeType": "PREPAID", "autoRenew": true } });
     assert_eq!(cloud.console(add.clone()).unwrap()["expiresAt"], "2026-01-31T00:00:00Z");
-    assert_eq!(cloud.console(add), Err("id \"new\" is there already".to_owned()));
+    assert_eq!(
+        cloud.console(add),
+        Err("an instance with the id \"new\" exists already".to_owned())
+    );
     cloud.console(json!({ "recycle": { "id": "new" } })).unwrap();
     assert!(cloud.console(json!({ "recycle": { "id": "new" } })).is_err());
     cloud.step(5);
@@ -89,7 +92,7 @@ fn a_restored_instance_whose_cycle_is_over_pays_for_a_new_one() {
     assert_eq!(cloud.state("pre"), "RECYCLE");
     cloud.console(json!({ "topUp": { "amount": "-2000" } })).unwrap();
     let refused = cloud.console(json!({ "restore": { "id": "pre" } })).unwrap_err();
-    assert!(refused.contains("top the balance up first"), "{refused}");
+    assert!(refused.contains("the balance does not cover a new cycle"), "{refused}");
     cloud.console(json!({ "topUp": { "amount": "2000" } })).unwrap();
     cloud.console(json!({ "restore": { "id": "pre" } })).unwrap();
     assert_eq!(cloud.item("pre")["expiredTime"], "2026-02-16T00:00:00Z");
@@ -136,11 +139,11 @@ fn what_makes_no_sense_is_refused_with_a_reason_and_changes_nothing() {
         (json!({ "stock": { "zone": "X-1", "type": "c.1c2g", "left": 1 } }), "zone \"X-1\""),
         (
             json!({ "add": { "id": "x", "type": "c.3c3g", "chargeType": "PREPAID" } }),
-            "type \"c.3c3g\" is none of",
+            "type \"c.3c3g\" is not one of",
         ),
         (json!({ "topUp": { "amount": "79228162514264337593543950335" } }), "is beyond"),
         (json!({ "topUp": { "amount": "0.00001" } }), "more than 4 digits"),
-        (json!({ "behaviour": { "readLag": { "DescribeAll": "1s" } } }), "is none of"),
+        (json!({ "behaviour": { "readLag": { "DescribeAll": "1s" } } }), "is not one of"),
     ];
     let mut cloud = given();
     let before = cloud.world.clone();

@@ -65,7 +65,7 @@ fn every_answer_has_its_documented_fields_in_their_order() {
         (
             "DescribeZoneInstanceConfigInfos",
             json!({ "instanceChargeType": "PREPAID", "zoneId": "FRA-A", "instanceType": "c.4c8g" }),
-            r#"{"instanceTypeQuotaSet":[{"zoneId":"FRA-A","instanceType":"c.4c8g","instanceTypeName":"Compute Optimized 4C8G","cpuCount":4,"memory":8,"internetMaxBandwidthOutLimit":1500}]}"#,
+            r#"{"instanceTypeQuotaSet":[{"zoneId":"FRA-A","instanceType":"c.4c8g","instanceTypeName":"Compute Optimized 4C8G","cpuCount":4,"memory":8,"internetMaxBandwidthOutLimit":1500,"frequency":"2.5 GHz","internetChargeTypes":["ByBandwidth","ByTrafficPackage","ByClusterBandwidth95","BandwidthCluster"]}]}"#,
         ),
         ("StartInstances", json!({ "instanceIds": ["off"] }), "{}"),
         ("StopInstances", json!({ "instanceIds": ["lab"] }), "{}"),

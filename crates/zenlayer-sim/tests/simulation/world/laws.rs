@@ -159,6 +159,7 @@ impl Run {
     /// All laws, at the end of a run.
     fn check_all(&self) {
         let (seed, books) = (self.seed, self.world.books());
+        assert_eq!(self.world.check(), Ok(()), "seed {seed}: it could not be put back");
         let paid: Decimal = books.charges.iter().map(|charge| charge.amount).sum();
         assert_eq!(
             books.opening + self.witness.topped_up - paid,
@@ -366,7 +367,7 @@ fn advancing_in_one_step_or_in_many_gives_the_same_world() {
                 let part = rng.i64(0..=step.seconds);
                 other.world.advance(from + SignedDuration::from_secs(part));
             }
-            // Some time is stepped from event to event, as the skin does.
+            // Some time is stepped from event to event, as the HTTP layer does.
             while let Some(next) = other.world.next_event()
                 && next <= from + SignedDuration::from_secs(step.seconds)
                 && rng.u8(..8) != 0

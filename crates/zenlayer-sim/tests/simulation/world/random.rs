@@ -101,9 +101,12 @@ fn switches(rng: &mut Rng) -> Value {
         "gracefulStop": of(&["obeyed", "ignored", "hangs"]),
         "orderNumber": of(&["shown", "null", "empty", "absent"]),
         "optionalFields": of(&["null", "absent"]),
+        "catalogueExtras": of(&["given", "null", "absent"]),
+        "defaultDiskCategory": of(&["SSD", "STANDARD"]),
     });
     all["rebootFromStopped"] = rng.bool().into();
     all["priceNeedsCount"] = rng.bool().into();
+    all["priceNeedsTrafficPackage"] = rng.bool().into();
     if rng.bool() {
         let lag = pick(rng, &["1s", "20s", "1h"]);
         all["readLag"] = json!({ "DescribeInstances": lag, "DescribeInstanceTypeStatus": "5s" });

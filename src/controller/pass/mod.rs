@@ -1,0 +1,9 @@
+//! One pass over one object. Each step is a file.
+
+mod execute;
+mod observe;
+mod publish;
+mod reconcile;
+mod record;
+
+pub use reconcile::reconcile;

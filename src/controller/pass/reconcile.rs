@@ -1,0 +1,42 @@
+//! The reconcile: desired, observed, decision, outcome, verdict, publish.
+
+use std::sync::Arc;
+
+use super::{
+    execute::{Executed, Moment, execute},
+    observe::observe,
+    publish::publish,
+    record::record,
+};
+use crate::{
+    api::VmInstance,
+    controller::{Context, StoreError},
+    lifecycle::{Desired, NextLook, decide, invalid, settle},
+};
+
+/// One pass over one object. It is never cut: from the moment in which a slot is taken to the one in which
+/// the answer is written, it goes on.
+pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
+    let before = object.status.clone().unwrap_or_default();
+    let desired = match Desired::from_object(&object, &ctx.defaults) {
+        Ok(desired) => desired,
+        Err(error) => {
+            let generation = object.metadata.generation.unwrap_or(0);
+            let verdict = invalid(&before, generation, &error, ctx.clock.now());
+            publish(ctx, object, &before, &verdict).await?;
+            return Ok(verdict.next_look);
+        }
+    };
+    let seen = observe(ctx, &object, &desired).await;
+    let now = Moment { wall: ctx.clock.now(), monotonic: ctx.clock.monotonic() };
+    let decision = decide(&desired, &seen.observed, now.wall);
+    let Executed { outcome, object, answered } =
+        execute(ctx, object, &desired, &seen, &decision, now).await;
+    let now = ctx.clock.now();
+    let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
+    match answered {
+        Some(answered) => record(ctx, object, &desired, &before, &seen, answered, &verdict).await,
+        None => publish(ctx, object, &before, &verdict).await?,
+    }
+    Ok(verdict.next_look)
+}
