@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use zenlayer_vm_operator::{api::VmInstance, controller::Clock};
 
@@ -213,6 +214,7 @@ pub fn since_start(time: Timestamp) -> i64 {
     time.as_millisecond() - start().as_millisecond()
 }
 
+#[async_trait]
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         let inner = self.hub.lock();
@@ -223,5 +225,11 @@ impl Clock for VirtualClock {
         let inner = self.hub.lock();
         let Clocks { zero, asleep, .. } = inner.clocks[self.process];
         Duration::from_millis((inner.now - zero - asleep).max(0).unsigned_abs())
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        let least = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+        let label = || "pause".to_owned();
+        self.hub.ask(self.process, Kind::Wait(least), label, |_, _| (), |_| ()).await;
     }
 }

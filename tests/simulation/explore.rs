@@ -13,7 +13,7 @@ use zenlayer_vm_operator::telemetry::Metrics;
 
 use crate::{
     coverage::{ALL, Coverage},
-    laws::{KNOWN, LAWS},
+    laws::LAWS,
     ledger::Broken,
     nature::{MINUTE, Nature, TROUBLES},
     quiet::{self, Recovery},
@@ -157,9 +157,8 @@ impl Tally {
                 let mut seeds = seeds.clone();
                 seeds.sort_unstable();
                 let (count, first) = (seeds.len(), &seeds[..seeds.len().min(SHOWN)]);
-                let known = if is_known(law, kind) { " (known)" } else { "" };
                 println!(
-                    "{count:>8}  {kind}{known}: seeds {first:?}, {} in {} steps, {detail}",
+                    "{count:>8}  {kind}: seeds {first:?}, {} in {} steps, {detail}",
                     shortest.1, shortest.0
                 );
             }
@@ -168,8 +167,7 @@ impl Tally {
 
     /// What must not be: each with a short story.
     fn faults(&self) -> String {
-        let unknown = self.kinds.iter().filter(|((law, kind), _)| !is_known(law, kind));
-        let told = unknown.map(|((law, kind), found)| {
+        let told = self.kinds.iter().map(|((law, kind), found)| {
             let which = Which {
                 seed: found.shortest.1,
                 most_steps: self.most_steps,
@@ -180,12 +178,6 @@ impl Tally {
         });
         told.collect::<Vec<_>>().join("\n\n")
     }
-}
-
-/// With SIMULATION_STRICT=1 nothing is.
-fn is_known(law: &str, kind: &str) -> bool {
-    setting("SIMULATION_STRICT").is_none()
-        && KNOWN.iter().any(|(of, start)| *of == law && kind.starts_with(start))
 }
 
 /// The story of this breach, of a run that is as simple and as short as it was easy to make it.

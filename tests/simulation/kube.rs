@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
-use zenlayer_vm_operator::api::{VmInstance, VmInstanceSpec, VmInstanceStatus};
+use zenlayer_vm_operator::api::{
+    POWER_FINALIZER, VmInstance, VmInstanceSpec, VmInstanceStatus,
+};
 
 use crate::{executor::at, nature::SECOND, seams::Record};
 
@@ -46,12 +48,6 @@ pub enum Content {
     Incomplete,
 }
 
-#[derive(Clone, Copy)]
-pub struct SecretEntry {
-    pub version: u64,
-    pub content: Content,
-}
-
 /// A status that was written: the object, and, where something changed, both statuses.
 pub struct Written {
     pub object: Arc<VmInstance>,
@@ -68,7 +64,7 @@ pub struct Kube {
     pub objects: [Option<Stored>; PLACES],
     pub slots: Vec<(String, SlotEntry)>,
     pub orders: (Option<String>, Arc<Vec<crate::seams::Counted>>),
-    pub secrets: [SecretEntry; PLACES],
+    pub secrets: [Content; PLACES],
     /// Every call fails until then.
     pub away_until: i64,
     /// What the watch has not yet passed on.
@@ -84,7 +80,7 @@ impl Kube {
             objects: [None, None],
             slots: Vec::new(),
             orders: Default::default(),
-            secrets: [SecretEntry { version: 1, content }; PLACES],
+            secrets: [content; PLACES],
             away_until: 0,
             told: Vec::new(),
         }
@@ -92,6 +88,11 @@ impl Kube {
 
     pub fn place(&self, namespace: &str, name: &str) -> Option<usize> {
         self.names.iter().position(|(space, known)| space == namespace && known == name)
+    }
+
+    pub fn place_of(&self, object: &VmInstance) -> Option<usize> {
+        let meta = &object.metadata;
+        self.place(meta.namespace.as_deref()?, meta.name.as_deref()?)
     }
 
     pub fn namespace_of_place(&self, namespace: &str) -> Option<usize> {
@@ -202,7 +203,7 @@ impl Kube {
 
     pub fn write_secret(&mut self, place: usize, content: Content) {
         self.version += 1;
-        self.secrets[place] = SecretEntry { version: self.version, content };
+        self.secrets[place] = content;
     }
 
     // ---- The operator ----
@@ -238,7 +239,8 @@ impl Kube {
             return Err(Denied::Invalid(fault));
         }
         let mut object = VmInstance::clone(&held.object);
-        object.status = Some(status.clone());
+        // What is read later is what JSON keeps of it.
+        object.status = serde_json::from_value(Value::clone(&now)).ok();
         let object = self.store(place, object, Some(now.clone()));
         Ok(Written { object, statuses: Some((before, now)) })
     }
@@ -262,12 +264,46 @@ impl Kube {
         if held.version.is_some() && held.json == json {
             return Ok(held);
         }
+        let record = serde_json::from_value(Value::clone(&json)).unwrap_or(record);
         let entry = SlotEntry { version: Some(self.next_version()), record, json };
         match self.slots.iter_mut().find(|(id, _)| id == instance) {
             Some((_, old)) => *old = entry.clone(),
             None => self.slots.push((instance.to_owned(), entry.clone())),
         }
         Ok(entry)
+    }
+
+    pub fn delete_slot(&mut self, instance: &str, version: Option<&String>) -> Result<(), Denied> {
+        let held = self.slot(instance).ok_or(Denied::NotFound)?;
+        if held.version.as_ref() != version {
+            return Err(Denied::Conflict);
+        }
+        self.version += 1;
+        self.slots.retain(|(id, _)| id != instance);
+        Ok(())
+    }
+
+    /// The finalizers of an object as they were read, with or without the operator's own.
+    pub fn set_finalizer(
+        &mut self,
+        read: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, Denied> {
+        let (place, held) = self.at_version(read)?;
+        let mut finalizers = read.metadata.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|name| name != POWER_FINALIZER);
+        if set {
+            finalizers.push(POWER_FINALIZER.to_owned());
+        }
+        let old = held.object.metadata.finalizers.clone().unwrap_or_default();
+        let new = |name: &String| !old.contains(name);
+        if held.object.metadata.deletion_timestamp.is_some() && finalizers.iter().any(new) {
+            return Err(Denied::Invalid("no new finalizers while it is being deleted".to_owned()));
+        }
+        let mut written = VmInstance::clone(&held.object);
+        written.metadata.finalizers = Some(finalizers.clone());
+        self.edit(place, move |object| object.metadata.finalizers = Some(finalizers));
+        Ok(self.object(place).map_or_else(|| Arc::new(written), |one| one.object.clone()))
     }
 
     pub fn write_orders(

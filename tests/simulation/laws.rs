@@ -31,21 +31,6 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L13", "in a world without trouble nothing is tried every second"),
 ];
 
-/// What the core of today is known to break: law, and the beginning of the kind. It is told and fails
-/// no test.
-pub const KNOWN: &[(&str, &str)] = &[
-    ("L1", "ordered twice"),
-    ("L2", "forgotten"),
-    ("L2", "the number of an order was lost"),
-    ("L5", "left off"),
-    ("L6", "in sync with a type that no read showed"),
-    ("L6", "a change that nobody accepted"),
-    ("L8", "asked"),
-    ("L10", "an order of an object that is being deleted"),
-    ("L11", "stays"),
-    ("L13", "restless"),
-];
-
 /// How many ended changes a history may drop the oldest of.
 const HISTORY_LIMIT: usize = 10;
 
@@ -335,7 +320,7 @@ impl World {
     }
 
     /// Whether the machine is off although it ran before it was stopped for a change, and somebody may
-    /// start it. A request with a token can land at any time: a person is asked before anything is sent.
+    /// start it.
     pub fn is_left_off(&self, machine: usize) -> bool {
         let one = &self.machines[machine];
         let off = one.view.power == Power::Stopped && one.off_by == OffBy::Operator;
@@ -343,10 +328,7 @@ impl World {
             let spec = &stored.object.spec;
             !spec.suspend && spec.management_policy == ManagementPolicy::Enforce
         };
-        let bearer = || self.ledger.posts.iter().any(|post| post.info.bearer);
-        let asked = |stored: &Stored| shapes::asked(&stored.status).is_some();
         off && (self.claims(machine).count() == 0 || self.claims(machine).any(may_start))
-            && !(bearer() && self.claims(machine).any(asked))
     }
 
     /// L5: a machine that was stopped for a change is not left off, once nothing more happens.

@@ -1,5 +1,9 @@
 //! What becomes of a process: it starts, crashes, freezes; and what its watch tells it.
 
+use std::sync::Arc;
+
+use zenlayer_vm_operator::api::VmInstance;
+
 use crate::{
     coverage::Seen,
     executor::{Clocks, Kind},
@@ -18,9 +22,12 @@ impl Run<'_> {
             return self.after(wait + SECOND, Event::Restart { process, incarnation });
         }
         one.up = true;
-        let Nature { skew, order_limit, .. } = self.world.nature;
-        let context = shell::context(&self.hub, process, order_limit, &self.metrics);
+        one.sweep = Some(Default::default());
+        let incarnation = one.incarnation;
+        let skew = self.world.nature.skew;
+        let context = shell::context(&self.hub, process, &self.world.nature, &self.metrics);
         one.ctx = Some(self.contexts.add(context));
+        self.after(shell::SWEEP_PAUSE, Event::Sweep { process, incarnation });
         let objects: Vec<_> = self.world.kube.objects.iter().flatten().cloned().collect();
         {
             let mut inner = self.hub.lock();
@@ -108,9 +115,6 @@ impl Run<'_> {
                 break;
             }
         }
-        for task in std::mem::take(&mut self.processes[process].cut) {
-            self.cut(process, task);
-        }
     }
 
     pub fn misfortune(&mut self, process: usize) {
@@ -168,16 +172,50 @@ impl Run<'_> {
                 return;
             };
             let name = self.world.kube.name(place).to_owned();
-            {
+            let before = {
                 let cache = &mut self.hub.lock().caches[process];
-                cache.retain(|one| one.metadata.name.as_deref() != Some(name.as_str()));
+                let named =
+                    |one: &Arc<VmInstance>| one.metadata.name.as_deref() == Some(name.as_str());
+                let before = cache.iter().find(|one| named(one)).cloned();
+                cache.retain(|one| !named(one));
                 cache.extend(object.clone());
-            }
+                before
+            };
+            self.wake_others(process, before.as_ref(), object.as_ref());
             if let Some(object) = object
                 && self.processes[process].entries[place].is_news(&object)
             {
                 self.schedule(process, place, 1);
             }
+        }
+    }
+
+    /// `controller::run` wakes the other objects of a machine whose object goes.
+    fn wake_others(
+        &mut self,
+        process: usize,
+        before: Option<&Arc<VmInstance>>,
+        now: Option<&Arc<VmInstance>>,
+    ) {
+        let going = match now {
+            Some(object) if object.metadata.deletion_timestamp.is_some() => object,
+            Some(_) => return,
+            None => match before {
+                Some(object) => object,
+                None => return,
+            },
+        };
+        let of_machine = |one: &&Arc<VmInstance>| {
+            one.spec.instance_id == going.spec.instance_id
+                && one.metadata.uid != going.metadata.uid
+        };
+        let others: Vec<_> = self.hub.lock().caches[process]
+            .iter()
+            .filter(of_machine)
+            .filter_map(|one| self.world.kube.place_of(one))
+            .collect();
+        for place in others {
+            self.schedule(process, place, 1);
         }
     }
 

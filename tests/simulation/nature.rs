@@ -41,7 +41,9 @@ pub struct Nature {
     pub prepaid: bool,
     pub bearer: bool,
     pub stop_first: bool,
-    pub order_limit: u32,
+    /// Over all objects, in a namespace, for an object.
+    pub order_limits: [u32; 3],
+    pub calls_per_second: u32,
     /// A type that the provider refuses for these machines, or does not offer.
     pub unsupported: Option<usize>,
     pub not_offered: Option<usize>,
@@ -135,7 +137,12 @@ impl Nature {
             prepaid: rng.chance(500),
             bearer,
             stop_first: rng.chance(500),
-            order_limit: rng.of(&[100, 100, 100, 100, 3, 1]),
+            order_limits: [
+                rng.of(&[100, 100, 100, 100, 3, 1]),
+                rng.of(&[100, 100, 100, 100, 3, 1]),
+                rng.of(&[100, 100, 100, 100, 4, 4, 4, 1]),
+            ],
+            calls_per_second: rng.of(&[50, 10, 10, 1]),
             unsupported: rng.chance(60).then(|| rng.of(&[0, 1, 2])),
             not_offered: rng.chance(60).then(|| rng.of(&[0, 1, 2])),
             date,

@@ -14,7 +14,7 @@ use crate::{
     nature::{MINUTE, SECOND},
     rng::Rng,
     run::{Event, Run},
-    shapes,
+    shapes, shell,
 };
 
 /// Somebody else's finalizer.
@@ -284,7 +284,7 @@ impl Run<'_> {
     pub fn secret_is_right(&mut self, place: usize) {
         let key = self.world.key;
         let right = if self.nature().bearer { Content::Token(key) } else { Content::Key(key) };
-        if self.world.kube.secrets[place].content != right {
+        if self.world.kube.secrets[place] != right {
             self.write_secret(place, right);
         }
     }
@@ -296,12 +296,21 @@ impl Run<'_> {
         self.world.coverage.saw(Seen::Takeover);
         for process in 0..self.processes.len() {
             self.processes[process].leads ^= true;
-            if self.processes[process].leads && self.processes[process].up {
+            if !self.processes[process].up {
+                continue;
+            }
+            if self.processes[process].leads {
                 self.world.tell(|| format!("{process}: leads"));
                 for place in 0..PLACES {
                     self.schedule(process, place, 1);
                 }
+                continue;
             }
+            // It begins nothing new, and ends once its passes have, or after its time.
+            let incarnation = self.processes[process].incarnation;
+            let busy = !self.processes[process].tasks.is_empty();
+            let end = if busy { self.rng.range(1, shell::LONGEST_END) } else { 1 };
+            self.after(end, Event::End { process, incarnation });
         }
     }
 

@@ -7,23 +7,24 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use zenlayer_vm_operator::{api::VmInstance, controller::Context};
+use zenlayer_vm_operator::{api::VmInstance, controller::{Context, Sweep}};
 
 use crate::{
     kube::{PLACES, Told},
     nature::MINUTE,
-    shell::Pass,
+    shell::Work,
 };
 
 /// So many passes without a write, within two minutes, are no waiting.
 const RESTLESS: u32 = 40;
 
-/// A pass that runs.
+/// Production code that runs: a pass, or a look at all slots.
 pub struct Task<'a> {
     pub id: u64,
-    pub place: usize,
+    /// `None`: it looks at all slots.
+    pub place: Option<usize>,
     pub uid: String,
-    pub future: Pass<'a>,
+    pub future: Work<'a>,
     /// Requests without an answer. A pass that has none and is pending waits for another pass.
     pub outstanding: usize,
 }
@@ -55,8 +56,8 @@ pub struct Process<'a> {
     pub frozen_until: Option<i64>,
     /// Answers that came while it was frozen.
     pub held: Vec<u64>,
-    /// Passes whose time limit came while it was frozen.
-    pub cut: Vec<u64>,
+    /// What the last look at all slots remembers; taken while one is under way.
+    pub sweep: Option<Sweep>,
     pub entries: [Entry; PLACES],
     pub watch: VecDeque<(i64, Told)>,
 }
@@ -66,7 +67,8 @@ impl Entry {
     pub fn is_news(&mut self, object: &VmInstance) -> bool {
         let meta = &object.metadata;
         let mut hasher = DefaultHasher::new();
-        (meta.generation, &meta.annotations).hash(&mut hasher);
+        (meta.generation, &meta.annotations, &meta.finalizers).hash(&mut hasher);
+        meta.deletion_timestamp.is_some().hash(&mut hasher);
         let now = (meta.uid.clone().unwrap_or_default(), hasher.finish());
         let news = self.seen.as_ref() != Some(&now);
         self.seen = Some(now);

@@ -25,24 +25,12 @@ use crate::{
 const STILL: i64 = 35 * MINUTE;
 const STILL_AND_IDLE: i64 = 12 * MINUTE;
 /// Within this time an object must have come to rest.
-pub const BOUND: i64 = 4 * HOUR;
+pub const BOUND: i64 = 20 * HOUR;
 /// What nothing has become of for so long is not waited for any more: longer than any pause of the
-/// protocol, the hour of the order limit among them.
-const PATIENCE: i64 = 75 * MINUTE;
+/// protocol, the longest of which is 6 h.
+const PATIENCE: i64 = 7 * HOUR;
 /// A fresh object has as long.
-const FRESH_BOUND: i64 = 3 * HOUR;
-
-/// Refusals for reasons of the target: they rest until the target changes.
-const OF_THE_TARGET: &[&str] = &[
-    "InstanceTypeNotFound",
-    "InstanceTypeNotOffered",
-    "InstanceTypeUnsupported",
-    "BandwidthExceedsLimit",
-    "UpgradeDenied",
-    "DowngradeDenied",
-    "OutOfStock",
-    "RefusedByProvider",
-];
+const FRESH_BOUND: i64 = 8 * HOUR;
 
 /// An object at rest, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -239,16 +227,15 @@ impl Run<'_> {
     /// The exceptions of design section 4: a paid call refused for reasons of its target, and an
     /// outcome that only a person can judge, where there was one.
     fn is_excused(&self, object: &Arc<VmInstance>, status: &Value) -> bool {
-        let refused =
-            shapes::refused_call(status).is_some_and(|reason| OF_THE_TARGET.contains(&reason));
-        refused || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
+        let of_target = |one: &shapes::RefusedCall| one.kind == words::MODIFY && !one.passes;
+        shapes::refused_call(status).is_some_and(|one| of_target(&one)) || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
     }
 }
 
 impl World {
     /// Whether a person is asked about something that only a person can judge: a change whose outcome
-    /// nobody knows, an order that did nothing, or what somebody else did. Of a stop or a start the
-    /// state shows whether it was done, but with a token it can land at any time.
+    /// nobody knows, an order that did nothing, or what somebody else did. Only an order waits for
+    /// a person.
     fn needs_a_person(&self, machine: usize, status: &Value) -> bool {
         let Some(asked) = shapes::asked(status) else { return false };
         if self.machines[machine].touched_at.is_some() {
@@ -258,7 +245,6 @@ impl World {
         let Some(intent) = self.ledger.intents.iter().find(|one| one.told.id == id) else {
             return false;
         };
-        let bearer = self.ledger.posts.iter().any(|post| post.info.bearer);
-        intent.told.kind == words::MODIFY || bearer
+        intent.told.kind == words::MODIFY
     }
 }

@@ -31,7 +31,9 @@ pub enum Event {
     Answer(u64),
     Look { process: usize, incarnation: u32, place: usize, token: u64 },
     Watch { process: usize, incarnation: u32 },
-    Limit { process: usize, incarnation: u32, task: u64 },
+    Sweep { process: usize, incarnation: u32 },
+    /// A process that no longer leads ends.
+    End { process: usize, incarnation: u32 },
     Thaw { process: usize, incarnation: u32 },
     Restart { process: usize, incarnation: u32 },
     Person,
@@ -126,8 +128,12 @@ impl<'a> Run<'a> {
             Event::Watch { process, incarnation } if self.is_alive(process, incarnation) => {
                 self.watch(process);
             }
-            Event::Limit { process, incarnation, task } if self.is_alive(process, incarnation) => {
-                self.cut(process, task);
+            Event::Sweep { process, incarnation } if self.is_alive(process, incarnation) => {
+                self.world.steps += 1;
+                self.sweep(process);
+            }
+            Event::End { process, incarnation } if self.is_alive(process, incarnation) => {
+                self.crash(process, 0);
             }
             Event::Thaw { process, incarnation } if self.is_alive(process, incarnation) => {
                 self.thaw(process);
@@ -138,7 +144,8 @@ impl<'a> Run<'a> {
                 self.start(process);
             }
             Event::Watch { .. }
-            | Event::Limit { .. }
+            | Event::Sweep { .. }
+            | Event::End { .. }
             | Event::Thaw { .. }
             | Event::Restart { .. } => {}
             Event::SecretChanged { place } => self.secret_changed(place),
@@ -213,9 +220,21 @@ impl<'a> Run<'a> {
         let future = shell::pass(object, ctx);
         let one = &mut self.processes[process];
         one.entries[place].running = true;
-        one.tasks.push(Task { id, place, uid, future, outstanding: 0 });
-        let incarnation = one.incarnation;
-        self.after(shell::PASS_LIMIT, Event::Limit { process, incarnation, task: id });
+        one.tasks.push(Task { id, place: Some(place), uid, future, outstanding: 0 });
+        self.poll(process, id);
+    }
+
+    /// Looks at all slots, unless it does already.
+    fn sweep(&mut self, process: usize) {
+        let incarnation = self.processes[process].incarnation;
+        self.after(shell::SWEEP_PAUSE, Event::Sweep { process, incarnation });
+        let one = &mut self.processes[process];
+        let (Some(ctx), true) = (one.ctx, one.leads && one.frozen_until.is_none()) else { return };
+        let Some(sweep) = one.sweep.take() else { return };
+        self.next_task += 1;
+        let (id, future) = (self.next_task, shell::sweep(sweep, ctx));
+        let uid = String::new();
+        one.tasks.push(Task { id, place: None, uid, future, outstanding: 0 });
         self.poll(process, id);
     }
 
@@ -230,7 +249,19 @@ impl<'a> Run<'a> {
             let id = next.id;
             self.poll_one(process, id);
         }
+        self.wake(process);
         self.misfortune(process);
+    }
+
+    /// Objects that production code woke.
+    pub fn wake(&mut self, process: usize) {
+        let Some(ctx) = self.processes[process].ctx else { return };
+        for (namespace, name) in ctx.waker.take() {
+            if let Some(place) = self.world.kube.place(&namespace, &name) {
+                self.world.coverage.saw(Seen::Woken);
+                self.schedule(process, place, 1);
+            }
+        }
     }
 
     fn poll_one(&mut self, process: usize, id: u64) {
@@ -241,7 +272,7 @@ impl<'a> Run<'a> {
         let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut cx)));
         match polled {
             Ok(Poll::Pending) => self.register(process),
-            Ok(Poll::Ready(ended)) => self.ended(process, id, Some(&ended)),
+            Ok(Poll::Ready(ended)) => self.ended(process, id, Some(ended)),
             Err(panic) => {
                 let text = panic.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| panic.downcast_ref::<&str>().map(|&text| text.into()));
@@ -251,18 +282,27 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ended(&mut self, process: usize, id: u64, ended: Option<&Ended>) {
+    fn ended(&mut self, process: usize, id: u64, ended: Option<Ended>) {
         let Some(index) = self.processes[process].task(id) else { return };
         let Task { place, uid, future, .. } = self.processes[process].tasks.swap_remove(index);
         drop(future);
         self.register(process);
         let one = &mut self.processes[process];
+        let result = match ended {
+            Some(Ended::Sweep(sweep)) => {
+                one.sweep = Some(sweep);
+                return;
+            }
+            Some(Ended::Pass(result)) => Some(result),
+            None => None,
+        };
+        let Some(place) = place else { return };
         let entry = &mut one.entries[place];
         entry.running = false;
         let again = std::mem::take(&mut entry.again);
         let Some(ctx) = one.ctx else { return };
-        let pause = shell::pause(ended, &mut entry.failures, &uid, ctx);
-        self.world.whisper(|| format!("{process}: pass {id} ends {ended:?}"));
+        let pause = shell::pause(result.as_ref(), &mut entry.failures, &uid, ctx);
+        self.world.whisper(|| format!("{process}: pass {id} ends {result:?}"));
         if again {
             self.schedule(process, place, 1);
         } else if let Some(pause) = pause {
@@ -272,18 +312,5 @@ impl<'a> Run<'a> {
             let late = if sluggish > 1 { self.rng.range(pause, late) } else { pause };
             self.schedule(process, place, late);
         }
-    }
-
-    /// A pass has reached its time limit: it gets what has come by then, and is dropped.
-    pub fn cut(&mut self, process: usize, task: u64) {
-        if self.processes[process].task(task).is_none() {
-            return;
-        }
-        if self.processes[process].frozen_until.is_some() {
-            self.processes[process].cut.push(task);
-            return;
-        }
-        self.world.coverage.saw(Seen::PassCut);
-        self.ended(process, task, None);
     }
 }

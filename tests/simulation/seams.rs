@@ -15,15 +15,15 @@ use zenlayer::{
 };
 use zenlayer_vm_operator::{
     api::{VmInstance, VmInstanceStatus},
-    controller::{OrderLedger, Store, StoreError},
-    lifecycle::{Event, SecretState, Slot},
+    controller::{Clock, Credential, KeptSlot, OrderLedger, Scope, Store, StoreError},
+    lifecycle::{Event, ObjectKey, SecretState, Slot},
 };
 
-pub use zenlayer_vm_operator::{controller::Counted, lifecycle::SlotRecord as Record};
+pub use zenlayer_vm_operator::lifecycle::{Counted, SlotRecord as Record};
 
 use crate::{
     cloud::{Order, TYPES, View, type_index},
-    executor::{Failure, Hub, Kind, Point, Reply, at},
+    executor::{Failure, Hub, Kind, Point, Reply, VirtualClock, at},
     kube::{Content, Denied, SlotEntry},
     ledger::PostInfo,
     world::{Answered, Presented, Trouble, World, machine_index},
@@ -47,6 +47,11 @@ impl Seam {
     ) -> Point<T> {
         self.hub.ask(self.process, kind, label, move |world, _| deliver(world), fail)
     }
+
+    /// The clock that signs a request.
+    fn signs(&self) -> Timestamp {
+        VirtualClock { hub: self.hub.clone(), process: self.process }.now()
+    }
 }
 
 // ---- Kubernetes ----
@@ -67,14 +72,24 @@ fn slot_of(entry: &SlotEntry) -> Slot {
     Slot { version: entry.version.clone(), record: entry.record.clone() }
 }
 
-fn secret_of(world: &World, namespace: &str) -> (SecretState, Option<Credentials>) {
+/// What names a credential within a process.
+fn scope_of(content: Content) -> Scope {
+    Scope::of(&format!("{content:?}"))
+}
+
+/// The digest is that of the data, whatever version it has.
+fn secret_of(world: &World, namespace: &str) -> (SecretState, Option<Credential>) {
     let place = world.kube.namespace_of_place(namespace).unwrap_or_default();
-    let secret = world.kube.secrets[place];
-    let version = secret.version.to_string();
+    let content = world.kube.secrets[place];
     let usable = |expires_requests, credentials| {
-        (SecretState::Usable { version: version.clone(), expires_requests }, Some(credentials))
+        let digest = format!("{content:?}");
+        let scope = scope_of(content);
+        (
+            SecretState::Usable { digest, expires_requests },
+            Some(Credential { credentials, scope }),
+        )
     };
-    match secret.content {
+    match content {
         Content::Key(number) => {
             let password = SecretString::from("password".to_owned());
             usable(true, Credentials::AccessKey { id: number.to_string(), password })
@@ -83,15 +98,25 @@ fn secret_of(world: &World, namespace: &str) -> (SecretState, Option<Credentials
         Content::Missing => (SecretState::NotFound, None),
         Content::Incomplete => {
             let problem = "the key accessKeyPassword is missing or empty: add it".to_owned();
-            (SecretState::Incomplete { version, problem }, None)
+            (SecretState::Incomplete { problem }, None)
         }
     }
 }
 
+/// What a write names; the rest of the object is not part of it.
+fn named_by(object: &VmInstance) -> VmInstance {
+    let mut named = VmInstance::new("", object.spec.clone());
+    named.metadata.namespace.clone_from(&object.metadata.namespace);
+    named.metadata.name.clone_from(&object.metadata.name);
+    named.metadata.uid.clone_from(&object.metadata.uid);
+    named.metadata.resource_version.clone_from(&object.metadata.resource_version);
+    named
+}
+
 #[async_trait]
 impl Store for Seam {
-    async fn secret(&self, namespace: &str, _: &str) -> (SecretState, Option<Credentials>) {
-        let namespace = namespace.to_owned();
+    async fn secret(&self, object: &ObjectKey, _: &str) -> (SecretState, Option<Credential>) {
+        let namespace = object.namespace.clone();
         let label = || format!("read the Secret of {namespace}");
         let at = namespace.clone();
         let deliver = move |world: &mut World| secret_of(world, &at);
@@ -123,6 +148,25 @@ impl Store for Seam {
         self.hub.ask(self.process, Kind::Write, label, deliver, failed).await
     }
 
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        let deliver = |world: &mut World| {
+            let kept = |(id, entry): &(String, SlotEntry)| {
+                let instance = InstanceId::new(id.clone()).ok()?;
+                Some(KeptSlot { instance, slot: slot_of(entry) })
+            };
+            Ok(world.kube.slots.iter().filter_map(kept).collect())
+        };
+        self.ask(Kind::Ask, || "list the slots".to_owned(), deliver, failed).await
+    }
+
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
+        let (id, version) = (kept.instance.to_string(), kept.slot.version.clone());
+        let label = || format!("delete the slot of {}", kept.instance);
+        let deliver =
+            move |world: &mut World| world.delete_slot(&id, version.as_ref()).map_err(denied);
+        self.ask(Kind::Write, label, deliver, failed).await
+    }
+
     async fn orders(&self) -> Result<OrderLedger, StoreError> {
         let deliver = |world: &mut World| {
             let (version, record) = world.kube.orders.clone();
@@ -148,17 +192,25 @@ impl Store for Seam {
         status: &VmInstanceStatus,
     ) -> Result<Arc<VmInstance>, StoreError> {
         let label = || format!("write the status of {:?}", object.metadata.uid);
-        // Named by what the write names; the rest of the object is not part of it.
-        let mut named = VmInstance::new("", object.spec.clone());
-        named.metadata.namespace.clone_from(&object.metadata.namespace);
-        named.metadata.name.clone_from(&object.metadata.name);
-        named.metadata.uid.clone_from(&object.metadata.uid);
-        named.metadata.resource_version.clone_from(&object.metadata.resource_version);
+        let named = named_by(object);
         let status = status.clone();
         let deliver = move |world: &mut World, origin: &_| {
             world.write_status(origin, &named, &status).map_err(denied)
         };
         self.hub.ask(self.process, Kind::Write, label, deliver, failed).await
+    }
+
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let label = || format!("set the finalizer of {:?} to {set}", object.metadata.uid);
+        let mut named = named_by(object);
+        named.metadata.finalizers.clone_from(&object.metadata.finalizers);
+        let deliver =
+            move |world: &mut World| world.set_finalizer(&named, set).map_err(denied);
+        self.ask(Kind::Write, label, deliver, failed).await
     }
 
     async fn object(
@@ -199,10 +251,10 @@ fn no_answer<T>(failure: Failure) -> Result<T, ReadError> {
     Err(ReadError::Transport { cause: failure.text().to_owned() })
 }
 
-fn read_error(trouble: Trouble) -> ReadError {
+fn read_error(trouble: Trouble, sent_at: Timestamp) -> ReadError {
     match trouble {
         Trouble::Api { status, code, date } => {
-            ReadError::Api { error: api_error(status, code), date }
+            ReadError::Api { error: api_error(status, code), date, sent_at }
         }
         Trouble::Malformed => ReadError::Malformed { cause: "HTTP 200, but no JSON".to_owned() },
     }
@@ -262,19 +314,19 @@ impl Cloud for Seam {
         credentials: &Credentials,
         ids: &InstanceIds,
     ) -> Result<Reading<Batch<Instance>>, ReadError> {
-        let (key, ids) = (presented(credentials), ids.clone());
+        let (key, ids, sent_at) = (presented(credentials), ids.clone(), self.signs());
         let deliver = move |world: &mut World| {
             let mut batch = Batch::new();
             let mut date = None;
             for id in ids.iter() {
-                let (found, at) = world.read(0, id.as_str(), key).map_err(read_error)?;
+                let (found, at) = world.read(0, id.as_str(), key).map_err(|trouble| read_error(trouble, sent_at))?;
                 date = at;
                 let found = found.map_or(Found::Missing, |(view, prepaid)| {
                     Found::Present(shown_instance(id, view, prepaid))
                 });
                 batch.insert(id.clone(), found);
             }
-            Ok(Reading { value: batch, date })
+            Ok(Reading { value: batch, date, sent_at })
         };
         self.ask(Kind::Read, || "DescribeInstances".to_owned(), deliver, no_answer).await
     }
@@ -284,19 +336,19 @@ impl Cloud for Seam {
         credentials: &Credentials,
         ids: &InstanceIds,
     ) -> Result<Reading<Batch<InstanceState>>, ReadError> {
-        let (key, ids) = (presented(credentials), ids.clone());
+        let (key, ids, sent_at) = (presented(credentials), ids.clone(), self.signs());
         let deliver = move |world: &mut World| {
             let mut batch = Batch::new();
             let mut date = None;
             for id in ids.iter() {
-                let (found, at) = world.read(0, id.as_str(), key).map_err(read_error)?;
+                let (found, at) = world.read(0, id.as_str(), key).map_err(|trouble| read_error(trouble, sent_at))?;
                 date = at;
                 let found = found.map_or(Found::Missing, |(view, _)| {
                     Found::Present(InstanceState::from_wire(view.power.name()))
                 });
                 batch.insert(id.clone(), found);
             }
-            Ok(Reading { value: batch, date })
+            Ok(Reading { value: batch, date, sent_at })
         };
         self.ask(Kind::Read, || "DescribeInstancesStatus".to_owned(), deliver, no_answer).await
     }
@@ -306,11 +358,11 @@ impl Cloud for Seam {
         credentials: &Credentials,
         id: &InstanceId,
     ) -> Result<Reading<Option<TypeStatus>>, ReadError> {
-        let (key, id) = (presented(credentials), id.to_string());
+        let (key, id, sent_at) = (presented(credentials), id.to_string(), self.signs());
         let deliver = move |world: &mut World| {
             let enable = world.nature.shows_enable;
-            let (found, date) = world.read(1, &id, key).map_err(read_error)?;
-            Ok(Reading { value: found.map(|(view, _)| shown_plan(view, enable)), date })
+            let (found, date) = world.read(1, &id, key).map_err(|trouble| read_error(trouble, sent_at))?;
+            Ok(Reading { value: found.map(|(view, _)| shown_plan(view, enable)), date, sent_at })
         };
         self.ask(Kind::Read, || "DescribeInstanceTypeStatus".to_owned(), deliver, no_answer).await
     }
@@ -320,12 +372,12 @@ impl Cloud for Seam {
         credentials: &Credentials,
         _: &CatalogueQuery,
     ) -> Result<Reading<Vec<Offer>>, ReadError> {
-        let key = presented(credentials);
+        let (key, sent_at) = (presented(credentials), self.signs());
         let deliver = move |world: &mut World| {
-            let date = world.read_offers(key).map_err(read_error)?;
+            let date = world.read_offers(key).map_err(|trouble| read_error(trouble, sent_at))?;
             let missing = world.nature.not_offered;
             let offered = (0..TYPES.len()).filter(|index| Some(*index) != missing);
-            Ok(Reading { value: offered.map(offer).collect(), date })
+            Ok(Reading { value: offered.map(offer).collect(), date, sent_at })
         };
         self.ask(Kind::Read, || "read the catalogue".to_owned(), deliver, no_answer).await
     }
@@ -335,9 +387,10 @@ impl Cloud for Seam {
         credentials: &Credentials,
         inquiry: &PriceInquiry,
     ) -> Result<Reading<Price>, ReadError> {
-        let (key, type_) = (presented(credentials), type_index(inquiry.type_id.as_str()));
+        let (key, sent_at) = (presented(credentials), self.signs());
+        let type_ = type_index(inquiry.type_id.as_str());
         let deliver = move |world: &mut World| {
-            let date = world.read_offers(key).map_err(read_error)?;
+            let date = world.read_offers(key).map_err(|trouble| read_error(trouble, sent_at))?;
             let original = type_.map(|index| Decimal::from(TYPES[index].3));
             let price = Price {
                 original,
@@ -346,7 +399,7 @@ impl Cloud for Seam {
                 discounted_unit: None,
                 charge_unit: None,
             };
-            Ok(Reading { value: price, date })
+            Ok(Reading { value: price, date, sent_at })
         };
         self.ask(Kind::Read, || "read a price".to_owned(), deliver, no_answer).await
     }
@@ -355,10 +408,10 @@ impl Cloud for Seam {
         &self,
         credentials: &Credentials,
     ) -> Result<Reading<Vec<Zone>>, ReadError> {
-        let key = presented(credentials);
+        let (key, sent_at) = (presented(credentials), self.signs());
         let deliver = move |world: &mut World| {
-            let date = world.read_offers(key).map_err(read_error)?;
-            Ok(Reading { value: vec![Zone { id: ZONE.to_owned(), name: None }], date })
+            let date = world.read_offers(key).map_err(|trouble| read_error(trouble, sent_at))?;
+            Ok(Reading { value: vec![Zone { id: ZONE.to_owned(), name: None }], date, sent_at })
         };
         self.ask(Kind::Read, || "read the zones".to_owned(), deliver, no_answer).await
     }

@@ -50,9 +50,13 @@ fn told(value: &Value, id: &str, state: String) -> Told {
 
 // ---- The status ----
 
+/// Where a status tells of the call of each lane.
+const LANES: [&str; 2] = ["/change", "/power/change"];
+
 /// The calls that a status shows as in flight.
 pub fn in_flight(status: &Value) -> impl Iterator<Item = Told> {
-    status.get("change").map(|change| told(change, "id", text(change, "state"))).into_iter()
+    let calls = LANES.iter().filter_map(|lane| status.pointer(lane));
+    calls.map(|change| told(change, "id", text(change, "state")))
 }
 
 /// Whether the call may be on its way: its intent, or an outcome that nobody knows.
@@ -63,7 +67,7 @@ pub fn is_open(told: &Told) -> bool {
 /// Whether the status shows this call as in flight, however far it has come.
 pub fn status_holds(status: &Value, id: &str) -> bool {
     let held = |change: &Value| change.get("id").and_then(Value::as_str) == Some(id);
-    status.get("change").is_some_and(held)
+    LANES.iter().any(|lane| status.pointer(lane).is_some_and(held))
 }
 
 /// The ended changes, oldest first.
@@ -121,11 +125,19 @@ pub fn asked(status: &Value) -> Option<Asked<'_>> {
     Some(Asked { change, annotation, value })
 }
 
-/// A remembered refusal of a call (not of a read): its reason.
-pub fn refused_call(status: &Value) -> Option<&str> {
+/// A remembered refusal of a call.
+#[derive(Clone, Copy)]
+pub struct RefusedCall<'a> {
+    pub kind: &'a str,
+    /// It is tried again by itself.
+    pub passes: bool,
+}
+
+pub fn refused_call(status: &Value) -> Option<RefusedCall<'_>> {
     let refusal = status.get("refusal")?;
-    refusal.get("to")?;
-    refusal.get("reason").and_then(Value::as_str)
+    let text = |field: &str| refusal.get(field).and_then(Value::as_str);
+    let passes = refusal.get("retryAfter").is_some();
+    Some(RefusedCall { kind: text("kind")?, passes })
 }
 
 /// The machine as the status shows it.
@@ -160,19 +172,19 @@ pub fn order_numbers(status: &Value) -> impl Iterator<Item = &str> {
 
 // ---- The slot ----
 
-const HOLDERS: [&str; 2] = ["holding", "setAside"];
+const HOLDERS: [&str; 2] = ["/type/holding", "/power/holding"];
 
-/// The calls that hold the slot.
+/// The calls that hold a lane of the slot.
 pub fn holders(record: &Value) -> impl Iterator<Item = Told> {
-    HOLDERS.iter().filter_map(|part| record.get(*part)).map(|held| {
+    HOLDERS.iter().filter_map(|part| record.pointer(part)).map(|held| {
         let state = held.pointer("/state/is").and_then(Value::as_str).unwrap_or_default();
         told(held, "change", state.to_owned())
     })
 }
 
-/// Whether this call holds the slot, in any state.
+/// Whether this call holds a lane of the slot, in any state.
 pub fn slot_holds(record: &Value, id: &str) -> bool {
-    HOLDERS.iter().any(|part| record.get(*part).is_some_and(|held| held["change"] == id))
+    HOLDERS.iter().any(|part| record.pointer(part).is_some_and(|held| held["change"] == id))
 }
 
 /// The calls of the slot that may be on their way.

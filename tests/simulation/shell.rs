@@ -1,27 +1,35 @@
-//! The controller around a pass, as `controller::run` has it: what a pass works with, how long it
-//! may take, and when the object is looked at again. With `seams.rs` the only file that knows the
-//! controller's types.
+//! The controller around a pass, as `controller::run` has it: what passes share, the look at all slots,
+//! and when an object is looked at again. With `seams.rs` the only file that knows the controller's
+//! types.
 
-use std::{cell::OnceCell, pin::Pin, sync::Arc, time::Duration};
+use std::{cell::OnceCell, num::NonZeroU32, pin::Pin, sync::Arc, time::Duration};
 
 use zenlayer_vm_operator::{
     api::VmInstance,
-    controller::{Context, StoreError, reconcile},
-    lifecycle::{Defaults, NextLook, backoff},
+    controller::{Context, GRACE, StoreError, Sweep, reconcile},
+    lifecycle::{Defaults, NextLook, OrderLimits, backoff},
     telemetry::Metrics,
 };
 
 use crate::{
     executor::{Hub, VirtualClock},
-    nature::SECOND,
+    nature::{MINUTE, Nature, SECOND},
     seams::Seam,
 };
 
-/// A pass that takes longer is dropped.
-pub const PASS_LIMIT: i64 = 150 * SECOND;
+/// Pause between two looks at all slots: `controller::sweep::PAUSE`.
+pub const SWEEP_PAUSE: i64 = 10 * MINUTE;
+/// A process that no longer leads has as long to end its passes.
+pub const LONGEST_END: i64 = GRACE.as_secs().cast_signed() * SECOND;
 
-pub type Ended = Result<NextLook, StoreError>;
-pub type Pass<'a> = Pin<Box<dyn Future<Output = Ended> + 'a>>;
+/// What a future of production code gave.
+pub enum Ended {
+    Pass(Result<NextLook, StoreError>),
+    /// What the look at all slots remembers until the next one.
+    Sweep(Sweep),
+}
+
+pub type Work<'a> = Pin<Box<dyn Future<Output = Ended> + 'a>>;
 
 /// What the passes of each process of a run share. It outlives the run, so that passes can borrow it.
 #[derive(Default)]
@@ -38,21 +46,32 @@ impl Contexts {
 }
 
 /// What the passes of one process share.
-pub fn context(hub: &Arc<Hub>, process: usize, order_limit: u32, metrics: &Metrics) -> Context {
+pub fn context(hub: &Arc<Hub>, process: usize, nature: &Nature, metrics: &Metrics) -> Context {
     let seam = || Arc::new(Seam { hub: hub.clone(), process });
     let clock = Arc::new(VirtualClock { hub: hub.clone(), process });
-    let defaults = Defaults { max_orders_per_hour: order_limit, ..Defaults::default() };
-    Context::new(seam(), seam(), clock, defaults, metrics.clone())
+    let [all, namespace, object] = nature.order_limits;
+    let orders = OrderLimits { all, namespace, object };
+    let defaults = Defaults { orders, ..Defaults::default() };
+    let per_second = NonZeroU32::new(nature.calls_per_second).unwrap_or(NonZeroU32::MIN);
+    Context::new(seam(), seam(), clock, defaults, metrics.clone(), per_second)
 }
 
 /// One pass of production code.
-pub fn pass(object: Arc<VmInstance>, ctx: &Context) -> Pass<'_> {
-    Box::pin(reconcile(object, ctx))
+pub fn pass(object: Arc<VmInstance>, ctx: &Context) -> Work<'_> {
+    Box::pin(async { Ended::Pass(reconcile(object, ctx).await) })
 }
 
-/// The pause after a pass (`None` in its place: it was cut); `None`: until the object changes.
+/// One look at all slots.
+pub fn sweep(mut sweep: Sweep, ctx: &Context) -> Work<'_> {
+    Box::pin(async {
+        sweep.look(ctx).await;
+        Ended::Sweep(sweep)
+    })
+}
+
+/// The pause after a pass (`None` in its place: it panicked); `None`: until the object changes.
 pub fn pause(
-    ended: Option<&Ended>,
+    ended: Option<&Result<NextLook, StoreError>>,
     failures: &mut u32,
     uid: &str,
     ctx: &Context,
@@ -66,11 +85,7 @@ pub fn pause(
             *failures = 0;
             None
         }
-        Some(Err(StoreError::Conflict | StoreError::Gone)) => {
-            *failures = 0;
-            Some(Duration::from_secs(1))
-        }
-        Some(Ok(NextLook::Backoff) | Err(StoreError::Failed(_))) | None => {
+        Some(Ok(NextLook::Backoff) | Err(_)) | None => {
             *failures = failures.saturating_add(1);
             Some(backoff::pause(*failures, &ctx.defaults.timing, uid))
         }

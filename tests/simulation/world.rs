@@ -222,7 +222,7 @@ impl World {
         if let Some(seen) = seen {
             self.coverage.saw(seen);
         }
-        if shapes::refused_call(now).is_some() {
+        if shapes::refused_call(now).is_some_and(|refused| !refused.passes) {
             self.coverage.saw(Seen::RefusedForGood);
         }
         if shapes::asked(now).is_some() {
@@ -256,6 +256,39 @@ impl World {
             self.l3_is_held(machine);
         } else {
             self.coverage.saw(Seen::Conflict);
+        }
+        written
+    }
+
+    pub fn delete_slot(&mut self, instance: &str, version: Option<&String>) -> Result<(), Denied> {
+        let deleted = self.kube.delete_slot(instance, version);
+        if deleted.is_ok() {
+            self.tell(|| format!("   the slot of {instance} is deleted"));
+            self.coverage.saw(Seen::SlotDeleted);
+            let machine = machine_index(instance);
+            self.l2_is_remembered(machine);
+            self.l3_is_held(machine);
+        } else {
+            self.coverage.saw(Seen::Conflict);
+        }
+        deleted
+    }
+
+    pub fn set_finalizer(
+        &mut self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, Denied> {
+        let written = self.kube.set_finalizer(object, set);
+        match &written {
+            Ok(_) => {
+                let uid = object.metadata.uid.clone().unwrap_or_default();
+                self.tell(|| format!("   finalizer of {uid}: {set}"));
+                let machine = machine_index(&object.spec.instance_id);
+                self.l2_is_remembered(machine);
+                self.l3_is_held(machine);
+            }
+            Err(_) => self.coverage.saw(Seen::Conflict),
         }
         written
     }
