@@ -39,6 +39,7 @@ seen! {
     SlotDeleted => "a slot that said nothing any more",
     Stop => "an accepted stop of StopFirst",
     Start => "an accepted start",
+    LeftAsItIs => "a machine that was left off after its object was kept for long",
     Deaf => "a guest that ignored a stop",
     Cancel => "an accepted cancellation",
     Scheduled => "a change that waits for its cycle",

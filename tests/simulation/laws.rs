@@ -5,6 +5,7 @@ use serde_json::Value;
 use zenlayer_vm_operator::api::{ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade, VmInstance};
 
 use crate::{
+    coverage::Seen,
     cloud::{MACHINES, OffBy, Order, Power, TYPES, View, type_index},
     executor::{at, since_start},
     kube::Stored,
@@ -249,7 +250,8 @@ impl World {
     /// it, and whose answer nobody could keep; or about what somebody else did.
     pub fn l8_asks_about_something(&mut self, machine: usize, now: &Value) {
         let Some(id) = shapes::asked(now).and_then(|asked| asked.change) else { return };
-        if self.machines[machine].touched_at.is_some() {
+        let is_followed = shapes::in_flight(now).any(|told| told.id == id && told.adopted);
+        if is_followed || self.machines[machine].touched_at.is_some() {
             return;
         }
         if !self.ledger.intents.iter().any(|one| one.told.id == id) {
@@ -329,6 +331,17 @@ impl World {
             !spec.suspend && spec.management_policy == ManagementPolicy::Enforce
         };
         off && (self.claims(machine).count() == 0 || self.claims(machine).any(may_start))
+    }
+
+    /// L5: a machine is left as it is only once its object, or its slot, was kept for it as long as the
+    /// design says; then it counts as switched off by a person.
+    pub fn l5_is_left_as_it_is(&mut self, machine: usize, kept_too_long: bool) {
+        let one = &mut self.machines[machine];
+        if kept_too_long && one.off_by == OffBy::Operator {
+            one.off_by = OffBy::Person;
+            self.coverage.saw(Seen::LeftAsItIs);
+            self.tell(|| format!("   {} is left as it is", MACHINES[machine]));
+        }
     }
 
     /// L5: a machine that was stopped for a change is not left off, once nothing more happens.

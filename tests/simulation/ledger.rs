@@ -49,6 +49,8 @@ pub struct Post {
     /// Kubernetes API was away.
     pub forgivable: bool,
     pub sent_at: i64,
+    /// When its process has read its answer.
+    pub heard_at: Option<i64>,
 }
 
 /// An intent, with its object's uid and the pass that wrote it. A clock that is set back may lead to

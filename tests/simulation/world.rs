@@ -19,6 +19,9 @@ use crate::{
     shapes::{self, words},
 };
 
+/// After so many seconds an object is no longer kept for its machine, less what clocks may be off by.
+const RESTORE_BOUND: i64 = 3600 - 2 * 700;
+
 /// The key or token of a request.
 pub type Presented = Content;
 
@@ -169,7 +172,7 @@ impl World {
         self.tell(|| format!("   status of {uid}: {}", in_words(now)));
         let machine = machine_index(&written.spec.instance_id);
         for told in shapes::in_flight(now) {
-            self.notice_in_flight(&told, now);
+            self.notice_in_flight(&told, before, now);
             let taken =
                 self.ledger.taken.iter().any(|one| one.0 == told.id && one.1 == origin.task);
             let known = |old: &Intent| old.task == origin.task && old.told.id == told.id;
@@ -186,12 +189,21 @@ impl World {
         self.l8_asks_about_something(machine, now);
     }
 
-    fn notice_in_flight(&mut self, told: &shapes::Told, now: &Value) {
+    fn notice_in_flight(&mut self, told: &shapes::Told, before: &Value, now: &Value) {
         if told.adopted {
             self.coverage.saw(Seen::ForeignFollowed);
         }
         if told.state == "Unverified" {
             self.coverage.saw(Seen::Unverified);
+        }
+        let kept = |post: &Post| {
+            let late = post.heard_at.is_some_and(|heard| self.now - heard > 30 * SECOND);
+            late && post.known_accepted && post.change.as_ref().is_some_and(|one| one.id == told.id)
+        };
+        let was_open =
+            shapes::in_flight(before).any(|old| old.id == told.id && shapes::is_open(&old));
+        if told.state == "Accepted" && was_open && self.ledger.posts.iter().any(kept) {
+            self.coverage.saw(Seen::Kept);
         }
         let unanswered = |post: &Post| {
             !post.known_accepted && post.change.as_ref().is_some_and(|one| one.id == told.id)
@@ -261,11 +273,16 @@ impl World {
     }
 
     pub fn delete_slot(&mut self, instance: &str, version: Option<&String>) -> Result<(), Denied> {
+        let restores =
+            self.kube.slot(instance).is_some_and(|entry| shapes::slot_restores(&entry.json));
         let deleted = self.kube.delete_slot(instance, version);
         if deleted.is_ok() {
             self.tell(|| format!("   the slot of {instance} is deleted"));
             self.coverage.saw(Seen::SlotDeleted);
             let machine = machine_index(instance);
+            if restores {
+                self.l5_is_left_as_it_is(machine, true);
+            }
             self.l2_is_remembered(machine);
             self.l3_is_held(machine);
         } else {
@@ -279,12 +296,20 @@ impl World {
         object: &VmInstance,
         set: bool,
     ) -> Result<Arc<VmInstance>, Denied> {
+        let stored = self.kube.place_of(object).and_then(|place| self.kube.object(place));
+        let deleted = stored.and_then(|one| one.object.metadata.deletion_timestamp.clone());
+        let now = crate::executor::at(self.now).as_second();
+        let kept_too_long =
+            deleted.is_some_and(|time| now - time.0.as_second() > RESTORE_BOUND);
         let written = self.kube.set_finalizer(object, set);
         match &written {
             Ok(_) => {
                 let uid = object.metadata.uid.clone().unwrap_or_default();
                 self.tell(|| format!("   finalizer of {uid}: {set}"));
                 let machine = machine_index(&object.spec.instance_id);
+                if !set {
+                    self.l5_is_left_as_it_is(machine, kept_too_long);
+                }
                 self.l2_is_remembered(machine);
                 self.l3_is_held(machine);
             }
@@ -411,6 +436,7 @@ impl World {
             known_accepted: false,
             forgivable: false,
             sent_at: self.now,
+            heard_at: None,
         };
         let machine = post.info.machine;
         self.ledger.posts.push(post);
@@ -528,7 +554,9 @@ impl World {
 
     /// The process of a call has read its answer.
     pub fn post_answered(&mut self, request: u64, accepted: Option<bool>) {
+        let now = self.now;
         let Some(post) = self.ledger.post(request) else { return };
+        post.heard_at = Some(now);
         let landed = post.journey == Journey::Accepted;
         let paid = post.info.is_paid();
         match accepted {
