@@ -274,10 +274,33 @@ fn told() -> Option<Vec<String>> {
     Some(finish(which, &Metrics::default(), Some(story)).story)
 }
 
+/// How many runs it takes until a law is broken, by the first seeds in their order.
+fn find(most: u64) {
+    let metrics = Metrics::default();
+    let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
+    let first = setting("SIMULATION_FIRST").unwrap_or(1);
+    let started = Instant::now();
+    for runs in 1..=most {
+        let seed = first + runs - 1;
+        let which = Which { seed, most_steps, cut: None, without: 0 };
+        if let Some(broken) = finish(which, &metrics, None).broken.first() {
+            let Broken { law, kind, .. } = broken;
+            return println!("found: {law} {kind} | {runs} runs");
+        }
+        if started.elapsed().as_secs() > setting("SIMULATION_SECONDS").unwrap_or(u64::MAX) {
+            return println!("found: nothing in {runs} runs");
+        }
+    }
+    println!("found: nothing in {most} runs");
+}
+
 #[test]
 fn production_keeps_the_laws_whatever_happens() {
     if let Some(story) = told() {
         return println!("{}", story.join("\n"));
+    }
+    if let Some(most) = setting("SIMULATION_FIND") {
+        return find(most);
     }
     let faults = explored().faults();
     assert!(faults.is_empty(), "{faults}");
@@ -286,7 +309,7 @@ fn production_keeps_the_laws_whatever_happens() {
 /// A simulation that never loses an answer proves nothing about lost answers.
 #[test]
 fn the_runs_go_through_every_kind_of_trouble() {
-    if ["SIMULATION_SEED", "SIMULATION_RUNS", "SIMULATION_STEPS"]
+    if ["SIMULATION_SEED", "SIMULATION_RUNS", "SIMULATION_STEPS", "SIMULATION_FIND"]
         .iter()
         .any(|&name| setting(name).is_some())
     {

@@ -10,7 +10,12 @@ use zenlayer_vm_operator::api::{
     POWER_FINALIZER, VmInstance, VmInstanceSpec, VmInstanceStatus,
 };
 
-use crate::{executor::at, nature::SECOND, seams::Record};
+use crate::{
+    executor::at,
+    nature::SECOND,
+    seams::Record,
+    switches::{self, Rule, is_off},
+};
 
 /// Where an object can be: each run has up to two names.
 pub const PLACES: usize = 2;
@@ -35,6 +40,8 @@ pub struct SlotEntry {
     pub version: Option<String>,
     pub record: Record,
     pub json: Arc<Value>,
+    /// What a cache may still show, without the rule that none is used.
+    pub before: Option<Box<SlotEntry>>,
 }
 
 /// What a Secret holds.
@@ -180,14 +187,20 @@ impl Kube {
 
     fn remove(&mut self, place: usize) {
         self.next_version();
-        self.objects[place] = None;
+        let gone = self.objects[place].take();
+        if is_off(Rule::SlotOutlives)
+            && let Some(uid) = gone.and_then(|one| one.object.metadata.uid.clone())
+        {
+            self.slots.retain(|(_, entry)| !crate::shapes::mentions(&entry.json, &uid));
+        }
         self.told.push((place, None));
     }
 
     /// With a finalizer the object stays, marked; else it is gone.
     pub fn delete(&mut self, place: usize, now: i64) {
         let Some(stored) = &self.objects[place] else { return };
-        let held = stored.object.metadata.finalizers.as_ref().is_some_and(|all| !all.is_empty());
+        let keeps = |name: &String| name != POWER_FINALIZER || !is_off(Rule::Finalizer);
+        let held = stored.object.metadata.finalizers.iter().flatten().any(keeps);
         if !held {
             self.remove(place);
             return;
@@ -216,7 +229,8 @@ impl Kube {
         let place = place.ok_or(Denied::NotFound)?;
         let held = self.objects[place].as_ref().ok_or(Denied::NotFound)?;
         let now = &held.object.metadata;
-        if now.uid != meta.uid || now.resource_version != meta.resource_version {
+        let same_version = now.resource_version == meta.resource_version;
+        if now.uid != meta.uid || !same_version && !is_off(Rule::IntentVersion) {
             return Err(Denied::Conflict);
         }
         Ok((place, held))
@@ -234,7 +248,8 @@ impl Kube {
             return Ok(Written { object: held.object.clone(), statuses: None });
         }
         let before = held.status.clone();
-        let now = Arc::new(serde_json::to_value(status).expect("a status is JSON"));
+        let now = serde_json::to_value(status).expect("a status is JSON");
+        let now = Arc::new(switches::status(now));
         if let Some(fault) = crate::schema::fault(&before, &now) {
             return Err(Denied::Invalid(fault));
         }
@@ -258,14 +273,16 @@ impl Kube {
         json: Arc<Value>,
     ) -> Result<SlotEntry, Denied> {
         let held = self.slot(instance).cloned().unwrap_or_default();
-        if held.version.as_ref() != version {
+        if held.version.as_ref() != version && !is_off(Rule::SlotVersion) {
             return Err(Denied::Conflict);
         }
         if held.version.is_some() && held.json == json {
             return Ok(held);
         }
+        let json = Arc::new(switches::record(&held.json, Value::clone(&json)));
         let record = serde_json::from_value(Value::clone(&json)).unwrap_or(record);
-        let entry = SlotEntry { version: Some(self.next_version()), record, json };
+        let before = is_off(Rule::SlotIsRead).then(|| Box::new(SlotEntry { before: None, ..held }));
+        let entry = SlotEntry { version: Some(self.next_version()), record, json, before };
         match self.slots.iter_mut().find(|(id, _)| id == instance) {
             Some((_, old)) => *old = entry.clone(),
             None => self.slots.push((instance.to_owned(), entry.clone())),

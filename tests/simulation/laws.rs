@@ -32,6 +32,9 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L13", "in a world without trouble nothing is tried every second"),
 ];
 
+/// For so many seconds a call with a token is waited for that is not paid for.
+const TOKEN_LIFE: i64 = 900;
+
 /// How many ended changes a history may drop the oldest of.
 const HISTORY_LIMIT: usize = 10;
 
@@ -100,13 +103,20 @@ impl World {
     }
 
     /// L3, at the landing: the slot holds the change that lands.
-    pub fn l3_lands_while_held(&mut self, change: &Told, machine: usize) {
-        if !shapes::slot_holds(self.slot_json(machine), &change.id)
+    pub fn l3_lands_while_held(&mut self, change: &Told, info: &PostInfo) {
+        let machine = info.machine;
+        if !self.is_decided_anew(info)
+            && !shapes::slot_holds(self.slot_json(machine), &change.id)
             && !self.ledger.released.contains(&change.id)
         {
             let detail = format!("{} {}", change.kind, change.id);
             self.breaks("L3", "a call landed after it was settled", detail);
         }
+    }
+
+    /// A call with a token, which never expires, that is not paid for: it was waited for, and decided anew.
+    pub fn is_decided_anew(&self, info: &PostInfo) -> bool {
+        info.bearer && !info.is_paid() && self.now_seconds() > info.signed_at + TOKEN_LIFE
     }
 
     /// L12: a call lands on the type, or on the plan, that it was decided for, unless a person was
@@ -116,7 +126,8 @@ impl World {
         let touched = self.machines[info.machine].touched_at;
         let by_a_person =
             touched.is_some_and(|when| at(when).as_second() > info.signed_at - margin);
-        if by_a_person || self.ledger.released.contains(&change.id) {
+        let may = by_a_person || self.is_decided_anew(info);
+        if may || self.ledger.released.contains(&change.id) {
             return;
         }
         let planned = found.plan.map(|plan| TYPES[plan.to].0);
@@ -254,10 +265,21 @@ impl World {
         if is_followed || self.machines[machine].touched_at.is_some() {
             return;
         }
-        if !self.ledger.intents.iter().any(|one| one.told.id == id) {
+        let made = self.ledger.intents.iter().any(|one| one.told.id == id);
+        if !made && !self.may_have_been_made(id) {
             let detail = format!("change {id}, of which no call was ever made");
             self.breaks("L8", "asked about nothing", detail);
         }
+    }
+
+    /// The slot was taken for this change, and its object is gone: nobody can tell whether it was made.
+    pub fn may_have_been_made(&self, id: &str) -> bool {
+        let head = id.split('-').next().unwrap_or_default();
+        let exists = |stored: &Stored| {
+            stored.object.metadata.uid.as_deref().is_some_and(|uid| uid.starts_with(head))
+        };
+        self.ledger.taken.iter().any(|one| one.0 == id)
+            && !self.kube.objects.iter().flatten().any(exists)
     }
 
     /// L8, at the end: nobody is asked about a call whose answer its process has read and could keep.

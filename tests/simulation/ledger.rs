@@ -151,7 +151,13 @@ impl Ledger {
             let change = post.change.as_ref()?;
             let open = post.journey == Journey::Open && !post.known_refused;
             let life = crate::nature::SIGNATURE_LIFE / 1000;
-            let can_land = post.info.bearer || now_seconds <= post.info.signed_at + life;
+            let longest = match (post.info.bearer, post.info.is_paid()) {
+                (false, _) => life,
+                (true, true) => i64::MAX / 2,
+                // What is not paid for is waited for as long as without a clock, and decided anew.
+                (true, false) => FENCE + life,
+            };
+            let can_land = now_seconds <= post.info.signed_at + longest;
             let released = self.released.contains(&change.id);
             (open && can_land && !released).then_some((post, change))
         })

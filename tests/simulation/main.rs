@@ -11,11 +11,13 @@
 //! | `kube`, `cloud`, `world` | Kubernetes and the provider in memory |
 //! | `ledger`, `laws`, `schema` | what really happened, and what must hold |
 //! | `quiet` | the end of a run: trouble ends, and everything recovers |
+//! | `switches` | the protocol's rules, each of which can be switched off |
 //! | `nature`, `coverage`, `rng` | what a run is like, and what it went through |
 //!
 //! `SIMULATION_SEED=n` repeats one run and prints its story (`SIMULATION_STORY=whole`: every request),
 //! `SIMULATION_RUNS=n` makes as many, from `SIMULATION_FIRST=n` on,
-//! `SIMULATION_STEPS=n` sets how long they are.
+//! `SIMULATION_STEPS=n` sets how long they are, `SIMULATION_OFF=rule` switches a rule of the protocol
+//! off.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
@@ -38,4 +40,5 @@ mod schema;
 mod seams;
 mod shapes;
 mod shell;
+mod switches;
 mod world;

@@ -322,8 +322,12 @@ impl Run<'_> {
         self.world.windows = Default::default();
         self.world.kube.away_until = self.now();
         for process in 0..self.processes.len() {
-            if let Some(until) = self.processes[process].frozen_until.as_mut() {
-                *until = self.world.now;
+            if let Some(until) = self.processes[process].frozen_until.replace(self.world.now) {
+                if self.nature().monotonic_sleeps {
+                    self.hub.lock().clocks[process].asleep -= until - self.world.now;
+                }
+            } else {
+                self.processes[process].frozen_until = None;
             }
             self.thaw(process);
         }

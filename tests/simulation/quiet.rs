@@ -13,6 +13,7 @@ use crate::{
     cloud::Machine,
     coverage::Seen,
     kube::{PLACES, SlotEntry, Stored},
+    ledger::Post,
     nature::{HOUR, MINUTE},
     run::Run,
     shapes::{self, words},
@@ -234,8 +235,8 @@ impl Run<'_> {
 
 impl World {
     /// Whether a person is asked about something that only a person can judge: a change whose outcome
-    /// nobody knows, an order that did nothing, or what somebody else did. Only an order waits for
-    /// a person.
+    /// nobody knows, an order that did nothing, or what somebody else did. Of what is not
+    /// an order, only an accepted cancellation waits for a person.
     fn needs_a_person(&self, machine: usize, status: &Value) -> bool {
         let Some(asked) = shapes::asked(status) else { return false };
         if self.machines[machine].touched_at.is_some() {
@@ -243,8 +244,15 @@ impl World {
         }
         let Some(id) = asked.change else { return false };
         let Some(intent) = self.ledger.intents.iter().find(|one| one.told.id == id) else {
-            return false;
+            return self.may_have_been_made(id);
         };
-        intent.told.kind == words::MODIFY
+        let accepted = |post: &Post| {
+            post.known_accepted && post.change.as_ref().is_some_and(|change| change.id == id)
+        };
+        match intent.told.kind.as_str() {
+            words::MODIFY => true,
+            words::CANCEL => self.ledger.posts.iter().any(accepted),
+            _ => false,
+        }
     }
 }

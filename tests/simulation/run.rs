@@ -21,6 +21,7 @@ use crate::{
     process::{Process, Task},
     rng::Rng,
     shell::{self, Contexts, Ended},
+    switches::{Rule, is_off},
     world::World,
 };
 
@@ -229,7 +230,8 @@ impl<'a> Run<'a> {
         let incarnation = self.processes[process].incarnation;
         self.after(shell::SWEEP_PAUSE, Event::Sweep { process, incarnation });
         let one = &mut self.processes[process];
-        let (Some(ctx), true) = (one.ctx, one.leads && one.frozen_until.is_none()) else { return };
+        let looks = one.leads && one.frozen_until.is_none() && !is_off(Rule::Sweep);
+        let (Some(ctx), true) = (one.ctx, looks) else { return };
         let Some(sweep) = one.sweep.take() else { return };
         self.next_task += 1;
         let (id, future) = (self.next_task, shell::sweep(sweep, ctx));
@@ -241,13 +243,16 @@ impl<'a> Run<'a> {
     /// Polls a pass, and then those that may have waited for it.
     pub fn poll(&mut self, process: usize, task: u64) {
         self.poll_one(process, task);
-        let waits = |task: &&Task| task.outstanding == 0;
-        for _ in 0..PLACES {
-            let Some(next) = self.processes[process].tasks.iter().find(waits) else {
+        for _ in 0..=PLACES {
+            let waits = |task: &&Task| task.outstanding == 0;
+            let tasks = self.processes[process].tasks.iter();
+            let ids: Vec<u64> = tasks.filter(waits).map(|task| task.id).collect();
+            if ids.is_empty() {
                 break;
-            };
-            let id = next.id;
-            self.poll_one(process, id);
+            }
+            for id in ids {
+                self.poll_one(process, id);
+            }
         }
         self.wake(process);
         self.misfortune(process);

@@ -26,6 +26,7 @@ use crate::{
     executor::{Failure, Hub, Kind, Point, Reply, VirtualClock, at},
     kube::{Content, Denied, SlotEntry},
     ledger::PostInfo,
+    switches::{Rule, is_off},
     world::{Answered, Presented, Trouble, World, machine_index},
 };
 
@@ -128,8 +129,12 @@ impl Store for Seam {
 
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
         let id = instance.to_string();
-        let deliver =
-            move |world: &mut World| Ok(world.kube.slot(&id).map(slot_of).unwrap_or_default());
+        let deliver = move |world: &mut World| {
+            let entry = world.kube.slot(&id);
+            let stale = entry.and_then(|entry| entry.before.as_deref());
+            let entry = if stale.is_some() && world.rng.chance(500) { stale } else { entry };
+            Ok(entry.map(slot_of).unwrap_or_default())
+        };
         self.ask(Kind::Ask, || format!("read the slot of {instance}"), deliver, failed).await
     }
 
@@ -437,6 +442,13 @@ impl Cloud for Seam {
         let label = || format!("{} {order:?}", call.mutation);
         let sent = info.clone();
         let deliver = move |world: &mut World, origin: &crate::executor::Origin| {
+            let mut sent = sent;
+            if is_off(Rule::SignedAt) {
+                sent.signed_at = at(world.now).as_second();
+            }
+            if is_off(Rule::SentOnce) && world.rng.chance(200) {
+                world.post(origin.request, &sent, key);
+            }
             answer(world.post(origin.request, &sent, key))
         };
         let fail = |failure: Failure| match failure {

@@ -15,6 +15,7 @@ use crate::{
     executor::{Hub, VirtualClock},
     nature::{MINUTE, Nature, SECOND},
     seams::Seam,
+    switches,
 };
 
 /// Pause between two looks at all slots: `controller::sweep::PAUSE`.
@@ -51,7 +52,7 @@ pub fn context(hub: &Arc<Hub>, process: usize, nature: &Nature, metrics: &Metric
     let clock = Arc::new(VirtualClock { hub: hub.clone(), process });
     let [all, namespace, object] = nature.order_limits;
     let orders = OrderLimits { all, namespace, object };
-    let defaults = Defaults { orders, ..Defaults::default() };
+    let defaults = Defaults { orders, timing: switches::timing(), ..Defaults::default() };
     let per_second = NonZeroU32::new(nature.calls_per_second).unwrap_or(NonZeroU32::MIN);
     Context::new(seam(), seam(), clock, defaults, metrics.clone(), per_second)
 }

@@ -512,7 +512,7 @@ impl World {
         let id = change.as_ref().map(|(_, change)| change.id.clone()).unwrap_or_default();
         // A person took the word of a call with a token back, and it lands all the same.
         let released = self.ledger.released.contains(&id);
-        let by = if released { OffBy::Person } else { OffBy::Operator };
+        let by = if released || self.is_decided_anew(info) { OffBy::Person } else { OffBy::Operator };
         let Self { machines, rng, nature, now, .. } = self;
         let Some(machine) = machines.get_mut(info.machine) else {
             return Answered::Refused { status: 404, code: "INVALID_INSTANCE_NOT_FOUND" };
@@ -533,7 +533,7 @@ impl World {
         });
         self.tell(|| format!("   accepted: {:?} on {}", info.order, MACHINES[info.machine]));
         let Some((uid, change)) = change else { return Answered::Accepted { number: None } };
-        self.l3_lands_while_held(&change, info.machine);
+        self.l3_lands_while_held(&change, info);
         self.l12_lands_on_what_it_was_for(&change, info, found);
         if !info.is_paid() {
             return Answered::Accepted { number: None };
