@@ -33,6 +33,16 @@ const PATIENCE: i64 = 7 * HOUR;
 /// A fresh object has as long.
 const FRESH_BOUND: i64 = 8 * HOUR;
 
+/// Refusals by this operator for reasons of the target. They are looked at again now and then, because
+/// what they rest on changes without a trace in the object.
+const OF_THE_TARGET: &[&str] = &[
+    "InstanceTypeNotOffered",
+    "BandwidthExceedsLimit",
+    "UpgradeDenied",
+    "DowngradeDenied",
+    "DirectionUnknown",
+];
+
 /// An object at rest, as people see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rest {
@@ -228,7 +238,9 @@ impl Run<'_> {
     /// The exceptions of design section 4: a paid call refused for reasons of its target, and an
     /// outcome that only a person can judge, where there was one.
     fn is_excused(&self, object: &Arc<VmInstance>, status: &Value) -> bool {
-        let of_target = |one: &shapes::RefusedCall| one.kind == words::MODIFY && !one.passes;
+        let of_target = |one: &shapes::RefusedCall| {
+            one.kind == words::MODIFY && (!one.passes || OF_THE_TARGET.contains(&one.reason))
+        };
         shapes::refused_call(status).is_some_and(|one| of_target(&one)) || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
     }
 }

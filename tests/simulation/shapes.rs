@@ -129,6 +129,7 @@ pub fn asked(status: &Value) -> Option<Asked<'_>> {
 #[derive(Clone, Copy)]
 pub struct RefusedCall<'a> {
     pub kind: &'a str,
+    pub reason: &'a str,
     /// It is tried again by itself.
     pub passes: bool,
 }
@@ -137,7 +138,7 @@ pub fn refused_call(status: &Value) -> Option<RefusedCall<'_>> {
     let refusal = status.get("refusal")?;
     let text = |field: &str| refusal.get(field).and_then(Value::as_str);
     let passes = refusal.get("retryAfter").is_some();
-    Some(RefusedCall { kind: text("kind")?, passes })
+    Some(RefusedCall { kind: text("kind")?, reason: text("reason")?, passes })
 }
 
 /// The machine as the status shows it.
