@@ -246,7 +246,6 @@ impl RunArgs {
 
     pub fn defaults(&self) -> Result<Defaults, ConfigError> {
         Ok(Defaults {
-            process: process_name(),
             timing: self.timing()?,
             prepaid_upgrade: self.prepaid_upgrade,
             prepaid_downgrade: self.prepaid_downgrade,
@@ -288,14 +287,6 @@ impl RunArgs {
         }
         Ok(timing)
     }
-}
-
-/// A few random letters. Without randomness two processes that decide for one object in one second make the
-/// same id, as they would without this.
-fn process_name() -> String {
-    let mut bytes = [0; 3];
-    let _ = aws_lc_rs::rand::fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

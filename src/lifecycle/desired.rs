@@ -12,8 +12,6 @@ use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
 /// What the operator's options say about every object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defaults {
-    /// Tells the changes that this process decides from those of any other one.
-    pub process: String,
     pub timing: Timing,
     pub prepaid_upgrade: PrepaidUpgrade,
     pub prepaid_downgrade: PrepaidDowngrade,
@@ -24,7 +22,6 @@ pub struct Defaults {
 impl Default for Defaults {
     fn default() -> Self {
         Self {
-            process: String::new(),
             timing: Timing::default(),
             prepaid_upgrade: PrepaidUpgrade::Allow,
             prepaid_downgrade: PrepaidDowngrade::Schedule,
@@ -54,8 +51,6 @@ pub struct Desired {
     pub cancel_plan: Option<String>,
     pub orders: OrderLimits,
     pub timing: Timing,
-    /// Part of the name of every change that this process decides.
-    pub process: String,
     /// Since when the object is being deleted.
     pub deleted_at: Option<Timestamp>,
     /// Whether the finalizer is set that keeps the object until its machine runs again.
@@ -106,7 +101,6 @@ impl Desired {
             strategy: spec.strategy,
             orders: defaults.orders,
             timing: defaults.timing.clone(),
-            process: defaults.process.clone(),
             deleted_at: meta.deletion_timestamp.as_ref().map(|time| time.0),
             has_finalizer: meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER),
         })

@@ -260,11 +260,11 @@ pub fn call(
 }
 
 fn made_now(facts: &Facts, kind: ChangeKind, from: &InstanceTypeId, to: &InstanceTypeId) -> Change {
-    let Desired { object, type_id, generation, timing, process, .. } = facts.desired;
+    let Desired { object, type_id, generation, timing, .. } = facts.desired;
     let started_at = whole_seconds(facts.now);
     let expires = facts.observed.secret.expires_requests();
     let mut change = Change {
-        id: ChangeId::new(&object.uid, started_at).made_by(process),
+        id: ChangeId::new(&object.uid, started_at),
         kind,
         from: from.clone(),
         to: to.clone(),
