@@ -151,6 +151,9 @@ pub struct TestingArgs {
     /// How long an answer is waited for, of the Kubernetes API and to a call that is made once.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_answer_limit: Option<Duration>,
+    /// The pause between two looks at all slots.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_sweep: Option<Duration>,
 }
 
 /// Why the options do not fit together.
@@ -203,6 +206,7 @@ impl RunArgs {
             testing_grace,
             testing_clock_ahead,
             testing_answer_limit,
+            testing_sweep,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -211,7 +215,8 @@ impl RunArgs {
             || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
-            || testing_answer_limit.is_some();
+            || testing_answer_limit.is_some()
+            || testing_sweep.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
@@ -270,7 +275,7 @@ impl RunArgs {
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
         timing.order_delay = self.order_delay;
-        let least = 2 * timing.fence();
+        let least = timing.fence().saturating_mul(2);
         if self.change_deadline <= least {
             return Err(ConfigError::ChangeDeadline { deadline: self.change_deadline, least });
         }

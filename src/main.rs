@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, check, run,
+        Clock, Connections, Context, GRACE, KubeStore, SWEEP, Settings, SystemClock, check, run,
     },
     telemetry::{self, Metrics, WatchHealth},
 };
@@ -68,6 +68,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
+        sweep: args.testing.testing_sweep.unwrap_or(SWEEP),
     };
     let known = health.clone();
     let work = async move {

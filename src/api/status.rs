@@ -156,7 +156,7 @@ choices! {
         /// To a lower list price: in effect at the next billing cycle.
         Downgrade,
         /// The prices are equal or could not be read: either ending is accepted.
-        Unknown,
+        Unknown: other,
     }
 }
 

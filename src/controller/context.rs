@@ -20,6 +20,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub defaults: Defaults,
     pub metrics: Metrics,
+    /// Tells this process from every other one.
+    pub process: String,
     /// Objects that are to be looked at now.
     pub waker: Waker,
     pub(super) limiter: Limiter,
@@ -51,6 +53,7 @@ impl Context {
             clock,
             defaults,
             metrics,
+            process: random_name(),
             waker,
             limiter,
             offers,
@@ -60,4 +63,11 @@ impl Context {
             troubles,
         }
     }
+}
+
+fn random_name() -> String {
+    let mut name = [0; 8];
+    // Without randomness two processes may be taken for one, as they would be without a name.
+    let _ = aws_lc_rs::rand::fill(&mut name);
+    name.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -24,5 +24,5 @@ pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
     Credential, KeptSlot, KubeStore, OrderLedger, Scope, SlotsError, Store, StoreError, slot_name,
 };
-pub use sweep::Sweep;
+pub use sweep::{SWEEP, Sweep};
 pub use waker::{Name, Waker};

@@ -58,12 +58,16 @@ impl Orders {
         let place = place(order);
         let now = self.clock.now();
         self.update(|record| {
+            // The answer to the write that counts it was lost.
+            if record.iter().any(|one| one.change == order.change.id) {
+                return Ok(());
+            }
             record.retain(|one| one.is_recent(now));
             let count = OrderCount::of(record, me, place, now);
             if count.reached(&desired.orders).is_some() {
                 return Err(StoreError::Conflict);
             }
-            record.retain(|one| Some(&one.change) != place && one.change != order.change.id);
+            record.retain(|one| Some(&one.change) != place);
             let (change, at) = (order.change.id.clone(), order.change.started_at);
             record.push(Counted { change, at, object: me.clone() });
             Ok(())

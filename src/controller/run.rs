@@ -25,13 +25,8 @@ use tracing::Instrument;
 use zenlayer::InstanceId;
 
 use super::{
-    Context, StoreError,
-    cloud_view::rotated,
-    connect::WATCH_SECONDS,
-    reconcile,
-    store::problem,
-    sweep::{self, Sweep},
-    unreadable,
+    Context, StoreError, cloud_view::rotated, connect::WATCH_SECONDS, reconcile, store::problem,
+    sweep::Sweep, unreadable,
 };
 use crate::{
     api::VmInstance,
@@ -52,6 +47,8 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long a graceful end waits for running passes.
     pub grace: Duration,
+    /// Pause between two looks at all slots.
+    pub sweep: Duration,
 }
 
 /// Why the controller cannot run.
@@ -104,7 +101,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
     let api = objects(client, &settings);
-    let Settings { grace, concurrency, .. } = settings;
+    let Settings { grace, concurrency, sweep, .. } = settings;
     let ctx = Arc::new(ctx);
     let reader = writer.as_reader();
     let pause = ctx.defaults.timing.secret / 2;
@@ -133,7 +130,7 @@ pub async fn run(
                 .combine(deletion),
             Default::default(),
         );
-    let swept = sweep_slots(ctx.clone(), reader.clone());
+    let swept = sweep_slots(ctx.clone(), reader.clone(), sweep);
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
@@ -199,10 +196,10 @@ fn say_farewell(ctx: &Context, object: &VmInstance) {
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
-async fn sweep_slots(ctx: Arc<Context>, cache: reflector::Store<VmInstance>) {
+async fn sweep_slots(ctx: Arc<Context>, cache: reflector::Store<VmInstance>, pause: Duration) {
     let mut sweep = Sweep::default();
     loop {
-        ctx.clock.sleep(sweep::PAUSE).await;
+        ctx.clock.sleep(pause).await;
         sweep.look(&ctx).await;
         let objects = cache.state();
         let uids = objects.iter().filter_map(|object| object.uid()).collect();

@@ -13,7 +13,7 @@ use super::{
 use crate::lifecycle::{LaneName, ObjectKey, Timing};
 
 /// Pause between two looks at all slots.
-pub const PAUSE: Duration = Duration::from_secs(600);
+pub const SWEEP: Duration = Duration::from_secs(600);
 
 /// Since when each slot has been at its version, by the monotonic clock.
 #[derive(Default)]
@@ -63,8 +63,14 @@ async fn is_over(ctx: &Context, kept: &KeptSlot, age: Duration) -> bool {
     age >= bound && ctx.store.claims(&kept.instance).is_empty() && nobody_holds(ctx, kept).await
 }
 
-/// Whether every object that holds a lane is certainly gone.
+/// Whether every object that holds a lane, or has stopped the machine, is certainly gone.
 async fn nobody_holds(ctx: &Context, kept: &KeptSlot) -> bool {
+    if let Some(restore) = kept.slot.record.restore() {
+        match &restore.object {
+            Some(object) if is_gone(ctx, object).await => {}
+            Some(_) | None => return false,
+        }
+    }
     for lane in LaneName::ALL {
         let lane = kept.slot.record.lane(lane);
         let Some(holding) = lane.holding() else {

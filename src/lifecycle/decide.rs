@@ -1,13 +1,14 @@
 //! `decide`: what the world allows now. Pure: the same arguments give the same decision.
 
 use jiff::Timestamp;
-use zenlayer::with_causes;
 
 use super::{
     Desired, Observed,
     decision::{Action, Decision},
     facts::Facts,
-    rules::{first_that_applies, object_is_kept_too_long, what_follows_the_type},
+    rules::{
+        first_that_applies, object_is_kept_too_long, status_is_invalid, what_follows_the_type,
+    },
     situation::{Looking, Situation},
 };
 
@@ -18,15 +19,9 @@ pub fn decide(desired: &Desired, observed: &Observed, now: Timestamp) -> Decisio
     let memory = match &observed.memory {
         Ok(memory) => memory,
         Err(error) => {
-            let problem = format!(
-                "{}; look at the provider's orders, then correct the field with kubectl edit \
-                 vminstance {} --subresource=status",
-                with_causes(error),
-                desired.object.name
-            );
-            let over = desired.is_kept_too_long(now);
+            let over = desired.is_kept_too_long(now, observed.since.spec);
             let action = if over { Action::SetFinalizer(false) } else { Action::Nothing };
-            return Decision::of(action, Looking::InvalidStatus { problem });
+            return Decision { action, ..status_is_invalid(desired, error) };
         }
     };
     let facts = Facts::new(desired, observed, memory, now);

@@ -6,6 +6,8 @@ use crate::api::{
     CANCEL_PLAN_ANNOTATION, ManagementPolicy, POWER_FINALIZER, PrepaidDowngrade, PrepaidUpgrade,
     RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Strategy, VmInstance,
 };
+use std::time::Duration;
+
 use jiff::Timestamp;
 use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
 
@@ -114,10 +116,12 @@ impl Desired {
         }
     }
 
-    /// Whether the object has been kept from being deleted for as long as it may be.
-    pub fn is_kept_too_long(&self, now: Timestamp) -> bool {
-        let bound = self.timing.restore_bound;
-        self.has_finalizer && self.deleted_at.is_some_and(|time| now > after(time, bound))
+    /// Whether the object has been kept from being deleted for as long as it may be, and this process has
+    /// known of it for long enough to start its machine.
+    pub fn is_kept_too_long(&self, now: Timestamp, known: Duration) -> bool {
+        let Timing { restore_bound, power_deadline, .. } = self.timing;
+        let over = self.deleted_at.is_some_and(|time| now > after(time, restore_bound));
+        self.has_finalizer && over && known >= power_deadline.saturating_mul(2).min(restore_bound)
     }
 
     /// Whether a change of the type may be asked for: never by an object that is being deleted.

@@ -182,6 +182,11 @@ impl<'a> Facts<'a> {
         self.write_slot(|record| record.closed(expects))
     }
 
+    /// Whether an object that is being deleted is not kept any longer.
+    pub fn is_kept_too_long(&self) -> bool {
+        self.desired.is_kept_too_long(self.now, self.observed.since.spec)
+    }
+
     /// A person asks, for the first time, to release this change.
     pub fn releases(&self, id: &ChangeId) -> bool {
         self.desired.release.as_ref() == Some(&id.0)

@@ -6,20 +6,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer::{InstanceTypeId, OrderNumber, RequestId};
 
 use super::{
-    Desired, Timing,
+    Desired,
+    ended::Ended,
     invalid_status::{InvalidStatus, optional, type_id},
-    protocol::{Change, ChangeId, LaneName, Restore, Size},
-    time::after,
+    protocol::{Change, ChangeId, LaneName, Restore},
 };
-use crate::api::{
-    self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus,
-};
+use crate::api::{self, ChangeKind, Handled, HistoryOutcome, Reason, VmInstanceStatus};
 
 /// How many ended changes are kept, whatever they were.
 const HISTORY_KEPT: usize = 10;
 /// How many are kept at most: those that were ordered for the current target stay beyond the first
 /// limit. Less than what the schema allows.
 const HISTORY_LIMIT: usize = 24;
+
+/// Parts of the status that a change in flight can be followed without; nothing new is asked for while one
+/// of them cannot be read.
+const WITHOUT_IT_A_CHANGE_IS_FOLLOWED: &[&str] = &["target", "handled", "history"];
 
 /// The declared type and the generation in which it became that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,23 +48,6 @@ pub struct Refusal {
     pub retry_after: Option<Timestamp>,
 }
 
-/// A change that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub id: ChangeId,
-    pub kind: ChangeKind,
-    pub from: InstanceTypeId,
-    pub to: InstanceTypeId,
-    /// Somebody else ordered it.
-    pub adopted: bool,
-    pub target_generation: i64,
-    pub order_number: Option<OrderNumber>,
-    pub request_id: Option<RequestId>,
-    pub started_at: Timestamp,
-    pub ended_at: Timestamp,
-    pub outcome: HistoryOutcome,
-}
-
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
@@ -80,11 +65,14 @@ pub struct Memory {
     pub history: Vec<Ended>,
     pub order_number: Option<OrderNumber>,
     pub request_id: Option<RequestId>,
+    /// What cannot be read, and may hold what keeps a change from being ordered twice.
+    pub unreadable: Option<InvalidStatus>,
 }
 
 impl Memory {
     pub fn from_status(status: &VmInstanceStatus) -> Result<Self, InvalidStatus> {
-        if let Some(part) = status.unreadable.keys().next() {
+        let part = |name: &&String| !WITHOUT_IT_A_CHANGE_IS_FOLLOWED.contains(&name.as_str());
+        if let Some(part) = status.unreadable.keys().find(part) {
             return Err(InvalidStatus::Part(part.clone()));
         }
         let order_number = optional("orderNumber", status.order_number.as_ref(), OrderNumber::new)?;
@@ -125,6 +113,7 @@ impl Memory {
             history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
             order_number,
             request_id,
+            unreadable: status.unreadable.keys().next().cloned().map(InvalidStatus::Part),
         })
     }
 
@@ -188,7 +177,9 @@ impl Memory {
         let stays =
             |entry: &Ended| Some(entry.target_generation) == current && entry.stands_in_the_way();
         while self.history.len() > HISTORY_KEPT {
-            let oldest = self.history.iter().position(|entry| !stays(entry));
+            // What has just been added is known for one pass at least.
+            let older = &self.history[..self.history.len() - 1];
+            let oldest = older.iter().position(|entry| !stays(entry));
             match oldest {
                 Some(oldest) => self.history.remove(oldest),
                 None if self.history.len() > HISTORY_LIMIT => self.history.remove(0),
@@ -220,7 +211,8 @@ impl Memory {
     }
 
     /// The order that stands in the way of another one of its kind from this type to the declared one:
-    /// it may have been paid for.
+    /// it may have been paid for. Where there are more of them than can be kept, the last one stands for
+    /// all, so that none has to be forgotten.
     pub fn ordered_before(
         &self,
         desired: &Desired,
@@ -228,13 +220,16 @@ impl Memory {
         from: &InstanceTypeId,
     ) -> Option<&Ended> {
         let target = self.target_for(&desired.type_id, desired.generation);
-        self.history.iter().rev().find(|entry| {
-            entry.counts_as_ordered()
-                && entry.kind == kind
-                && entry.target_generation == target.since_generation
-                && entry.from == *from
-                && entry.to == target.type_id
-        })
+        let counts = |entry: &&Ended| {
+            entry.stands_in_the_way() && entry.target_generation == target.since_generation
+        };
+        let counted = self.history.iter().rev().filter(counts);
+        if counted.clone().count() + 2 > HISTORY_LIMIT {
+            return counted.clone().find(|entry| entry.kind == kind);
+        }
+        counted
+            .clone()
+            .find(|entry| entry.kind == kind && entry.from == *from && entry.to == target.type_id)
     }
 
     /// How many calls of this kind came to an end for the current target without an effect, and when
@@ -274,6 +269,7 @@ fn restore_from_api(restore: &api::Restore) -> Restore {
     Restore {
         power_state: power_state.clone(),
         stopped_by: ChangeId(stopped_by.clone()),
+        object: None,
         since: since.0,
     }
 }
@@ -316,87 +312,6 @@ impl Refusal {
             attempts: self.attempts.into(),
             request_id: self.request_id.as_ref().map(ToString::to_string),
             retry_after: self.retry_after.map(Time),
-        }
-    }
-}
-
-impl Ended {
-    /// Whether it is a call of the type that is made at most once for one target.
-    fn stands_in_the_way(&self) -> bool {
-        LaneName::of(self.kind) == LaneName::Type && self.counts_as_ordered()
-    }
-
-    /// Whether it may have been paid for, and so stands in the way of the same change for the same
-    /// target. An instance that was gone and is back may show an older type for a while.
-    pub fn counts_as_ordered(&self) -> bool {
-        match self.outcome {
-            HistoryOutcome::Completed
-            | HistoryOutcome::Scheduled
-            | HistoryOutcome::Cancelled
-            | HistoryOutcome::Overdue
-            | HistoryOutcome::Reverted
-            | HistoryOutcome::InstanceGone
-            | HistoryOutcome::Unrecorded
-            | HistoryOutcome::Unknown => true,
-            HistoryOutcome::Unverified | HistoryOutcome::Released => false,
-        }
-    }
-
-    /// The change as it was before it was put into the history.
-    pub fn resumed(&self, state: ChangeState, timing: &Timing) -> Change {
-        Change {
-            id: self.id.clone(),
-            kind: self.kind,
-            from: self.from.clone(),
-            to: self.to.clone(),
-            target_generation: self.target_generation,
-            state,
-            adopted: false,
-            direction: None,
-            size: Size::default(),
-            started_at: self.started_at,
-            fence: None,
-            submitted_at: None,
-            effective_at: None,
-            deadline: Some(after(self.ended_at, timing.limit(self.kind))),
-            order_number: self.order_number.clone(),
-            request_id: self.request_id.clone(),
-        }
-    }
-
-    fn from_api(entry: &api::HistoryEntry) -> Result<Self, InvalidStatus> {
-        Ok(Self {
-            id: ChangeId(entry.id.clone()),
-            kind: entry.kind,
-            from: type_id("history.from", &entry.from)?,
-            to: type_id("history.to", &entry.to)?,
-            adopted: entry.adopted,
-            target_generation: entry.target_generation,
-            order_number: optional(
-                "history.orderNumber",
-                entry.order_number.as_ref(),
-                OrderNumber::new,
-            )?,
-            request_id: optional("history.requestId", entry.request_id.as_ref(), RequestId::new)?,
-            started_at: entry.started_at.0,
-            ended_at: entry.ended_at.0,
-            outcome: entry.outcome,
-        })
-    }
-
-    pub fn to_api(&self) -> api::HistoryEntry {
-        api::HistoryEntry {
-            id: self.id.0.clone(),
-            kind: self.kind,
-            from: self.from.to_string(),
-            to: self.to.to_string(),
-            adopted: self.adopted,
-            target_generation: self.target_generation,
-            order_number: self.order_number.as_ref().map(ToString::to_string),
-            request_id: self.request_id.as_ref().map(ToString::to_string),
-            started_at: Time(self.started_at),
-            ended_at: Time(self.ended_at),
-            outcome: self.outcome,
         }
     }
 }

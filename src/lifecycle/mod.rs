@@ -4,9 +4,9 @@
 //! | file | what it answers |
 //! | --- | --- |
 //! | `desired`, `timing` | what does the object ask for, and which limits apply? |
-//! | `observed`, `memory`, `standing` | what does the world say, what do we remember, and what do both say together? |
+//! | `observed`, `memory`, `ended`, `standing` | what does the world say, what do we remember, and what do both say together? |
 //! | `protocol` | what makes sure that a call is made once: lanes, slot, fence, ledger |
-//! | `needs` | what has to be read? |
+//! | `read`, `needs` | what has to be read? |
 //! | `facts`, `rules`, `decide` | what may be done now? `rules/mod.rs` is an ordered list of small rules: the specification |
 //! | `situation` | what does each situation say, which event, when to look again, what is remembered? |
 //! | `settle`, `remember`, `write` | what did the pass mean for the status? |
@@ -19,6 +19,7 @@ pub mod backoff;
 mod decide;
 mod decision;
 mod desired;
+mod ended;
 mod facts;
 mod invalid_status;
 mod memory;
@@ -29,6 +30,7 @@ mod offers;
 mod plan;
 mod prices;
 pub mod protocol;
+mod read;
 mod refusal;
 mod remember;
 mod rules;
@@ -42,9 +44,10 @@ mod write;
 pub use decide::decide;
 pub use decision::{Action, Decision, Order, Outcome, Verdict};
 pub use desired::{Defaults, Desired, InvalidSpec};
+pub use ended::Ended;
 pub use invalid_status::InvalidStatus;
-pub use memory::{Ended, Memory, Refusal, Target};
-pub use needs::{Read, needs};
+pub use memory::{Memory, Refusal, Target};
+pub use needs::needs;
 pub use object_key::ObjectKey;
 pub use observed::{
     Claim, Holder, Holders, Observed, Owner, PerLane, SecretState, Since, Trouble, speaks_of_rest,
@@ -55,6 +58,7 @@ pub use protocol::{
     Change, ChangeId, Counted, Expectation, Held, Holding, HoldingState, Known, Lane, LaneName,
     Limit, OrderCount, OrderLimits, Restore, Size, Slot, SlotRecord,
 };
+pub use read::Read;
 pub use refusal::of_read as read_problem;
 pub use settle::{intent, invalid, settle, withdrawn};
 pub use situation::{Event, NextLook, Situation, farewell};

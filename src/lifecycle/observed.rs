@@ -9,10 +9,11 @@ use super::{
     Memory,
     invalid_status::InvalidStatus,
     object_key::ObjectKey,
+    plan::PlanView,
     prices::Prices,
     protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
 };
-use crate::api::{Phase, Reason, VmInstanceStatus};
+use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
 
 /// Everything that a decision rests on. What was not asked for is `None`.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +78,8 @@ pub struct Since {
     pub missing: Option<Duration>,
     /// The two reads show different types.
     pub disagree: Option<Duration>,
+    /// Nothing shows the change of the type whose effect was seen before.
+    pub undone: Option<Duration>,
     /// The plan of an object at rest has not been read for long.
     pub plan_is_due: bool,
 }
@@ -223,6 +226,20 @@ impl Observed {
     /// The plan that the provider shows, where it was read.
     pub fn type_status(&self) -> Option<&TypeStatus> {
         self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
+    }
+
+    /// Whether the effect of the remembered change was seen before, and neither read shows it now.
+    pub fn shows_nothing_of_its_change(&self) -> bool {
+        let change = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
+        let Some(change) = change.filter(|one| one.state == ChangeState::Observed) else {
+            return false;
+        };
+        let (Some(instance), Some(status)) = (self.instance(), self.type_status()) else {
+            return false;
+        };
+        instance.type_id != change.to
+            && status.current != change.to
+            && !PlanView::of(status).is_to(&change.to)
     }
 
     /// The slot, where it was read.

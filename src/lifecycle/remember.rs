@@ -39,9 +39,6 @@ pub fn remembered(desired: &Desired, observed: &Observed, now: Timestamp) -> Mem
     if desired.cancel_plan.is_none() {
         memory.handled.cancel_plan = None;
     }
-    if desired.requested_at.is_some() {
-        memory.handled.requested_at.clone_from(&desired.requested_at);
-    }
     memory
 }
 
@@ -81,6 +78,13 @@ fn make_room(memory: &mut Memory, by: ChangeKind, now: Timestamp) {
     memory.end(&change, outcome, whole_seconds(now));
 }
 
+/// A call is tried once for each word of a person.
+pub fn tried(memory: &mut Memory, desired: &Desired) {
+    if desired.requested_at.is_some() {
+        memory.handled.requested_at.clone_from(&desired.requested_at);
+    }
+}
+
 /// Puts a call into its lane.
 pub fn begin(memory: &mut Memory, desired: &Desired, order: &Order, now: Timestamp) {
     let change = &order.change;
@@ -94,6 +98,8 @@ pub fn begin(memory: &mut Memory, desired: &Desired, order: &Order, now: Timesta
     if cancels_a_foreign_plan {
         memory.handled.cancel_plan.clone_from(&desired.cancel_plan);
     }
+    // What a person asked for is tried.
+    tried(memory, desired);
     memory.restore.clone_from(&order.restore);
     memory.set_lane(change.lane(), Some(change.clone()));
 }
@@ -175,5 +181,22 @@ fn end(memory: &mut Memory, change: &Change, outcome: HistoryOutcome, now: Times
             entry.outcome = HistoryOutcome::Cancelled;
         }
     }
+    let change = &if outcome == HistoryOutcome::Reverted {
+        of_the_target(memory, change)
+    } else {
+        change.clone()
+    };
     memory.end(change, outcome, now);
+}
+
+/// A change to the declared type that is gone again counts for the declaration as it is now, whichever one
+/// it was ordered for: it is not ordered again without a word.
+fn of_the_target(memory: &Memory, change: &Change) -> Change {
+    let target = memory
+        .target
+        .as_ref()
+        .filter(|target| change.kind == ChangeKind::Modify && target.type_id == change.to);
+    let target_generation =
+        target.map_or(change.target_generation, |target| target.since_generation);
+    Change { target_generation, ..change.clone() }
 }

@@ -10,15 +10,15 @@ use super::{
     memory::{Memory, Refusal},
     observed::{Trouble, speaks_of_rest},
     refusal::{self, Reaction},
-    remember::{apply, begin, leave, remembered},
+    remember::{apply, begin, leave, remembered, tried},
     situation::{
         AtRest, Calling, Event, Looking, NextLook, Power, ReadProblem, Scene, Situation, Told,
         TypeChange, Worth, Written, accepted, beside,
     },
-    write::{conditions, in_sync, write},
+    write::{conditions, in_sync, not_read, write},
 };
 use crate::{
-    api::{ChangeKind, Reason, VmInstanceStatus},
+    api::{ChangeKind, Phase, Reason, VmInstanceStatus},
     lifecycle::protocol::LaneName,
 };
 
@@ -39,6 +39,10 @@ pub fn settle(
     };
     let mut memory = remembered(desired, observed, now);
     let situation = after_the_effect(desired, observed, decision, outcome, &mut memory, now);
+    // There is nothing to try, or it was this operator that refused.
+    if matches!(situation, Situation::AtRest(AtRest::InSync | AtRest::Refused { .. })) {
+        tried(&mut memory, desired);
+    }
     let told = told_of(desired, observed, &mut memory, &situation, now);
     let told = at_rest_stays_ready(before, observed, desired, &situation, told, now);
     let current = before.observed_generation == Some(desired.generation);
@@ -143,9 +147,10 @@ fn at_rest_stays_ready(
             Looking::ReadFailed { .. } | Looking::InTrouble { .. } | Looking::Missing
         )
     );
-    let rests = speaks_of_rest(before, desired.generation)
-        && before.change.is_none()
-        && before.power.is_empty();
+    let scheduled = before.phase == Some(Phase::Scheduled)
+        && before.observed_generation == Some(desired.generation);
+    let rests = speaks_of_rest(before, desired.generation) && before.change.is_none() || scheduled;
+    let rests = rests && before.power.is_empty();
     if !(unread && rests && observed.memory.is_ok()) {
         return told;
     }
@@ -244,8 +249,9 @@ fn unreadable(
 ) -> Verdict {
     let memory = Memory::default();
     let told = situation.told(&scene(desired, observed, &memory, now));
-    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
-    let in_sync = in_sync(before, desired, now);
+    let instance = not_read(before, now);
+    let mut status = VmInstanceStatus { pending_decision: None, instance, ..before.clone() };
+    let in_sync = in_sync(&status, desired, now);
     conditions(&mut status, before, &told, in_sync, desired.generation, now);
     let events = events(before, &status, &told);
     Verdict { events, next_look: told.next_look, status, answers: None, account: None }
@@ -280,7 +286,8 @@ pub fn invalid(
     now: Timestamp,
 ) -> Verdict {
     let told = Told::failed(Reason::InvalidSpec, with_causes(error), NextLook::OnChange);
-    let mut status = VmInstanceStatus { pending_decision: None, ..before.clone() };
+    let instance = not_read(before, now);
+    let mut status = VmInstanceStatus { pending_decision: None, instance, ..before.clone() };
     conditions(&mut status, before, &told, None, generation, now);
     let events = events(before, &status, &told);
     Verdict { status, events, ..kept(before, NextLook::OnChange) }

@@ -1,13 +1,14 @@
 //! The status as it is written: all that the operator owns, derived in one place.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer::Instance;
 
 use super::{
     Desired, Memory, Observed,
-    memory::{Ended, Refusal, restore_to_api},
-    protocol::Change,
+    ended::Ended,
+    memory::{Refusal, restore_to_api},
+    protocol::{Change, Held, LaneName, Slot},
     situation::Told,
     time::{after, whole_seconds},
 };
@@ -35,6 +36,7 @@ pub fn write(
         history,
         order_number,
         request_id,
+        unreadable: _,
     } = memory;
     let mut status = VmInstanceStatus {
         observed_generation: Some(desired.generation),
@@ -64,10 +66,26 @@ pub fn write(
     status
 }
 
-/// Whether the machine could not be read in this pass.
-pub fn unread(observed: &Observed) -> bool {
-    matches!(&observed.instance, Some(Err(_)))
-        || observed.trouble.is_some() && observed.instance.is_none()
+/// Whether the machine could not be read in this pass, whatever the reason. One that waits for its turn is
+/// no such pass.
+fn unread(observed: &Observed) -> bool {
+    let unreadable = |slot: &Slot| {
+        LaneName::ALL.iter().any(|lane| slot.record.lane(*lane).held() == Held::Unreadable)
+    };
+    match (&observed.instance, &observed.slot) {
+        (Some(read), _) => read.is_err(),
+        (None, Some(Err(_))) => true,
+        (None, slot) => {
+            observed.trouble.is_some()
+                || observed.secret.reason().is_some()
+                || slot.iter().flatten().any(unreadable)
+        }
+    }
+}
+
+/// What is known of a machine that is not read in this pass.
+pub fn not_read(before: &VmInstanceStatus, now: Timestamp) -> Option<ObservedInstance> {
+    before.instance.as_ref().map(|known| unread_since(known, now))
 }
 
 /// Whether the machine is of the declared type. Nobody knows once it could not be read for three looks,
@@ -200,6 +218,5 @@ pub fn conditions(
     status.observed_generation = Some(generation);
     status.phase = Some(*phase);
     // What another writer added stays.
-    let foreign = |one: &&Condition| ConditionType::parse(&one.type_).is_none();
-    status.conditions.extend(before.conditions.iter().filter(foreign).cloned());
+    *status = status.beside_others(before);
 }

@@ -115,6 +115,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
             ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
             ("a long wait, for real", with(&["--testing-answer-limit", "1h"]), &[loopback]),
+            ("a quick sweep, for real", with(&["--testing-sweep", "1s"]), &[loopback]),
             (
                 "more orders than one Lease can hold",
                 with(&["--max-orders-per-hour", "3001"]),
@@ -188,7 +189,7 @@ fn the_operator_says_what_is_missing_around_it() {
         "vm-operator",
         "run",
         &gone,
-        row("no API server", &["cannot create a Lease", "refused", "check the API server"]),
+        row("no API server", &["cannot list vminstances", "refused", "check the API server"]),
     );
 }
 

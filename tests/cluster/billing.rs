@@ -176,6 +176,7 @@ type Policy = (&'static str, &'static str, &'static str, Value, Option<&'static 
 
 /// Each row on a machine of its own; what is refused costs no call, and its remedy works.
 async fn policies(scenario: &str, arguments: &[&str], rows: Vec<(&str, Policy)>, cost: Cost) {
+    let _permit = harness::permit::heavy().await;
     let machines: String = rows
         .iter()
         .map(|(name, (charge, from, ..))| {

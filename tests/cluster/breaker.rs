@@ -92,6 +92,7 @@ async fn row(stage: &Stage, row: Row<'_>) -> [String; 6] {
 
 #[tokio::test]
 async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_it_is_raised() {
+    let _permit = harness::permit::heavy().await;
     let instance =
         |index| format!("  - {{ id: {}, type: c.1c2g, chargeType: POSTPAID }}\n", name(index));
     let instances: String = (0..OBJECTS).map(instance).collect();

@@ -152,6 +152,7 @@ fn paid_calls(again: Again, hours: usize) -> std::ops::RangeInclusive<usize> {
 
 #[tokio::test]
 async fn each_code_leads_to_its_phase_and_to_its_calls_in_the_following_day() {
+    let _permit = harness::permit::heavy().await;
     let mut lab = Lab::given(ROWS.len()).await;
     for (index, (code, status, ..)) in ROWS.iter().enumerate() {
         lab.fault(fault(code, *status, &format!("vm-{index}")));
@@ -251,6 +252,7 @@ impl Lab {
 
 #[tokio::test]
 async fn whatever_a_refusal_rests_on_lets_the_call_be_made_once_more() {
+    let _permit = harness::permit::heavy().await;
     let terminal: Vec<_> =
         ROWS.iter().filter(|row| matches!(row.4, Never | ForItsAccount)).collect();
     let mut lab = Lab::given(terminal.len() * REARMS.len()).await;

@@ -10,6 +10,7 @@ use std::{
 use harness::{
     Operator, binary, eventually,
     processes::Process,
+    proxies::http_client,
     wire::{Broken, Fault, Select, Verb},
 };
 use kube::api::{Patch, PatchParams};
@@ -79,9 +80,6 @@ fn operator_by_name(stage: &Stage, folder: &tempfile::TempDir, env: &[(&str, &st
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(&kubeconfig, config.to_string()).unwrap();
     let mut command = Command::new(binary("vm-operator"));
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
     command
         .env("KUBECONFIG", &kubeconfig)
         .envs(env.iter().copied())
@@ -363,7 +361,7 @@ async fn inside() {
     let operator = Process::start("vm-operator", command, &folder.join("operator.log")).unwrap();
     let get = async |path: &str| -> Result<String, String> {
         let url = format!("http://[::1]:8080/{path}");
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let answer = http_client().get(url).send().await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| error.to_string())?;
         if status.is_success() { Ok(text) } else { Err(format!("{status}: {text}")) }
@@ -372,7 +370,10 @@ async fn inside() {
         get("readyz").await.map_err(|problem| format!("{problem}; {}", operator.tail()))
     })
     .await;
-    assert!(reqwest::get("http://127.0.0.1:8080/readyz").await.is_err(), "there is no IPv4 here");
+    assert!(
+        http_client().get("http://127.0.0.1:8080/readyz").send().await.is_err(),
+        "there is no IPv4 here"
+    );
     println!("ready on ::1");
     eventually("the end of the test", LIMIT, async || {
         if folder.join("done").exists() { Ok(()) } else { Err(operator.tail()) }

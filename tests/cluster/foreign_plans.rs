@@ -132,6 +132,7 @@ async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
 #[tokio::test]
 async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
     use crate::crowd::{Cost, QUICK, SHORT, crowd, declare, effects};
+    let _permit = harness::permit::heavy().await;
     let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).chain(["lost"]).collect();
     let instances: Vec<_> =

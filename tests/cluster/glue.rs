@@ -53,6 +53,7 @@ fn taken_by_another(change: &str) -> SlotRecord {
         target_generation: 1,
         started_at: "2026-03-02T09:59:00Z".parse().unwrap(),
         fence: None,
+        taken_by: None,
         state: HoldingState::Open,
     };
     SlotRecord::default().taken(holding, None).unwrap()

@@ -526,7 +526,7 @@ impl Lab {
         *self.passes.entry(name.to_owned()).or_default() += 1;
         let object = Arc::new(self.store.get(name));
         let uid = object.metadata.uid.clone().unwrap();
-        let next = match reconcile(object, &self.ctx).await {
+        let next = match Box::pin(reconcile(object, &self.ctx)).await {
             Ok(next) => next,
             Err(StoreError::Conflict | StoreError::Gone) => NextLook::Backoff,
             Err(error) => panic!("{name}: {error}"),

@@ -46,7 +46,7 @@ async fn a_guest_that_needs_a_restart_is_not_in_sync_before_it_shows_its_new_siz
 
     let object = until_ready(&stage, &operator, "too-late", "False ChangeNotInEffect").await;
     assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
-    let words = "the instance shows 1 cores and 2 GiB, and c.2c4g has 2 and 4";
+    let words = "the instance shows 1 CPU and 2 GiB, and c.2c4g has 2 CPU and 4 GiB";
     assert!(message(&object).contains(words), "{}", message(&object));
     for (name, cost) in names.iter().zip(rest(&stage, &operator, &names).await) {
         assert_one_order(name, &cost);

@@ -274,6 +274,7 @@ fn observed() -> Observed {
             lanes: PerLane { of_type: Known(FOR_EVER), of_power: Known(FOR_EVER) },
             spec: FOR_EVER,
             missing: None,
+            undone: Some(FOR_EVER),
             disagree: None,
             plan_is_due: false,
         },
@@ -606,6 +607,14 @@ impl Given {
         self.only_the_instance()
     }
 
+    /// Nothing was read of the cloud.
+    pub fn cloud_unread(mut self) -> Self {
+        let slot = self.observed.slot.clone();
+        self = self.nothing_read();
+        self.observed.slot = slot;
+        self
+    }
+
     /// The instance was read, and nothing else.
     pub fn only_the_instance(mut self) -> Self {
         let one = &mut self.observed;
@@ -641,7 +650,7 @@ impl Given {
             Read::Prices => self.list_prices = ListPrices::Unnamed,
             Read::ForACall => one.for_a_call = true,
         }
-        if one.instance.is_none() {
+        if one.instance.is_none() && read != Read::Slot {
             one.instance = observed().instance;
         }
         self
@@ -700,7 +709,7 @@ pub fn expectation(change: &Change, until: Timestamp) -> Expectation {
 }
 
 pub fn restore(stopped_by: &ChangeId, since: Timestamp) -> Restore {
-    Restore { power_state: "RUNNING".into(), stopped_by: stopped_by.clone(), since }
+    Restore { power_state: "RUNNING".into(), stopped_by: stopped_by.clone(), object: None, since }
 }
 
 /// The name of a lane in the JSON of a slot.

@@ -105,11 +105,9 @@ fn a_refusal_for_a_reason_that_this_version_does_not_know_is_found_out_again() {
 
 #[test]
 fn only_the_change_itself_has_to_be_readable() {
-    let parts: [(&str, Value); 5] = [
+    let parts: [(&str, Value); 3] = [
         ("change", json!({ "id": "x", "kind": "Approve" })),
         ("power", json!({ "change": { "kind": "Reboot" } })),
-        ("history", json!([{ "kind": "Modify", "from": 3 }])),
-        ("target", json!("c.2c4g")),
         ("orderNumber", json!(3471)),
     ];
     for (part, value) in parts {
@@ -126,6 +124,28 @@ fn only_the_change_itself_has_to_be_readable() {
         let kept = serde_json::to_value(found.then().object.status).unwrap();
         assert_eq!(kept[part], value, "{part}");
         assert_eq!(kept["phase"], "Failed", "{part}");
+    }
+}
+
+#[test]
+fn without_its_history_a_change_is_followed_and_nothing_new_is_ordered() {
+    let parts: [(&str, Value); 3] = [
+        ("history", json!([{ "kind": "Modify", "from": 3 }])),
+        ("target", json!("c.2c4g")),
+        ("handled", json!("release")),
+    ];
+    for (part, value) in parts {
+        let mut spoilt = status();
+        spoilt[part] = value.clone();
+        let found = found(&spoilt).processing(LARGE);
+        assert_eq!(does(&found), "Nothing Progressing", "{part}");
+        let kept = serde_json::to_value(found.then().object.status).unwrap();
+        assert_eq!(kept[part], value, "{part}");
+        let mut at_rest = spoilt.clone();
+        at_rest.as_object_mut().unwrap().remove("change");
+        let at_rest = self::found(&at_rest);
+        assert_eq!(does(&at_rest), "Nothing InvalidStatus", "{part}");
+        assert!(says(&at_rest).contains(&format!("status.{part} is not of the form")), "{part}");
     }
 }
 

@@ -151,6 +151,7 @@ fn healed(given: &Given) -> Option<Given> {
         }
         if let Some(restore) = &status.power.restore {
             whole = whole.restoring(&Restore {
+                object: None,
                 power_state: restore.power_state.clone(),
                 stopped_by: ChangeId(restore.stopped_by.clone()),
                 since: restore.since.0,

@@ -20,6 +20,7 @@ mod lanes;
 mod lenient;
 mod liveness;
 mod messages;
+mod more_of_a_kind;
 mod needs;
 mod ownership;
 mod power;

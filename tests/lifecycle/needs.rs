@@ -49,9 +49,9 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
         (
             "an object that was never looked at may follow one that is gone",
             given().of_type(LARGE),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
-        ("so does one whose spec has changed", in_sync().generation(4), "Instance Slot Plan"),
+        ("so does one whose spec has changed", in_sync().generation(4), "Slot Instance Plan"),
         (
             "a machine that is off may have been stopped for a change: the slot knows",
             in_sync().state("STOPPED"),
@@ -62,12 +62,12 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
         (
             "an order that may still be open",
             in_sync().ended(entry(HistoryOutcome::Scheduled)),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
         ("one that is complete", in_sync().ended(entry(HistoryOutcome::Completed)), "Instance"),
         ("suspended, the type differs", known(given().suspended()), "Instance Slot"),
         ("observed, the type differs", known(given().observing()), "Instance Slot"),
-        ("an object that is kept", in_sync().finalizer(true), "Instance Slot Plan"),
+        ("an object that is kept", in_sync().finalizer(true), "Slot Instance Plan"),
         (
             "an object that is being deleted has nothing to look at",
             in_sync().deleted(5),
@@ -76,43 +76,47 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
         (
             "a younger object reads what it may have to follow",
             known(given().duplicate_of(None)),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
     ]
 }
 
 fn unreadable() -> Vec<(&'static str, Given, &'static str)> {
     vec![
-        ("nothing is read without a Secret", given().secret(SecretState::NotFound), ""),
         (
-            "nothing while the credential has no call left",
+            "nothing but the slot is read without a Secret",
+            given().secret(SecretState::NotFound),
+            "Slot",
+        ),
+        (
+            "nor while the credential has no call left",
             {
                 let mut given = given();
                 given.observed.quota = Some(secs(3));
                 given
             },
-            "",
+            "Slot",
         ),
         (
-            "nothing while reads of the credential fail",
+            "nor while reads of the credential fail",
             given().in_trouble(trouble(Reason::ApiUnavailable, false, 5)),
-            "",
+            "Slot",
         ),
         (
             "nothing after the instance could not be read",
             given().instance_fails(transport()),
-            "Instance",
+            "Slot Instance",
         ),
-        ("nor after a refusal", given().instance_fails(read_error(401, None)), "Instance"),
-        ("nor where it is missing for the first time", given().missing_for(0), "Instance"),
-        ("a missing one may have a change in flight", given().missing_for(5), "Instance Slot"),
-        ("nothing after the slot could not be read", given().slot_fails("x"), "Instance Slot"),
+        ("nor after a refusal", given().instance_fails(read_error(401, None)), "Slot Instance"),
+        ("nor where it is missing for the first time", given().missing_for(0), "Slot Instance"),
+        ("a missing one may have a change in flight", given().missing_for(5), "Slot Instance"),
+        ("nothing after the slot could not be read", given().slot_fails("x"), "Slot"),
         (
             "nor after the plan could not be read",
             given().plan_fails(transport()),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
-        ("nor where two reads disagree", known(given().plan_is_missing()), "Instance Slot Plan"),
+        ("nor where two reads disagree", known(given().plan_is_missing()), "Slot Instance Plan"),
     ]
 }
 
@@ -121,23 +125,23 @@ fn in_flight() -> Vec<(&'static str, Given, &'static str)> {
     let open = given_change(ChangeState::Submitting, 60);
     let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
     vec![
-        ("a call without an answer", flying(ChangeState::Submitting), "Instance Slot Plan"),
-        ("an accepted call", flying(ChangeState::Accepted), "Instance Slot Plan"),
-        ("a change that was seen", flying(ChangeState::Observed), "Instance Slot Plan"),
+        ("a call without an answer", flying(ChangeState::Submitting), "Slot Instance Plan"),
+        ("an accepted call", flying(ChangeState::Accepted), "Slot Instance Plan"),
+        ("a change that was seen", flying(ChangeState::Observed), "Slot Instance Plan"),
         (
             "a change in flight in spite of an in-sync type",
             flying(ChangeState::Accepted).of_type(LARGE),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
         (
-            "a lane without its intent needs no more than the slot",
+            "a lane without its intent needs the slot alone",
             given().holding(&open, HoldingState::Open),
-            "Instance Slot",
+            "Slot",
         ),
         (
             "nor does a lane of another version",
             given().of_another_version(zenlayer_vm_operator::lifecycle::LaneName::Power),
-            "Instance Slot",
+            "Slot",
         ),
         (
             "a stop that is seen needs no read of the type",
@@ -145,18 +149,18 @@ fn in_flight() -> Vec<(&'static str, Given, &'static str)> {
                 let stopping = given().stop_first().finalizer(true).in_flight(&stop);
                 stopping.restoring(&restore(&stop.id, stop.started_at)).state("STOPPED")
             },
-            "Instance Slot",
+            "Slot Instance",
         ),
         (
             "a change of another object",
             given().held_by("x", &open, HoldingState::Open),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
     ]
 }
 
 fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
-    let order = "Instance Slot Plan Orders Catalogue ForACall";
+    let order = "Slot Instance Plan Orders Catalogue ForACall";
     let refusal = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
     let scheduled = given_change(ChangeState::Observed, 900);
     vec![
@@ -164,48 +168,48 @@ fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
         (
             "prices, too, of what is not billed afterwards",
             given().prepaid(),
-            "Instance Slot Plan Orders Catalogue+Prices ForACall",
+            "Slot Instance Plan Orders Catalogue+Prices ForACall",
         ),
         (
             "also of what nobody knows",
             given().charged("SPOT"),
-            "Instance Slot Plan Orders Catalogue+Prices ForACall",
+            "Slot Instance Plan Orders Catalogue+Prices ForACall",
         ),
         (
             "a stop before an order reads the same",
             given().stop_first(),
-            "Instance Slot Plan Orders Catalogue ForACall",
+            "Slot Instance Plan Orders Catalogue ForACall",
         ),
         (
             "at the limit nothing more is read",
             given().orders(ordered_by_all(100)),
-            "Instance Slot Plan Orders",
+            "Slot Instance Plan Orders",
         ),
         (
             "nor for an edit that is too young",
             given().spec_known_for(secs(0)),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
         (
             "nor for an account that is refused",
             given().account_refused(trouble(Reason::PermissionDenied, true, 900)),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
-        ("nor on a busy machine", given().state("REBOOT"), "Instance Slot Plan"),
+        ("nor on a busy machine", given().state("REBOOT"), "Slot Instance Plan"),
         (
             "nor for a call that was refused",
             given().answered(refused(400, refusal)).then(),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
         (
             "nor for one that was ordered before",
             given().target(LARGE, 3).ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed)),
-            "Instance Slot Plan",
+            "Slot Instance Plan",
         ),
         (
             "nor for a type that is not on offer",
             given().offering(vec![crate::given::offer(HUGE, 4, 8)]),
-            "Instance Slot Plan Orders Catalogue",
+            "Slot Instance Plan Orders Catalogue",
         ),
         (
             "a cancellation needs no offers",
@@ -216,17 +220,17 @@ fn before_a_call() -> Vec<(&'static str, Given, &'static str)> {
                 .scheduled(LARGE)
                 .wants(SMALL)
                 .generation(4),
-            "Instance Slot Plan ForACall",
+            "Slot Instance Plan ForACall",
         ),
         (
             "a start rests on the instance alone",
             known(given().of_type(LARGE)).stopped_for_a_change(60),
-            "Instance Slot Plan ForACall",
+            "Slot Instance Plan ForACall",
         ),
         (
             "one that is overdue waits for no plan",
             given().stopped_for_a_change(1801),
-            "Instance Slot ForACall",
+            "Slot Instance ForACall",
         ),
     ]
 }

@@ -78,7 +78,7 @@ fn first() -> Vec<Row> {
             "before a running machine is stopped its object is kept from being deleted",
             given().stop_first(),
             "SetFinalizer PowerIsKept",
-            STOP_AGAIN,
+            NOTHING,
             "1s",
         ),
         stops("then it is stopped", given().stop_first().step()),
@@ -346,11 +346,25 @@ fn off() -> Vec<Row> {
         starts("nor a plan that cannot be read", stopped_long_ago().plan_is_missing()),
         starts("nor an order that is refused for now over and over", stopped_long_ago()),
         (
-            "whoever sees the machine starts it: also an object that does not own it",
-            stopped().duplicate_of(None).of_type(LARGE),
+            "an object that does not own the machine leaves it to the owner",
+            stopped().duplicate_of(None).of_type(LARGE).finalizer(false),
+            "Nothing DuplicateClaim",
+            "Failed DuplicateClaim Ready=False InSync=True Stalled",
+            "12s",
+        ),
+        (
+            "but not for ever",
+            stopped_long_ago().duplicate_of(None).of_type(LARGE),
             "Start Calling",
             STARTS_IN_SYNC,
             "5s",
+        ),
+        (
+            "nor is it kept from being deleted for that",
+            stopped().duplicate_of(None).deleted(5),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            " absent Ready=absent InSync=absent",
+            "1s",
         ),
         (
             "a machine that a person stopped stays off",
@@ -852,15 +866,16 @@ fn a_machine_that_is_left_off_is_told_once() {
 fn an_object_that_nothing_can_be_read_for_is_released_at_its_bound_all_the_same() {
     use crate::given::{read_error, transport};
     use zenlayer_vm_operator::lifecycle::SecretState;
-    let cases: [(&str, fn(Given) -> Given); 6] = [
-        ("no Secret", |given| given.nothing_read().secret(SecretState::NotFound)),
+    type Case = (&'static str, fn(Given) -> Given);
+    let cases: [Case; 6] = [
+        ("no Secret", |given| given.cloud_unread().secret(SecretState::NotFound)),
         ("no read", |given| given.instance_fails(transport())),
         ("a refused read", |given| given.instance_fails(read_error(401, None))),
         ("no slot", |given| given.slot_fails("forbidden")),
         ("a slot of another version", |given| given.of_another_version(LaneName::Type)),
         ("no quota", |mut given| {
             given.observed.quota = Some(crate::given::secs(5));
-            given.nothing_read()
+            given.cloud_unread()
         }),
     ];
     for (what, break_it) in cases {

@@ -266,7 +266,7 @@ fn a_read_is_made_again_whatever_it_was_refused_for() {
     for (code, status, ..) in CODES {
         let first = given().instance_fails(read_error(*status, *code)).then();
         assert_eq!(first.object.status.as_ref().unwrap().refusal, None, "{code:?}");
-        let next = first.nothing_read();
+        let next = first.cloud_unread();
         assert_eq!(next.needs(), [zenlayer_vm_operator::lifecycle::Read::Instance], "{code:?}");
     }
 }
@@ -303,7 +303,7 @@ fn what_a_person_asked_for_was_tried_and_does_not_count_twice() {
 
 #[test]
 fn a_secret_that_is_gone_is_no_other_credential() {
-    let without = refused().nothing_read().secret(SecretState::NotFound);
+    let without = refused().cloud_unread().secret(SecretState::NotFound);
     assert!(says(&without).contains("zenlayer-credentials"), "{}", says(&without));
     let back = without.then().read_again();
     assert_eq!(does(&back), "Nothing Refused");

@@ -238,7 +238,10 @@ fn trace_23_whoever_sees_a_machine_that_was_stopped_starts_it() {
     another.object.status = None;
     another.object.metadata.uid = Some("another".into());
     assert_eq!(does(&another), "Start Calling");
-    assert_eq!(does(&another.duplicate_of(None)), "Start Calling");
+    // Not while an older object sees to it, which may need it to be off; nor is it left off for ever.
+    let beside = another.duplicate_of(None);
+    assert_eq!(does(&beside), "Nothing DuplicateClaim");
+    assert_eq!(does(&beside.later(1801)), "Start Calling");
 }
 
 #[test]

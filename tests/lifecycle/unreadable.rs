@@ -37,28 +37,28 @@ pub fn rows() -> Vec<Row> {
     vec![
         (
             "a missing Secret stalls",
-            given().nothing_read().secret(SecretState::NotFound),
+            given().cloud_unread().secret(SecretState::NotFound),
             unusable,
             "Failed SecretNotFound Ready=False InSync=Unknown Stalled",
             "rest",
         ),
         (
             "an incomplete Secret stalls",
-            given().nothing_read().secret(incomplete()),
+            given().cloud_unread().secret(incomplete()),
             unusable,
             "Failed SecretIncomplete Ready=False InSync=Unknown Stalled",
             "rest",
         ),
         (
             "a Secret that the API server does not hand out is waited for",
-            given().nothing_read().secret(unreadable),
+            given().cloud_unread().secret(unreadable),
             unusable,
             "Waiting KubernetesUnavailable Ready=False InSync=Unknown Reconciling",
             "backoff",
         ),
         (
             "what was seen before stays true while the Secret is gone",
-            was_in_sync().nothing_read().secret(SecretState::NotFound),
+            was_in_sync().cloud_unread().secret(SecretState::NotFound),
             unusable,
             "Failed SecretNotFound Ready=False InSync=True Stalled",
             "rest",
@@ -94,7 +94,7 @@ pub fn rows() -> Vec<Row> {
         (
             "a credential that has no call left is waited for, and nothing is said",
             {
-                let mut given = was_in_sync().nothing_read();
+                let mut given = was_in_sync().cloud_unread();
                 given.observed.quota = Some(secs(7));
                 given
             },
@@ -104,21 +104,21 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "the trouble of a credential is told by all its objects",
-            given().nothing_read().in_trouble(trouble(Reason::CredentialsRejected, true, 55)),
+            given().cloud_unread().in_trouble(trouble(Reason::CredentialsRejected, true, 55)),
             "Nothing InTrouble",
             "Failed CredentialsRejected Ready=False InSync=Unknown Stalled",
             "55s",
         ),
         (
             "trouble that passes is waited for",
-            given().nothing_read().in_trouble(trouble(Reason::ApiUnavailable, false, 20)),
+            given().cloud_unread().in_trouble(trouble(Reason::ApiUnavailable, false, 20)),
             "Nothing InTrouble",
             "Waiting ApiUnavailable Ready=False InSync=Unknown Reconciling",
             "20s",
         ),
         (
             "an object at rest stays Ready in the trouble of others, too",
-            was_in_sync().nothing_read().in_trouble(trouble(Reason::ApiUnavailable, false, 20)),
+            was_in_sync().cloud_unread().in_trouble(trouble(Reason::ApiUnavailable, false, 20)),
             "Nothing InTrouble",
             IN_SYNC,
             "20s",
@@ -397,6 +397,6 @@ fn what_a_person_is_asked_stays_while_nothing_can_be_read() {
     let before = decision(&asked);
     assert!(before.is_some());
     assert_eq!(decision(&asked.clone().instance_fails(transport())), before);
-    assert_eq!(decision(&asked.clone().nothing_read().secret(SecretState::NotFound)), before);
+    assert_eq!(decision(&asked.clone().cloud_unread().secret(SecretState::NotFound)), before);
     assert_eq!(decision(&asked.gone().missing_for(60)), None, "there is nothing left to decide");
 }

@@ -31,6 +31,7 @@ struct Seen {
     generation: Sighting,
     missing: Option<Duration>,
     disagree: Option<Duration>,
+    undone: Option<Duration>,
     plan_is_due: Option<Duration>,
 }
 
@@ -73,6 +74,7 @@ impl Sightings {
             spec: now.saturating_sub(seen.generation.since),
             missing: seen.missing.map(|since| now.saturating_sub(since)),
             disagree: seen.disagree.map(|since| now.saturating_sub(since)),
+            undone: seen.undone.map(|since| now.saturating_sub(since)),
             plan_is_due: now >= due,
         }
     }
@@ -92,9 +94,11 @@ impl Sightings {
                 (None, _) => false,
             };
             note(&mut seen.disagree, other, now);
+            note(&mut seen.undone, observed.shows_nothing_of_its_change(), now);
         }
         observed.since.missing = seen.missing.map(|since| now.saturating_sub(since));
         observed.since.disagree = seen.disagree.map(|since| now.saturating_sub(since));
+        observed.since.undone = seen.undone.map(|since| now.saturating_sub(since));
     }
 
     /// Forgets all other objects.

@@ -5,16 +5,19 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use zenlayer::{Answer, Call};
 
-use super::{observe::Seen, record::give_back};
+use super::{
+    observe::Seen,
+    record::{Answered, holds_intent},
+    slot::{Pauses, give_back},
+};
 use crate::{
-    api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
+    api::{ChangeKind, VmInstance, VmInstanceStatus},
     controller::{
         Context, field_managers,
         store::{Credential, StoreError},
     },
     lifecycle::{
-        Action, Change, ChangeId, Decision, Desired, HoldingState, Observed, Order, Outcome, Slot,
-        intent, withdrawn,
+        Action, Change, Decision, Desired, Observed, Order, Outcome, Slot, intent, withdrawn,
     },
 };
 
@@ -31,16 +34,6 @@ pub struct Executed {
     pub object: Arc<VmInstance>,
     /// An answer that has to be kept until slot and status have it.
     pub answered: Option<Answered>,
-}
-
-/// A call that was made.
-pub struct Answered {
-    pub order: Order,
-    /// The slot as this call took it.
-    pub held: Slot,
-    pub answer: Answer,
-    /// When the slot was taken, by the monotonic clock.
-    pub taken_at: Duration,
 }
 
 pub async fn execute(
@@ -133,9 +126,6 @@ impl CallOf<'_> {
             }
         };
         let answer = self.call(&window).await;
-        if matches!(answer, Answer::NotSent { .. } | Answer::Refused(_)) {
-            orders.give_back(self.order).await;
-        }
         self.told(&object, &answer);
         let answered =
             Answered { order: self.order.clone(), held, answer: answer.clone(), taken_at };
@@ -145,17 +135,21 @@ impl CallOf<'_> {
     /// Takes the lane. A write without an answer is looked up: the slot says whether it has landed.
     async fn take_the_slot(&self) -> Result<Slot, StoreError> {
         let (store, id) = (&self.ctx.store, &self.desired.instance_id);
-        let taken = self.order.taken.clone();
+        let taken = self.order.taken.taken_by(&self.ctx.process, self.change().lane());
         let held = match store.write_slot(id, &self.order.slot, taken).await {
             Ok(held) => held,
             Err(error @ StoreError::Failed(_)) => match store.slot(id).await {
-                Ok(slot) if slot.record.lane_of(&self.change().id).is_some() => slot,
+                Ok(slot) if self.is_ours(&slot) => slot,
                 Ok(_) | Err(_) => return Err(error),
             },
             Err(error) => return Err(error),
         };
         self.ctx.sightings.slot(id, &held.record, self.ctx.clock.monotonic());
         Ok(held)
+    }
+
+    fn is_ours(&self, slot: &Slot) -> bool {
+        slot.record.lane_taken_by(&self.ctx.process, &self.change().id).is_some()
     }
 
     /// The intent was not written, or nobody knows. The slot is given back only once it can no longer
@@ -205,7 +199,8 @@ impl CallOf<'_> {
         let now = fresh.status.clone().unwrap_or_default();
         // Nobody else writes it, so whatever has come since is this very intent.
         let landed = holds_intent(&now, &self.change().id);
-        let status = withdrawn(if landed { before } else { &now }, self.order);
+        let before = if landed { &before.beside_others(&now) } else { &now };
+        let status = withdrawn(before, self.order);
         self.ctx.store.write_status(&fresh, &status).await
     }
 
@@ -264,14 +259,6 @@ impl CallOf<'_> {
     }
 }
 
-/// Whether a status holds the intent of this change.
-pub fn holds_intent(status: &VmInstanceStatus, id: &ChangeId) -> bool {
-    [&status.change, &status.power.change]
-        .into_iter()
-        .flatten()
-        .any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
-}
-
 /// The window in which the call may be sent, by the monotonic clock.
 struct Window {
     clock_at_start: Duration,
@@ -289,40 +276,5 @@ impl Window {
         let now = call.ctx.clock.monotonic();
         let passed = now.saturating_sub(self.clock_at_start).saturating_add(self.since_start);
         call.desired.timing.send_window.saturating_sub(passed)
-    }
-}
-
-/// Growing pauses, until the fence of what was taken then has passed.
-pub struct Pauses {
-    next: Duration,
-    end: Duration,
-}
-
-impl Pauses {
-    pub fn until(taken_at: Duration, desired: &Desired) -> Self {
-        let end = taken_at.saturating_add(desired.timing.fence());
-        Self { next: Duration::from_millis(100), end }
-    }
-
-    /// Pauses once more; `false`, once the end has come.
-    pub async fn pause(&mut self, ctx: &Context) -> bool {
-        if ctx.clock.monotonic() >= self.end {
-            return false;
-        }
-        ctx.clock.sleep(self.next).await;
-        self.next = (self.next * 2).min(Duration::from_secs(5));
-        true
-    }
-}
-
-/// What an accepted call leaves in its lane.
-pub fn accepted_state(answer: &Answer, now: Timestamp) -> Option<HoldingState> {
-    match answer {
-        Answer::Accepted { order_number, request_id } => Some(HoldingState::Accepted {
-            at: now,
-            order_number: order_number.clone(),
-            request_id: request_id.clone(),
-        }),
-        Answer::NotSent { .. } | Answer::Refused(_) | Answer::Unknown { .. } => None,
     }
 }

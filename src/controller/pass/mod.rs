@@ -5,5 +5,6 @@ mod observe;
 mod publish;
 mod reconcile;
 mod record;
+mod slot;
 
 pub use reconcile::reconcile;

@@ -59,8 +59,8 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         let scope = &credential.scope;
         observed.trouble = ctx.troubles.with_reads(scope, &desired.object, now);
         observed.refused_in_a_row = ctx.troubles.refused_in_a_row(scope);
-        gather(ctx, desired, credential, &mut observed).await;
     }
+    gather(ctx, desired, credential.as_ref(), &mut observed).await;
     Seen { observed, credential }
 }
 
@@ -68,7 +68,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
 async fn gather(
     ctx: &Context,
     desired: &Desired,
-    credential: &Credential,
+    credential: Option<&Credential>,
     observed: &mut Observed,
 ) {
     let mut spent = 0;
@@ -77,6 +77,12 @@ async fn gather(
         if reads.is_empty() {
             return;
         }
+        if reads == [Read::Slot] {
+            read_slot(ctx, desired, observed).await;
+            continue;
+        }
+        // The cloud is asked for nothing else without one.
+        let Some(credential) = credential else { return };
         let calls = calls(ctx, desired, credential, reads, observed);
         let (scope, caller) = (&credential.scope, &desired.object.uid);
         if calls > 0
@@ -198,9 +204,9 @@ fn note_reads(ctx: &Context, desired: &Desired, credential: &Credential, observe
     ctx.sightings.read(uid, observed, desired.timing.plan, now);
     let instance = observed.instance.as_ref().and_then(|read| read.as_ref().err());
     let plan = observed.plan.as_ref().and_then(|read| read.as_ref().err());
-    let failure = instance.or(plan);
-    note_throttling(ctx, credential, failure);
-    let result = match failure {
+    note_throttling(ctx, credential, instance.or(plan));
+    // A plan that cannot be read is trouble of this object alone.
+    let result = match instance {
         None => ReadResult::Answered,
         Some(error) => ReadResult::Failed { error, trouble: trouble_of(desired, error) },
     };

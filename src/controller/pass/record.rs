@@ -3,18 +3,37 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use zenlayer::Answer;
 
 use super::{
-    execute::{Answered, Pauses, accepted_state, holds_intent},
     observe::Seen,
     publish::published,
+    slot::{Pauses, update_slot},
 };
 use crate::{
-    api::{ChangeKind, VmInstance, VmInstanceStatus},
+    api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     controller::{Context, store::StoreError},
-    lifecycle::{ChangeId, Desired, Slot, SlotRecord, Verdict},
+    lifecycle::{ChangeId, Desired, HoldingState, Order, Slot, SlotRecord, Verdict},
 };
+
+/// A call that was made.
+pub struct Answered {
+    pub order: Order,
+    /// The slot as this call took it.
+    pub held: Slot,
+    pub answer: Answer,
+    /// When the slot was taken, by the monotonic clock.
+    pub taken_at: Duration,
+}
+
+impl Answered {
+    /// The call, if it certainly did nothing.
+    pub fn without_effect(&self) -> Option<Order> {
+        let none = matches!(self.answer, Answer::NotSent { .. } | Answer::Refused(_));
+        none.then(|| self.order.clone())
+    }
+}
 
 /// What the slot learns of an answer, and whether it learns it before the status does.
 enum Learns {
@@ -119,7 +138,7 @@ enum Written {
     Failed,
 }
 
-/// Writes the status to the change's own intent only.
+/// Writes the status to the change's own intent only, beside what others have written meanwhile.
 async fn write_status(
     ctx: &Context,
     object: &Arc<VmInstance>,
@@ -127,7 +146,11 @@ async fn write_status(
     id: &ChangeId,
     verdict: &Verdict,
 ) -> Written {
-    match ctx.store.write_status(object, &verdict.status).await {
+    let status_of = |found: &VmInstance| {
+        let found = found.status.as_ref();
+        found.map_or_else(|| verdict.status.clone(), |found| verdict.status.beside_others(found))
+    };
+    match ctx.store.write_status(object, &status_of(object)).await {
         Ok(written) => {
             published(ctx, before, &written, verdict).await;
             return Written::Done;
@@ -142,7 +165,7 @@ async fn write_status(
     let name = object.metadata.name.as_deref().unwrap_or_default();
     match ctx.store.object(namespace, name).await {
         Ok(Some(fresh)) if fresh.metadata.uid == object.metadata.uid => {
-            if fresh.status.as_ref() == Some(&verdict.status) {
+            if fresh.status.as_ref() == Some(&status_of(&fresh)) {
                 // The write without an answer has landed.
                 published(ctx, before, &fresh, verdict).await;
                 return Written::Done;
@@ -155,48 +178,22 @@ async fn write_status(
     }
 }
 
-/// Writes the slot while this change holds it. Gives the slot to try again with, if it was not written.
-async fn update_slot(
-    ctx: &Context,
-    desired: &Desired,
-    read: Slot,
-    change: &ChangeId,
-    update: impl Fn(&SlotRecord) -> Option<SlotRecord>,
-) -> Option<Slot> {
-    let id = &desired.instance_id;
-    let record = update(&read.record)?;
-    match ctx.store.write_slot(id, &read, record).await {
-        Ok(written) => {
-            ctx.sightings.slot(id, &written.record, ctx.clock.monotonic());
-            return None;
-        }
-        Err(error) => {
-            tracing::warn!(%error, instance = %id, %change, "cannot update the slot; trying again");
-        }
-    }
-    match ctx.store.slot(id).await {
-        // Somebody else settled it.
-        Ok(slot) if slot.record.lane_of(change).is_none() => None,
-        Ok(slot) => Some(slot),
-        Err(_) => Some(read),
-    }
+/// Whether a status holds the intent of this change.
+pub fn holds_intent(status: &VmInstanceStatus, id: &ChangeId) -> bool {
+    [&status.change, &status.power.change]
+        .into_iter()
+        .flatten()
+        .any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
 }
 
-/// Gives a lane back whose call was not made; what cannot be written before the fence has passed is given
-/// back by another pass.
-pub async fn give_back(
-    ctx: &Context,
-    desired: &Desired,
-    held: Slot,
-    change: &ChangeId,
-    taken_at: Duration,
-) {
-    let mut pauses = Pauses::until(taken_at, desired);
-    let mut slot = Some(held);
-    while let Some(read) = slot.take() {
-        slot = update_slot(ctx, desired, read, change, |record| record.given_back(change)).await;
-        if slot.is_some() && !pauses.pause(ctx).await {
-            return;
-        }
+/// What an accepted call leaves in its lane.
+pub fn accepted_state(answer: &Answer, now: Timestamp) -> Option<HoldingState> {
+    match answer {
+        Answer::Accepted { order_number, request_id } => Some(HoldingState::Accepted {
+            at: now,
+            order_number: order_number.clone(),
+            request_id: request_id.clone(),
+        }),
+        Answer::NotSent { .. } | Answer::Refused(_) | Answer::Unknown { .. } => None,
     }
 }

@@ -116,6 +116,7 @@ impl Change {
             target_generation: self.target_generation,
             started_at: self.started_at,
             fence: self.fence,
+            taken_by: None,
             state: HoldingState::Open,
         }
     }

@@ -10,7 +10,8 @@ pub struct ChangeId(pub String);
 
 impl ChangeId {
     /// The id of the change that `uid` decides at `started_at`. Two processes that decide for one
-    /// object in one second make the same id; only one of them gets the slot.
+    /// object in one second make the same id; only one of them gets the slot, which
+    /// says who.
     pub fn new(uid: &str, started_at: Timestamp) -> Self {
         let head: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
         Self(format!("{head}-{}", started_at.as_second()))

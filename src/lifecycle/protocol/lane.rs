@@ -74,6 +74,9 @@ pub struct Holding {
     /// Absent for a bearer token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<Timestamp>,
+    /// Which process took the lane: two that decide for one object in one second name their changes alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken_by: Option<String>,
     pub state: HoldingState,
 }
 
@@ -192,6 +195,17 @@ impl Lane {
         }
     }
 
+    /// The same, taken by this process.
+    pub fn taken_by(&self, process: &str) -> Self {
+        match &self.0 {
+            Record::Taken(holding, before) => {
+                let taken_by = Some(process.to_owned());
+                Self(Record::Taken(Holding { taken_by, ..holding.clone() }, before.clone()))
+            }
+            Record::Free(_) | Record::Unreadable(_) => self.clone(),
+        }
+    }
+
     /// The holder's call was accepted.
     pub fn accepted(&self, change: &ChangeId, state: HoldingState) -> Option<Self> {
         let (holding, before) = self.of(change)?;
@@ -251,19 +265,18 @@ impl Serialize for Lane {
 }
 
 impl<'de> Deserialize<'de> for Lane {
-    /// Fields that this version does not know are passed over; a holder that it cannot read keeps the
-    /// lane.
+    /// Fields that this version does not know are passed over, and so is what reads are to agree with; a
+    /// holder that it cannot read keeps the lane.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Value::deserialize(deserializer)?;
         let Ok(shape) = Shape::<Value, Value>::deserialize(&raw) else {
             return Ok(Self(Record::Unreadable(raw)));
         };
-        let expects = shape.expects.map(Expectation::deserialize).transpose();
-        let holding = shape.holding.map(Holding::deserialize).transpose();
-        Ok(Self(match (holding, expects) {
-            (Ok(Some(holding)), Ok(expects)) => Record::Taken(holding, expects),
-            (Ok(None), Ok(expects)) => Record::Free(expects),
-            (Err(_), _) | (_, Err(_)) => Record::Unreadable(raw),
+        let expects = shape.expects.and_then(|expects| Expectation::deserialize(expects).ok());
+        Ok(Self(match shape.holding.map(Holding::deserialize).transpose() {
+            Ok(Some(holding)) => Record::Taken(holding, expects),
+            Ok(None) => Record::Free(expects),
+            Err(_) => Record::Unreadable(raw),
         }))
     }
 }

@@ -9,6 +9,7 @@ use super::{
     change_id::ChangeId,
     lane::{Expectation, Holding, HoldingState, Lane, LaneName},
 };
+use crate::lifecycle::ObjectKey;
 
 /// A slot as it was read, with the version that a write must name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -49,6 +50,9 @@ pub struct Restore {
     /// The power state that was found, as the provider writes it.
     pub power_state: String,
     pub stopped_by: ChangeId,
+    /// Who stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<ObjectKey>,
     pub since: Timestamp,
 }
 
@@ -83,6 +87,18 @@ impl SlotRecord {
             self.lane(**name).holding().is_some_and(|holding| holding.change == *change)
         };
         LaneName::ALL.iter().find(holds).copied()
+    }
+
+    /// The lane that this change holds, if this process took it.
+    pub fn lane_taken_by(&self, process: &str, change: &ChangeId) -> Option<LaneName> {
+        let name = self.lane_of(change)?;
+        let taken_by = self.lane(name).holding().and_then(|holding| holding.taken_by.as_deref());
+        (taken_by == Some(process)).then_some(name)
+    }
+
+    /// The same, with the process that takes this lane.
+    pub fn taken_by(&self, process: &str, name: LaneName) -> Self {
+        self.with(name, self.lane(name).taken_by(process))
     }
 
     /// Taken for a call; with `restore`, what the machine is brought back to is written in the same

@@ -4,7 +4,7 @@ use zenlayer::InstanceTypeId;
 
 use super::{
     looking::reads_disagree,
-    ordering::{adopted, call, name_is_taken},
+    ordering::{adopted, call, edit_is_too_young, name_is_taken},
     permits::call_is_held_back,
 };
 use crate::{
@@ -12,14 +12,14 @@ use crate::{
     lifecycle::{
         backoff,
         decision::Decision,
+        ended::Ended,
         facts::Facts,
-        memory::Ended,
         observed::Claim,
         plan::{PlanStage, PlanView},
         refusal,
         situation::{AtRest, HeldBack, Looking, Others, Situation, TypeChange},
         standing::Standing,
-        time::after,
+        time::{after, is_within},
     },
 };
 
@@ -104,6 +104,7 @@ pub fn cancel(facts: &Facts, planned: &InstanceTypeId) -> Option<Decision> {
     let kind = ChangeKind::CancelDowngrade;
     Some(
         older_object_owns_the_instance(facts)
+            .or_else(|| edit_is_too_young(facts))
             .or_else(|| refusal::stands(facts, kind, planned, current))
             .or_else(|| answers_were_lost(facts, kind))
             .or_else(|| reads_disagree(facts))
@@ -179,8 +180,10 @@ pub fn answers_to_the_change_were_lost(facts: &Facts) -> Option<Decision> {
 
 fn answers_were_lost(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
     let (tries, last) = facts.memory.without_effect(facts.desired, kind)?;
-    let until = after(last, backoff::before_another_call(tries));
-    (facts.now < until).then(|| Decision::report(HeldBack::AnswersLost { kind, tries, until }))
+    let pause = backoff::before_another_call(tries);
+    let until = after(last, pause);
+    is_within(facts.now, last, pause)
+        .then(|| Decision::report(HeldBack::AnswersLost { kind, tries, until }))
 }
 
 /// A change needs an instance that is at rest.

@@ -200,7 +200,10 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
         facts.type_change().filter(|change| change.state == ChangeState::Observed)?.clone();
     let (instance, status) = facts.seen()?;
     let overdue = facts.is_overdue(&change);
-    let lags = facts.expects(&change) || instance.type_id != status.current;
+    // One answer that does not show it is none.
+    let once = facts.observed.shows_nothing_of_its_change()
+        && facts.observed.since.undone.unwrap_or_default() < facts.desired.timing.poll.0;
+    let lags = facts.expects(&change) || instance.type_id != status.current || once;
     Some(Decision::report(match effect(instance, status, &change) {
         Some(None) => match unfinished(&change, instance) {
             None => TypeChange::Completed { change },

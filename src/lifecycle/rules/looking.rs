@@ -3,7 +3,7 @@
 use zenlayer::ReadError;
 
 use crate::lifecycle::{
-    decision::Decision, facts::Facts, needs::Read, protocol::LaneName, refusal, situation::Looking,
+    decision::Decision, facts::Facts, protocol::LaneName, read::Read, refusal, situation::Looking,
     standing::Standing,
 };
 
@@ -49,9 +49,16 @@ pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
     }
 }
 
-/// The slot is read where something is remembered, might be ordered, or has to be brought back.
+/// The slot is read where something is remembered, or the status does not speak of the spec as it is.
 pub fn slot_is_needed(facts: &Facts) -> Option<Decision> {
-    let wanted = facts.observed.slot.is_none() && (is_followed(facts) || differs(facts));
+    let wanted = facts.observed.slot.is_none() && is_followed(facts);
+    wanted.then(|| needs(&[Read::Slot]))?
+}
+
+/// The slot is read where something might be ordered, or the machine is not as one at rest.
+pub fn slot_is_needed_for_the_machine(facts: &Facts) -> Option<Decision> {
+    let odd = differs(facts) || facts.observed.is_stopped() || facts.observed.is_missing();
+    let wanted = facts.observed.slot.is_none() && odd;
     wanted.then(|| needs(&[Read::Slot]))?
 }
 
@@ -64,10 +71,15 @@ fn is_followed(facts: &Facts) -> bool {
         || memory.open_order().is_some()
         || facts.desired.has_finalizer;
     let first_look = !facts.observed.status_is_current;
+    remembers || first_look
+}
+
+/// Whether what may happen to the machine has to be seen at the provider.
+fn has_plan(facts: &Facts) -> bool {
     // A machine that is off may have been stopped by an object that is gone: the slot knows.
     let says_nothing = facts.observed.slot().is_some_and(|slot| slot.record.is_free());
     let off = facts.observed.is_stopped() && !says_nothing;
-    remembers || first_look || off || facts.observed.is_missing()
+    is_followed(facts) || off || facts.observed.is_missing()
 }
 
 fn differs(facts: &Facts) -> bool {
@@ -93,7 +105,7 @@ pub fn plan_is_needed(facts: &Facts) -> Option<Decision> {
         && facts.desired.cancel_plan != facts.memory.handled.cancel_plan;
     let refused = facts.memory.refusal.is_some();
     let ordered = differs(facts) && facts.desired.may_order();
-    let wanted = due || cancels || refused || ordered || is_followed(facts);
+    let wanted = due || cancels || refused || ordered || has_plan(facts);
     (wanted && facts.observed.plan.is_none()).then(|| needs(&[Read::Plan]))?
 }
 
@@ -104,6 +116,7 @@ pub fn instance_is_missing(facts: &Facts) -> Option<Decision> {
     early.then(|| Decision::report(Looking::Missing))
 }
 
+/// Without the plan nobody knows how far a change has come.
 pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
     match facts.observed.plan.as_ref()? {
         Ok(reading) if reading.value.is_some() => None,

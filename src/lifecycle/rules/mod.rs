@@ -12,10 +12,19 @@ mod records;
 use self::{at_rest::*, in_flight::*, looking::*, ordering::*, power::*, records::*};
 use super::{decision::Decision, facts::Facts};
 
+pub use permits::status_is_invalid;
+
 type Rule = fn(&Facts) -> Option<Decision>;
 
 /// The first one that applies decides. What none of them holds back is ordered.
 const RULES: &[Rule] = &[
+    // What a process left behind that ended between two writes: the cloud is not asked.
+    slot_is_needed,
+    slot_was_not_read,
+    slot_is_of_another_version,
+    ended_change_frees_its_lane,
+    call_without_intent_is_withdrawn,
+    intent_without_record_counts,
     // What has to be read, and what cannot be.
     secret_is_unusable,
     quota_is_used_up,
@@ -23,13 +32,7 @@ const RULES: &[Rule] = &[
     instance_is_needed,
     instance_was_not_read,
     instance_is_missing,
-    slot_is_needed,
-    slot_was_not_read,
-    slot_is_of_another_version,
-    // What a process left behind that ended between two writes.
-    ended_change_frees_its_lane,
-    call_without_intent_is_withdrawn,
-    intent_without_record_counts,
+    slot_is_needed_for_the_machine,
     // The power state.
     power_call_shows,
     power_call_had_no_effect,
@@ -92,6 +95,5 @@ pub fn what_follows_the_type(facts: &Facts) -> Option<Decision> {
 
 /// Nothing can be done, for as long as an object may be kept from being deleted.
 pub fn object_is_kept_too_long(facts: &Facts) -> Option<Decision> {
-    let over = facts.desired.is_kept_too_long(facts.now);
-    over.then(|| release_the_object(facts))
+    facts.is_kept_too_long().then(|| release_the_object(facts))
 }

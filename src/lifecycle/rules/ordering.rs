@@ -9,12 +9,12 @@ use crate::{
         Desired, backoff,
         decision::{Action, Decision, Order},
         facts::Facts,
-        needs::Read,
         offers,
         protocol::{Change, ChangeId, LaneName, Restore, Size},
+        read::Read,
         refusal,
         situation::{AtRest, Calling, HeldBack, Looking, Power},
-        time::{after, whole_seconds},
+        time::{after, is_within, whole_seconds},
     },
 };
 
@@ -55,13 +55,19 @@ pub fn order_limit_is_reached(facts: &Facts) -> Option<Decision> {
 
 /// Types on offer and list prices are read for an order only.
 pub fn offers_are_needed(facts: &Facts) -> Option<Decision> {
-    let prices = facts.observed.prices.is_none() && is_priced(facts);
+    let prices = !has_prices(facts) && is_priced(facts);
     match (facts.observed.catalogue.is_none(), prices) {
         (true, true) => needs(&[Read::Catalogue, Read::Prices]),
         (true, false) => needs(&[Read::Catalogue]),
         (false, true) => needs(&[Read::Prices]),
         (false, false) => None,
     }
+}
+
+/// Prices of another type than the one that is in effect now say nothing.
+fn has_prices(facts: &Facts) -> bool {
+    let current = facts.observed.instance().map(|instance| &instance.type_id);
+    facts.observed.prices.as_ref().is_some_and(|prices| Some(&prices.current.type_id) == current)
 }
 
 /// What is not known to be billed afterwards falls under the policies.
@@ -198,8 +204,9 @@ pub fn machine_is_stopped_first(facts: &Facts) -> Option<Decision> {
     }
     let kind = ChangeKind::Stop;
     if let Some((tries, last)) = facts.memory.without_effect(facts.desired, kind) {
-        let until = after(last, backoff::before_another_stop(tries));
-        if facts.now < until {
+        let pause = backoff::before_another_stop(tries);
+        let until = after(last, pause);
+        if is_within(facts.now, last, pause) {
             return Some(Decision::report(HeldBack::DoesNotStop { tries, until }));
         }
     }
@@ -243,6 +250,7 @@ pub fn call(
     let restore = (kind == ChangeKind::Stop).then(|| Restore {
         power_state: InstanceState::Running.as_str().to_owned(),
         stopped_by: change.id.clone(),
+        object: Some(facts.desired.object.clone()),
         since: change.started_at,
     });
     let holding = change.holding(facts.desired.object.clone());

@@ -1,10 +1,14 @@
 //! What holds back a call, whichever it is: the second list.
 
+use zenlayer::with_causes;
+
 use super::looking::needs;
 use crate::lifecycle::{
+    Desired,
     decision::Decision,
     facts::Facts,
-    needs::Read,
+    invalid_status::InvalidStatus,
+    read::Read,
     situation::{HeldBack, Looking, Others},
     standing::Standing,
 };
@@ -12,6 +16,7 @@ use crate::lifecycle::{
 /// What holds back every call that changes the type.
 pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
     const PERMITS: &[fn(&Facts) -> Option<Decision>] = &[
+        status_is_readable,
         a_request_may_still_take_effect,
         lane_is_taken,
         reads_for_a_call_are_needed,
@@ -24,8 +29,25 @@ pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
 /// What holds back a start: it rests on the instance alone.
 pub fn start_is_held_back(facts: &Facts) -> Option<Decision> {
     const PERMITS: &[fn(&Facts) -> Option<Decision>] =
-        &[reads_for_a_call_are_needed, clock_is_skewed, instance_is_stale];
+        &[status_is_readable, reads_for_a_call_are_needed, clock_is_skewed, instance_is_stale];
     PERMITS.iter().find_map(|permit| permit(facts))
+}
+
+/// What cannot be read may be what keeps a call from being made twice.
+fn status_is_readable(facts: &Facts) -> Option<Decision> {
+    let error = facts.memory.unreadable.as_ref()?;
+    Some(status_is_invalid(facts.desired, error))
+}
+
+/// A part of the status cannot be read.
+pub fn status_is_invalid(desired: &Desired, error: &InvalidStatus) -> Decision {
+    let problem = format!(
+        "{}; look at the provider's orders, then correct the field with kubectl edit vminstance {} \
+         --subresource=status",
+        with_causes(error),
+        desired.object.name
+    );
+    Decision::report(Looking::InvalidStatus { problem })
 }
 
 /// While a call of either lane may still take effect, nothing else is sent.

@@ -10,10 +10,12 @@ use crate::{
         backoff,
         decision::{Action, Decision},
         facts::Facts,
+        observed::Claim,
         protocol::{Change, Held, LaneName, leads_to},
         refusal,
         situation::{Looking, Power, Situation},
-        time::after,
+        standing::Standing,
+        time::{after, is_within},
     },
 };
 
@@ -95,7 +97,7 @@ pub fn machine_is_back(facts: &Facts) -> Option<Decision> {
 /// An object that is being deleted is not kept for ever.
 pub fn machine_is_left_as_it_is(facts: &Facts) -> Option<Decision> {
     facts.observed.slot()?.record.restore()?;
-    let over = facts.desired.is_kept_too_long(facts.now) && !facts.slot().record.is_open();
+    let over = facts.is_kept_too_long() && !facts.slot().record.is_open();
     over.then(|| {
         Decision::of(facts.write_slot(|record| Some(record.restored())), Power::LeftAsItIs)
     })
@@ -110,7 +112,9 @@ pub fn deleted_object_is_free_to_go(facts: &Facts) -> Option<Decision> {
 /// Nothing is to be brought back, and no stop or start is under way.
 pub fn finalizer_is_not_needed(facts: &Facts) -> Option<Decision> {
     let record = &facts.observed.slot()?.record;
-    let needed = record.restore().is_some() || facts.power_change().is_some();
+    // The owner sees to the machine.
+    let restores = record.restore().is_some() && facts.observed.claim == Claim::Owner;
+    let needed = restores || facts.power_change().is_some();
     let off = facts.desired.has_finalizer && !needed;
     off.then(|| Decision::of(Action::SetFinalizer(false), Power::IsFreeToGo))
 }
@@ -127,13 +131,24 @@ pub fn release_the_object(facts: &Facts) -> Decision {
 /// A machine that was stopped for a change is started after a while, whatever the change waits for; at
 /// once, if its object is being deleted.
 pub fn start_is_overdue(facts: &Facts) -> Option<Decision> {
-    let restore = facts.observed.slot()?.record.restore()?;
-    let waited = facts.now > after(restore.since, facts.desired.timing.change_deadline);
-    let due = waited || facts.desired.deleted_at.is_some();
+    let due = is_off_too_long(facts) || facts.desired.deleted_at.is_some();
     // What holds the start back does not hold up the rules below: they may settle just that.
     let start = due.then(|| start(facts))??;
     let goes_on = matches!(start.situation, Situation::Looking(Looking::Needs(_)));
     (start.action != Action::Nothing || goes_on).then_some(start)
+}
+
+/// Whether the machine that was stopped for a change has been off for as long as a change may take.
+fn is_off_too_long(facts: &Facts) -> bool {
+    let limit = facts.desired.timing.change_deadline;
+    let restore = facts.observed.slot().and_then(|slot| slot.record.restore());
+    restore.is_some_and(|restore| facts.now > after(restore.since, limit))
+}
+
+/// Whether another object sees to the machine, and may need it to be off for its change.
+fn is_anothers_business(facts: &Facts) -> bool {
+    let held = matches!(facts.change, Standing::HeldElsewhere(_));
+    held || facts.observed.claim != Claim::Owner
 }
 
 /// The start of a machine that was stopped for a change, unless something holds it back.
@@ -142,13 +157,17 @@ pub fn start(facts: &Facts) -> Option<Decision> {
     record.restore()?;
     let instance = facts.observed.instance().filter(|_| facts.observed.is_stopped())?;
     let free = record.lane(LaneName::Power).free().is_some() && facts.power_change().is_none();
+    if is_anothers_business(facts) && !is_off_too_long(facts) {
+        return None;
+    }
     // What may still take effect is settled first.
     if !free || record.is_open() || may_still_change(facts) || !facts.desired.allows_changes() {
         return None;
     }
     let tried = facts.memory.without_effect(facts.desired, ChangeKind::Start);
-    let pauses = tried
-        .is_some_and(|(tries, last)| facts.now < after(last, backoff::before_another_start(tries)));
+    let pauses = tried.is_some_and(|(tries, last)| {
+        is_within(facts.now, last, backoff::before_another_start(tries))
+    });
     if pauses {
         return None;
     }

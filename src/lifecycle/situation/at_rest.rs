@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::{
     Situation,
     told::{Memo, Scene, Told},
-    type_change::done,
-    words::differs,
+    words::{differs, done},
 };
 use crate::{
     api::{HistoryOutcome, ManagementPolicy, Phase, Reason},

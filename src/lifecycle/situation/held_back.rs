@@ -76,23 +76,7 @@ impl HeldBack {
                 ),
                 NextLook::Backoff,
             ),
-            Self::InstanceUnusable { state } => Told::failed(
-                match state {
-                    InstanceState::CreateFailed => Reason::InstanceUnusable,
-                    _ => Reason::InstanceRecycled,
-                },
-                match state {
-                    InstanceState::CreateFailed => format!(
-                        "the creation of instance {id} has failed ({state}): ask the provider, or \
-                         delete this VmInstance"
-                    ),
-                    _ => format!(
-                        "instance {id} is {state}: restore it in the provider's console, or delete \
-                         this VmInstance"
-                    ),
-                },
-                scene.at_rest(),
-            ),
+            Self::InstanceUnusable { state } => unusable(scene, state),
             Self::ClockSkewed { seconds } => Told::failed(
                 Reason::ClockSkewed,
                 format!(
@@ -150,6 +134,27 @@ impl HeldBack {
             ),
         }
     }
+}
+
+fn unusable(scene: &Scene, state: &InstanceState) -> Told {
+    let id = &scene.desired.instance_id;
+    let (reason, message) = match state {
+        InstanceState::CreateFailed => (
+            Reason::InstanceUnusable,
+            format!(
+                "the creation of instance {id} has failed ({state}): ask the provider, or delete this \
+                 VmInstance"
+            ),
+        ),
+        _ => (
+            Reason::InstanceRecycled,
+            format!(
+                "instance {id} is {state}: restore it in the provider's console, or delete this \
+                 VmInstance"
+            ),
+        ),
+    };
+    Told::failed(reason, message, scene.at_rest())
 }
 
 fn over_the_limit(scene: &Scene, which: Limit, limit: u32, until: Option<Timestamp>) -> Told {

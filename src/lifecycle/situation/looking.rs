@@ -7,7 +7,7 @@ use zenlayer::InstanceTypeId;
 use super::told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth};
 use crate::{
     api::{HistoryOutcome, Reason},
-    lifecycle::{needs::Read, observed::Trouble, protocol::Change},
+    lifecycle::{observed::Trouble, protocol::Change, read::Read},
 };
 
 /// A read that failed.
@@ -85,11 +85,12 @@ impl Looking {
         let id = &scene.desired.instance_id;
         let first = NextLook::After(scene.desired.timing.poll.0);
         match self {
-            Self::Needs(_) | Self::TooOld => Told::quiet(
+            Self::Needs(_) => Told::quiet(
                 Reason::ReadAgain,
                 format!("instance {id} is read again"),
                 NextLook::Backoff,
             ),
+            Self::TooOld => too_old(scene),
             Self::InvalidStatus { problem } => {
                 Told::failed(Reason::InvalidStatus, problem.clone(), scene.at_rest())
             }
@@ -122,14 +123,7 @@ impl Looking {
                 format!("cannot read the Lease that keeps the changes of the instance: {problem}"),
                 NextLook::Backoff,
             ),
-            Self::SlotOfAnotherVersion => Told::failed(
-                Reason::InvalidStatus,
-                format!(
-                    "another version of the operator has a change of instance {id} in progress, and \
-                     this one cannot read it: run that version until the change is complete"
-                ),
-                scene.at_rest(),
-            ),
+            Self::SlotOfAnotherVersion => of_another_version(scene),
             Self::Missing => Told::quiet(
                 Reason::InstanceNotFound,
                 format!("the provider shows no instance {id}; it is asked once more"),
@@ -147,6 +141,24 @@ impl Looking {
             ),
         }
     }
+}
+
+fn too_old(scene: &Scene) -> Told {
+    let message = format!(
+        "instance {} is read again: a call is made within {} s of the reads that it rests on",
+        scene.desired.instance_id,
+        scene.desired.timing.freshness.as_secs()
+    );
+    Told::quiet(Reason::ReadAgain, message, NextLook::Backoff)
+}
+
+fn of_another_version(scene: &Scene) -> Told {
+    let message = format!(
+        "another version of the operator has a change of instance {} in progress, and this one cannot \
+         read it: run that version until the change is complete",
+        scene.desired.instance_id
+    );
+    Told::failed(Reason::InvalidStatus, message, scene.at_rest())
 }
 
 fn gone(scene: &Scene, ended: Option<&Change>, power: Option<&Change>) -> Told {

@@ -3,6 +3,7 @@
 
 mod at_rest;
 mod calling;
+mod farewell;
 mod held_back;
 mod looking;
 mod others;
@@ -14,13 +15,14 @@ mod words;
 
 pub use at_rest::AtRest;
 pub use calling::Calling;
+pub use farewell::farewell;
 pub use held_back::HeldBack;
 pub use looking::{Looking, ReadProblem};
 pub use others::Others;
 pub use power::{Power, beside};
 pub use records::Records;
 pub use told::{AT_ONCE, Event, Memo, NextLook, Scene, Told, Worth, Written};
-pub use type_change::{Problem, TypeChange, accepted, farewell};
+pub use type_change::{Problem, TypeChange, accepted};
 
 macro_rules! themes {
     ($($theme:ident),+ $(,)?) => {

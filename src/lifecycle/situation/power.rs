@@ -4,8 +4,8 @@ use zenlayer::InstanceState;
 
 use super::{
     told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth},
-    type_change::{done, unknown},
-    words::{in_progress, since},
+    type_change::unknown,
+    words::{done, in_progress, since},
 };
 use crate::{
     api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason},
@@ -104,7 +104,9 @@ impl Power {
                 Reason::StopInProgress,
                 format!("instance {id} is about to be stopped for the change"),
                 AT_ONCE,
-            ),
+            )
+            // A write would make the next pass, which the finalizer wakes, lose its race.
+            .not_written(),
             Self::IsFreeToGo => Told::quiet(
                 Reason::StartInProgress,
                 format!("instance {id} is not waited for any longer"),

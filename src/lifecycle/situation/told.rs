@@ -10,7 +10,8 @@ use crate::{
     lifecycle::{
         Desired,
         backoff::spread_over,
-        memory::{Ended, Refusal},
+        ended::Ended,
+        memory::Refusal,
         protocol::{Change, ChangeId, LaneName},
     },
 };

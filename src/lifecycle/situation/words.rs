@@ -116,6 +116,26 @@ pub fn since(change: &Change) -> String {
     format!("{} since {}{ordered}", purpose(change), clock(change.started_at))
 }
 
+/// What a call has done, once it is complete.
+pub fn done(
+    kind: ChangeKind,
+    (from, to): (&InstanceTypeId, &InstanceTypeId),
+    adopted: bool,
+    number: Option<&OrderNumber>,
+) -> String {
+    match kind {
+        ChangeKind::Modify if adopted => {
+            format!("resized {from} to {to}, which this object did not order")
+        }
+        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(number)),
+        ChangeKind::CancelDowngrade => {
+            format!("the scheduled change to {from} is cancelled, the instance stays of type {to}")
+        }
+        ChangeKind::Stop => "the instance is stopped".to_owned(),
+        ChangeKind::Start => "the instance is started again".to_owned(),
+    }
+}
+
 pub fn in_progress(kind: ChangeKind) -> Reason {
     match kind {
         ChangeKind::Modify => Reason::ChangeInProgress,

@@ -4,7 +4,9 @@ use std::{path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Wire, binary, control_plane::free_port, eventually, processes::Process};
+use crate::{
+    Wire, binary, control_plane::free_port, eventually, processes::Process, proxies::http_client,
+};
 
 /// How an operator is started.
 pub struct OperatorOptions<'a> {
@@ -79,7 +81,7 @@ impl Operator {
     /// Status and body of a path.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let url = format!("{}/{path}", self.url());
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let answer = http_client().get(url).send().await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
     }

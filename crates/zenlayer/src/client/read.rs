@@ -1,11 +1,12 @@
 //! Reads: idempotent, so a passing failure is tried again, with jitter and within a budget.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     Client,

@@ -3,17 +3,17 @@
 use jiff::Timestamp;
 use zenlayer::{ChargeType, InstanceTypeId, OrderNumber};
 
+mod ended;
+
+use self::ended::{completed, reverted, stuck, undone, unwanted};
 use super::{
-    told::{AT_ONCE, Event, Memo, NextLook, Scene, Told, Worth},
-    words::{
-        FirstOrder, clock, in_progress, now_declared, order, purpose, release, since,
-        whether_to_order_again, whether_to_release,
-    },
+    told::{AT_ONCE, Memo, NextLook, Scene, Told, Worth},
+    words::{clock, in_progress, now_declared, purpose, release, since, whether_to_release},
 };
 use crate::{
-    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason, VmInstance},
+    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason},
     lifecycle::{
-        memory::Ended,
+        ended::Ended,
         plan::PlanStage,
         protocol::{Change, ChangeId},
         time::{after, whole_seconds},
@@ -360,195 +360,6 @@ fn scheduled(scene: &Scene, change: &Change) -> Told {
 
 fn is_soon(now: Timestamp, time: Timestamp) -> bool {
     after(now, std::time::Duration::from_hours(24)) >= time
-}
-
-/// What a person can do about a change that does not come to its end. To stop waiting for an order
-/// means to order it again, where it is still wanted.
-fn ways_out(scene: &Scene, change: &Change) -> String {
-    let annotation = format!("the annotation {}", release(&change.id));
-    let is_of_type = scene.instance.is_some_and(|one| one.type_id == change.to);
-    match change.kind {
-        ChangeKind::Modify if !is_of_type => format!(
-            "ask the provider about the order; to stop waiting for it, set {annotation}: the change is \
-             then ordered again, unless the provider shows it as pending; to stop here, first set \
-             spec.instanceTypeId to {}",
-            change.from
-        ),
-        ChangeKind::Modify | ChangeKind::Stop | ChangeKind::Start => {
-            format!("ask the provider; to accept the current state, set {annotation}")
-        }
-        ChangeKind::CancelDowngrade => {
-            format!("ask the provider; to cancel it once more, set {annotation}")
-        }
-    }
-}
-
-fn stuck(scene: &Scene, change: &Change, reason: Reason, what: &str) -> Told {
-    let message = format!(
-        "{}: {what}; the operator keeps watching it; {}",
-        since(change),
-        ways_out(scene, change)
-    );
-    Told::failed(reason, message, scene.at_rest())
-        .asks(whether_to_release(change))
-        .remember(Memo::Change(change.clone()))
-}
-
-/// What a call has done, once it is complete.
-pub fn done(
-    kind: ChangeKind,
-    (from, to): (&InstanceTypeId, &InstanceTypeId),
-    adopted: bool,
-    number: Option<&OrderNumber>,
-) -> String {
-    match kind {
-        ChangeKind::Modify if adopted => {
-            format!("resized {from} to {to}, which this object did not order")
-        }
-        ChangeKind::Modify => format!("resized {from} to {to}, {}", order(number)),
-        ChangeKind::CancelDowngrade => {
-            format!("the scheduled change to {from} is cancelled, the instance stays of type {to}")
-        }
-        ChangeKind::Stop => "the instance is stopped".to_owned(),
-        ChangeKind::Start => "the instance is started again".to_owned(),
-    }
-}
-
-fn completed(scene: &Scene, change: &Change) -> Told {
-    let want = &scene.desired.type_id;
-    let number = change.order_number.as_ref();
-    let done = done(change.kind, (&change.from, &change.to), change.adopted, number);
-    let told = if change.to == *want {
-        let look = if change.kind == ChangeKind::Modify { scene.at_rest() } else { AT_ONCE };
-        Told::ready(Phase::InSync, Reason::InSync, done, look)
-    } else {
-        let message = format!("{done}; {}", now_declared(want));
-        Told::waiting(Reason::ChangeInProgress, message, AT_ONCE)
-    };
-    let event = match change.kind {
-        ChangeKind::Modify => "ChangeCompleted",
-        ChangeKind::CancelDowngrade => "ChangeCancelled",
-        ChangeKind::Stop => "InstanceStopped",
-        ChangeKind::Start => "InstanceStarted",
-    };
-    told.event(Worth::Always(false, event))
-        .remember(Memo::End(change.clone(), HistoryOutcome::Completed))
-}
-
-/// The effect of a change was seen, and is gone again.
-fn undone(scene: &Scene, change: &Change) -> Told {
-    let want = &scene.desired.type_id;
-    let Change { from, to, .. } = change;
-    let (what, again) = if change.adopted {
-        (format!("a change from {from} to {to} that this object did not order"), "order it,")
-    } else {
-        let order = order(change.order_number.as_ref());
-        (format!("the change from {from} to {to} ({order})"), "order it again, and pay again,")
-    };
-    let end = Memo::End(change.clone(), HistoryOutcome::Reverted);
-    if change.to != *want {
-        let message =
-            format!("{what} was changed back outside this object; {}", now_declared(want));
-        return Told::waiting(Reason::ChangeInProgress, message, AT_ONCE).remember(end);
-    }
-    let annotation = release(&change.id);
-    let message = format!(
-        "{what} was changed back outside this object; to {again} set the annotation {annotation}"
-    );
-    Told::failed(Reason::Reverted, message, AT_ONCE)
-        .asks(whether_to_order_again(&change.id, first_order(change.adopted, None)))
-        .remember(end)
-}
-
-/// An order that was made once for this declaration is not made again.
-fn reverted(scene: &Scene, entry: &Ended) -> Told {
-    let Ended { from, to, id, .. } = entry;
-    let again = format!("set the annotation {}", release(id));
-    let (reason, message) = match entry.outcome {
-        HistoryOutcome::Unrecorded | HistoryOutcome::Unknown => (
-            Reason::OutcomeUnverified,
-            format!(
-                "it is not known how the change from {from} to {to} (change {id}) ended, and the \
-                 instance is of type {from}; check the orders in the provider's console; to order it \
-                 again, {again}"
-            ),
-        ),
-        _ if entry.adopted => (
-            Reason::Reverted,
-            format!(
-                "a change from {from} to {to} that this object did not order was seen, and the \
-                 instance is of type {from}; to order it, {again}"
-            ),
-        ),
-        _ => (
-            Reason::Reverted,
-            format!(
-                "the change from {from} to {to} was ordered once (change {id}), and it was changed back \
-                 outside this object; to order it again, and pay again, {again}"
-            ),
-        ),
-    };
-    let first = first_order(entry.adopted, Some(entry.outcome));
-    Told::failed(reason, message, scene.at_rest()).asks(whether_to_order_again(id, first))
-}
-
-fn first_order(adopted: bool, outcome: Option<HistoryOutcome>) -> FirstOrder {
-    match outcome {
-        Some(HistoryOutcome::Unrecorded | HistoryOutcome::Unknown) => FirstOrder::Unknown,
-        _ if adopted => FirstOrder::Foreign,
-        _ => FirstOrder::Paid,
-    }
-}
-
-fn unwanted(scene: &Scene, change: &Change) -> Told {
-    let message = format!(
-        "a change to {} ({}) is scheduled, and {}",
-        change.to,
-        order(change.order_number.as_ref()),
-        now_declared(&scene.desired.type_id)
-    );
-    if scene.desired.deleted_at.is_some() {
-        let message = format!("{message}; the VmInstance is being deleted, so it is not cancelled");
-        return Told::waiting(Reason::BeingDeleted, message, scene.at_rest());
-    }
-    let (phase, reason, why) = super::at_rest::passive(scene.desired);
-    Told::ready(phase, reason, format!("{message}; {why}, so it is not cancelled"), scene.at_rest())
-}
-
-/// What is to be told of an object that is deleted while a call of it is in flight.
-pub fn farewell(object: &VmInstance) -> Option<Event> {
-    let status = object.status.as_ref()?;
-    let number = || match &status.order_number {
-        Some(number) => format!("order {number}"),
-        None => "order number unknown".to_owned(),
-    };
-    let goes_on = |what: String, change: &crate::api::Change| match change.state {
-        ChangeState::Accepted | ChangeState::Observed => format!("{what} continues by itself"),
-        ChangeState::Submitting | ChangeState::Unverified => format!(
-            "{what} may have been accepted by the provider: check it in the provider's console"
-        ),
-    };
-    let words = |change: &crate::api::Change| match change.kind {
-        ChangeKind::Modify => goes_on(
-            format!("the change from {} to {} ({})", change.from, change.to, number()),
-            change,
-        ),
-        ChangeKind::CancelDowngrade => {
-            goes_on(format!("the cancellation of the change to {}", change.from), change)
-        }
-        ChangeKind::Stop => goes_on("the stop".to_owned(), change),
-        ChangeKind::Start => goes_on("the start".to_owned(), change),
-    };
-    let left: Vec<_> = status.change.iter().chain(&status.power.change).map(words).collect();
-    if left.is_empty() {
-        return None;
-    }
-    let note = format!(
-        "deleted while instance {} is being changed: {}; a new VmInstance for this instance follows it",
-        object.spec.instance_id,
-        left.join("; ")
-    );
-    Some(Event { warning: true, reason: "ChangeLeftRunning", note })
 }
 
 /// An answer that was just received.
