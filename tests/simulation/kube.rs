@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
-use zenlayer_vm_operator::api::{
-    POWER_FINALIZER, VmInstance, VmInstanceSpec, VmInstanceStatus,
-};
+use zenlayer_vm_operator::api::{POWER_FINALIZER, VmInstance, VmInstanceSpec, VmInstanceStatus};
 
 use crate::{
     executor::at,

@@ -5,8 +5,8 @@ use serde_json::Value;
 use zenlayer_vm_operator::api::{ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade, VmInstance};
 
 use crate::{
-    coverage::Seen,
     cloud::{MACHINES, OffBy, Order, Power, TYPES, View, type_index},
+    coverage::Seen,
     executor::{at, since_start},
     kube::Stored,
     ledger::{Accepted, Broken, Journey, Post, PostInfo, key},
@@ -116,7 +116,7 @@ impl World {
 
     /// A call with a token, which never expires, that is not paid for: it was waited for, and decided anew.
     pub fn is_decided_anew(&self, info: &PostInfo) -> bool {
-        info.bearer && !info.is_paid() && self.now_seconds() > info.signed_at + TOKEN_LIFE
+        info.bearer && !info.is_paid() && self.now_seconds() > info.sent_at + TOKEN_LIFE
     }
 
     /// L12: a call lands on the type, or on the plan, that it was decided for, unless a person was

@@ -16,6 +16,8 @@ pub struct PostInfo {
     pub order: Order,
     /// Seconds since 1970.
     pub signed_at: i64,
+    /// The same, by the provider's clock.
+    pub sent_at: i64,
     /// Nothing expires.
     pub bearer: bool,
 }
@@ -151,13 +153,12 @@ impl Ledger {
             let change = post.change.as_ref()?;
             let open = post.journey == Journey::Open && !post.known_refused;
             let life = crate::nature::SIGNATURE_LIFE / 1000;
-            let longest = match (post.info.bearer, post.info.is_paid()) {
-                (false, _) => life,
-                (true, true) => i64::MAX / 2,
+            let can_land = match (post.info.bearer, post.info.is_paid()) {
+                (false, _) => now_seconds <= post.info.signed_at + life,
+                (true, true) => true,
                 // What is not paid for is waited for as long as without a clock, and decided anew.
-                (true, false) => FENCE + life,
+                (true, false) => now_seconds <= post.info.sent_at + FENCE + life,
             };
-            let can_land = now_seconds <= post.info.signed_at + longest;
             let released = self.released.contains(&change.id);
             (open && can_land && !released).then_some((post, change))
         })

@@ -206,8 +206,7 @@ impl Run<'_> {
             },
         };
         let of_machine = |one: &&Arc<VmInstance>| {
-            one.spec.instance_id == going.spec.instance_id
-                && one.metadata.uid != going.metadata.uid
+            one.spec.instance_id == going.spec.instance_id && one.metadata.uid != going.metadata.uid
         };
         let others: Vec<_> = self.hub.lock().caches[process]
             .iter()

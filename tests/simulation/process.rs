@@ -7,7 +7,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
-use zenlayer_vm_operator::{api::VmInstance, controller::{Context, Sweep}};
+use zenlayer_vm_operator::{
+    api::VmInstance,
+    controller::{Context, Sweep},
+};
 
 use crate::{
     kube::{PLACES, Told},

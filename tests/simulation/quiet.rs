@@ -241,7 +241,8 @@ impl Run<'_> {
         let of_target = |one: &shapes::RefusedCall| {
             one.kind == words::MODIFY && (!one.passes || OF_THE_TARGET.contains(&one.reason))
         };
-        shapes::refused_call(status).is_some_and(|one| of_target(&one)) || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
+        shapes::refused_call(status).is_some_and(|one| of_target(&one))
+            || self.world.needs_a_person(machine_index(&object.spec.instance_id), status)
     }
 }
 

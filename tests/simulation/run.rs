@@ -30,18 +30,42 @@ use crate::{
 pub enum Event {
     Deliver(u64),
     Answer(u64),
-    Look { process: usize, incarnation: u32, place: usize, token: u64 },
-    Watch { process: usize, incarnation: u32 },
-    Sweep { process: usize, incarnation: u32 },
+    Look {
+        process: usize,
+        incarnation: u32,
+        place: usize,
+        token: u64,
+    },
+    Watch {
+        process: usize,
+        incarnation: u32,
+    },
+    Sweep {
+        process: usize,
+        incarnation: u32,
+    },
     /// A process that no longer leads ends.
-    End { process: usize, incarnation: u32 },
-    Thaw { process: usize, incarnation: u32 },
-    Restart { process: usize, incarnation: u32 },
+    End {
+        process: usize,
+        incarnation: u32,
+    },
+    Thaw {
+        process: usize,
+        incarnation: u32,
+    },
+    Restart {
+        process: usize,
+        incarnation: u32,
+    },
     Person,
     Console,
     Trouble,
-    SecretIsRight { place: usize },
-    SecretChanged { place: usize },
+    SecretIsRight {
+        place: usize,
+    },
+    SecretChanged {
+        place: usize,
+    },
 }
 
 pub struct Run<'a> {

@@ -85,10 +85,7 @@ fn secret_of(world: &World, namespace: &str) -> (SecretState, Option<Credential>
     let usable = |expires_requests, credentials| {
         let digest = format!("{content:?}");
         let scope = scope_of(content);
-        (
-            SecretState::Usable { digest, expires_requests },
-            Some(Credential { credentials, scope }),
-        )
+        (SecretState::Usable { digest, expires_requests }, Some(Credential { credentials, scope }))
     };
     match content {
         Content::Key(number) => {
@@ -213,8 +210,7 @@ impl Store for Seam {
         let label = || format!("set the finalizer of {:?} to {set}", object.metadata.uid);
         let mut named = named_by(object);
         named.metadata.finalizers.clone_from(&object.metadata.finalizers);
-        let deliver =
-            move |world: &mut World| world.set_finalizer(&named, set).map_err(denied);
+        let deliver = move |world: &mut World| world.set_finalizer(&named, set).map_err(denied);
         self.ask(Kind::Write, label, deliver, failed).await
     }
 
@@ -324,7 +320,9 @@ impl Cloud for Seam {
             let mut batch = Batch::new();
             let mut date = None;
             for id in ids.iter() {
-                let (found, at) = world.read(0, id.as_str(), key).map_err(|trouble| read_error(trouble, sent_at))?;
+                let (found, at) = world
+                    .read(0, id.as_str(), key)
+                    .map_err(|trouble| read_error(trouble, sent_at))?;
                 date = at;
                 let found = found.map_or(Found::Missing, |(view, prepaid)| {
                     Found::Present(shown_instance(id, view, prepaid))
@@ -346,7 +344,9 @@ impl Cloud for Seam {
             let mut batch = Batch::new();
             let mut date = None;
             for id in ids.iter() {
-                let (found, at) = world.read(0, id.as_str(), key).map_err(|trouble| read_error(trouble, sent_at))?;
+                let (found, at) = world
+                    .read(0, id.as_str(), key)
+                    .map_err(|trouble| read_error(trouble, sent_at))?;
                 date = at;
                 let found = found.map_or(Found::Missing, |(view, _)| {
                     Found::Present(InstanceState::from_wire(view.power.name()))
@@ -366,7 +366,8 @@ impl Cloud for Seam {
         let (key, id, sent_at) = (presented(credentials), id.to_string(), self.signs());
         let deliver = move |world: &mut World| {
             let enable = world.nature.shows_enable;
-            let (found, date) = world.read(1, &id, key).map_err(|trouble| read_error(trouble, sent_at))?;
+            let (found, date) =
+                world.read(1, &id, key).map_err(|trouble| read_error(trouble, sent_at))?;
             Ok(Reading { value: found.map(|(view, _)| shown_plan(view, enable)), date, sent_at })
         };
         self.ask(Kind::Read, || "DescribeInstanceTypeStatus".to_owned(), deliver, no_answer).await
@@ -437,6 +438,7 @@ impl Cloud for Seam {
             machine: machine_index(call.instance_id.as_str()),
             order,
             signed_at: call.signed_at.as_second(),
+            sent_at: at(self.hub.lock().now).as_second(),
             bearer: matches!(key, Content::Token(_)),
         };
         let label = || format!("{} {order:?}", call.mutation);

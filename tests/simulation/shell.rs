@@ -52,12 +52,13 @@ pub fn context(hub: &Arc<Hub>, process: usize, nature: &Nature, metrics: &Metric
     let clock = Arc::new(VirtualClock { hub: hub.clone(), process });
     let [all, namespace, object] = nature.order_limits;
     let orders = OrderLimits { all, namespace, object };
-    // Each process has a name of its own.
-    let name = format!("{process}{}", hub.lock().now % 0x1000);
-    let timing = switches::timing();
-    let defaults = Defaults { process: name, orders, timing, ..Defaults::default() };
+    let defaults = Defaults { orders, timing: switches::timing(), ..Defaults::default() };
     let per_second = NonZeroU32::new(nature.calls_per_second).unwrap_or(NonZeroU32::MIN);
-    Context::new(seam(), seam(), clock, defaults, metrics.clone(), per_second)
+    // Chance may differ from run to run, and the name of a process is a chance.
+    let name = format!("{process}-{}", hub.lock().now);
+    let mut context = Context::new(seam(), seam(), clock, defaults, metrics.clone(), per_second);
+    context.process = name;
+    context
 }
 
 /// One pass of production code.

@@ -111,4 +111,3 @@ pub fn status(status: Value) -> Value {
     }
     status
 }
-

@@ -299,8 +299,7 @@ impl World {
         let stored = self.kube.place_of(object).and_then(|place| self.kube.object(place));
         let deleted = stored.and_then(|one| one.object.metadata.deletion_timestamp.clone());
         let now = crate::executor::at(self.now).as_second();
-        let kept_too_long =
-            deleted.is_some_and(|time| now - time.0.as_second() > RESTORE_BOUND);
+        let kept_too_long = deleted.is_some_and(|time| now - time.0.as_second() > RESTORE_BOUND);
         let written = self.kube.set_finalizer(object, set);
         match &written {
             Ok(_) => {
@@ -512,7 +511,8 @@ impl World {
         let id = change.as_ref().map(|(_, change)| change.id.clone()).unwrap_or_default();
         // A person took the word of a call with a token back, and it lands all the same.
         let released = self.ledger.released.contains(&id);
-        let by = if released || self.is_decided_anew(info) { OffBy::Person } else { OffBy::Operator };
+        let by =
+            if released || self.is_decided_anew(info) { OffBy::Person } else { OffBy::Operator };
         let Self { machines, rng, nature, now, .. } = self;
         let Some(machine) = machines.get_mut(info.machine) else {
             return Answered::Refused { status: 404, code: "INVALID_INSTANCE_NOT_FOUND" };
