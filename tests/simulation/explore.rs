@@ -279,11 +279,14 @@ fn find(most: u64) {
     let metrics = Metrics::default();
     let most_steps = setting("SIMULATION_STEPS").unwrap_or(STEPS);
     let first = setting("SIMULATION_FIRST").unwrap_or(1);
+    // Only this law.
+    let law = std::env::var("SIMULATION_LAW").ok();
     let started = Instant::now();
     for runs in 1..=most {
         let seed = first + runs - 1;
         let which = Which { seed, most_steps, cut: None, without: 0 };
-        if let Some(broken) = finish(which, &metrics, None).broken.first() {
+        let broken = finish(which, &metrics, None).broken;
+        if let Some(broken) = broken.iter().find(|one| law.as_ref().is_none_or(|law| law == one.law)) {
             let Broken { law, kind, .. } = broken;
             return println!("found: {law} {kind} | {runs} runs");
         }

@@ -261,7 +261,8 @@ impl World {
     /// it, and whose answer nobody could keep; or about what somebody else did.
     pub fn l8_asks_about_something(&mut self, machine: usize, now: &Value) {
         let Some(id) = shapes::asked(now).and_then(|asked| asked.change) else { return };
-        let is_followed = shapes::in_flight(now).any(|told| told.id == id && told.adopted);
+        let is_followed = shapes::in_flight(now).any(|told| told.id == id && told.adopted)
+            || shapes::history(now).iter().any(|one| one["id"] == id && one["adopted"] == true);
         if is_followed || self.machines[machine].touched_at.is_some() {
             return;
         }
