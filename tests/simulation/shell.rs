@@ -63,7 +63,7 @@ pub fn context(hub: &Arc<Hub>, process: usize, nature: &Nature, metrics: &Metric
 
 /// One pass of production code.
 pub fn pass(object: Arc<VmInstance>, ctx: &Context) -> Work<'_> {
-    Box::pin(async { Ended::Pass(reconcile(object, ctx).await) })
+    Box::pin(async { Ended::Pass(Box::pin(reconcile(object, ctx)).await) })
 }
 
 /// One look at all slots.
