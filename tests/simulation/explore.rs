@@ -283,7 +283,9 @@ fn find(most: u64) {
         let seed = first + runs - 1;
         let which = Which { seed, most_steps, cut: None, without: 0 };
         let broken = finish(which, &metrics, None).broken;
-        if let Some(broken) = broken.iter().find(|one| law.as_ref().is_none_or(|law| law == one.law)) {
+        if let Some(broken) =
+            broken.iter().find(|one| law.as_ref().is_none_or(|law| law == one.law))
+        {
             let Broken { law, kind, .. } = broken;
             return println!("found: {law} {kind} | {runs} runs");
         }
