@@ -356,8 +356,7 @@ impl World {
         off && (self.claims(machine).count() == 0 || self.claims(machine).any(may_start))
     }
 
-    /// L5: a machine is left as it is only once its object, or its slot, was kept for it as long as the
-    /// design says; then it counts as switched off by a person.
+    /// L5: a machine is left as it is only once its object was kept for it as long as the design says; then it counts as switched off by a person.
     pub fn l5_is_left_as_it_is(&mut self, machine: usize, kept_too_long: bool) {
         let one = &mut self.machines[machine];
         if kept_too_long && one.off_by == OffBy::Operator {

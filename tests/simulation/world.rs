@@ -273,16 +273,11 @@ impl World {
     }
 
     pub fn delete_slot(&mut self, instance: &str, version: Option<&String>) -> Result<(), Denied> {
-        let restores =
-            self.kube.slot(instance).is_some_and(|entry| shapes::slot_restores(&entry.json));
         let deleted = self.kube.delete_slot(instance, version);
         if deleted.is_ok() {
             self.tell(|| format!("   the slot of {instance} is deleted"));
             self.coverage.saw(Seen::SlotDeleted);
             let machine = machine_index(instance);
-            if restores {
-                self.l5_is_left_as_it_is(machine, true);
-            }
             self.l2_is_remembered(machine);
             self.l3_is_held(machine);
         } else {
