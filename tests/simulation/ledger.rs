@@ -157,7 +157,7 @@ impl Ledger {
                 (false, _) => now_seconds <= post.info.signed_at + life,
                 (true, true) => true,
                 // What is not paid for is waited for as long as without a clock, and decided anew.
-                (true, false) => now_seconds <= post.info.sent_at + FENCE + life,
+                (true, false) => now_seconds <= post.info.sent_at + FENCE + life - 5,
             };
             let released = self.released.contains(&change.id);
             (open && can_land && !released).then_some((post, change))

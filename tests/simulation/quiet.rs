@@ -257,7 +257,9 @@ impl World {
         }
         let Some(id) = asked.change else { return false };
         let Some(intent) = self.ledger.intents.iter().find(|one| one.told.id == id) else {
-            return self.may_have_been_made(id);
+            // What an earlier object ordered, and what was followed and then undone.
+            let followed = |one: &Value| one["id"] == id && one["adopted"] == true;
+            return self.may_have_been_made(id) || shapes::history(status).iter().any(followed);
         };
         let accepted = |post: &Post| {
             post.known_accepted && post.change.as_ref().is_some_and(|change| change.id == id)
