@@ -12,10 +12,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use zenlayer_vm_operator::{api::VmInstance, controller::Clock};
 
-use crate::{ledger::PostInfo, world::World};
+use crate::{ledger::PostInfo, moments::at, world::World};
 
 pub type Reply = Box<dyn Any + Send>;
 type Deliver = Box<dyn FnOnce(&mut World, &Origin) -> Reply + Send>;
@@ -197,21 +197,6 @@ impl<T> Drop for Point<T> {
 pub struct VirtualClock {
     pub hub: Arc<Hub>,
     pub process: usize,
-}
-
-/// The moment at which every run begins.
-pub fn start() -> Timestamp {
-    Timestamp::from_second(1_772_409_600).expect("a moment in 2026")
-}
-
-/// A moment of the provider's time.
-pub fn at(millis: i64) -> Timestamp {
-    start() + SignedDuration::from_millis(millis)
-}
-
-/// Milliseconds since the start.
-pub fn since_start(time: Timestamp) -> i64 {
-    time.as_millisecond() - start().as_millisecond()
 }
 
 #[async_trait]

@@ -2,24 +2,12 @@
 
 use crate::{
     coverage::Seen,
-    executor::{Failure, Kind, Reply, Request},
+    executor::{Failure, Kind, Request},
+    flying::Flying,
     nature::{Nature, SECOND},
     run::{Event, Run},
     seams,
 };
-
-/// A request in the air, and what will become of it.
-pub struct Flying {
-    pub request: Request,
-    pub incarnation: u32,
-    /// Whether it will still be delivered.
-    pub delivers: bool,
-    /// Its caller gets no answer, but this.
-    failure: Option<Failure>,
-    reply: Option<Reply>,
-    /// Its caller has its answer, or is gone.
-    pub heard: bool,
-}
 
 /// What becomes of a request: delays until it is delivered and answered.
 struct Fate {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use zenlayer_vm_operator::api::{POWER_FINALIZER, VmInstance, VmInstanceSpec, VmInstanceStatus};
 
 use crate::{
-    executor::at,
+    moments::at,
     nature::SECOND,
     seams::Record,
     switches::{self, Rule, is_off},

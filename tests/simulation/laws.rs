@@ -7,9 +7,9 @@ use zenlayer_vm_operator::api::{ManagementPolicy, PrepaidDowngrade, PrepaidUpgra
 use crate::{
     cloud::{MACHINES, OffBy, Order, Power, TYPES, View, type_index},
     coverage::Seen,
-    executor::{at, since_start},
     kube::Stored,
     ledger::{Accepted, Broken, Journey, Post, PostInfo, key},
+    moments::{at, since_start},
     nature::{Date, SIGNATURE_LIFE},
     shapes::{self, Told, words},
     world::World,

@@ -15,7 +15,7 @@ use zenlayer_vm_operator::telemetry::Metrics;
 use crate::{
     coverage::Seen,
     executor::Hub,
-    flights::Flying,
+    flying::Flying,
     kube::PLACES,
     nature::{MINUTE, Nature},
     process::{Process, Task},

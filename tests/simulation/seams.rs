@@ -23,9 +23,10 @@ pub use zenlayer_vm_operator::lifecycle::{Counted, SlotRecord as Record};
 
 use crate::{
     cloud::{Order, TYPES, View, type_index},
-    executor::{Failure, Hub, Kind, Point, Reply, VirtualClock, at},
+    executor::{Failure, Hub, Kind, Point, Reply, VirtualClock},
     kube::{Content, Denied, SlotEntry},
     ledger::PostInfo,
+    moments::at,
     switches::{Rule, is_off},
     world::{Answered, Presented, Trouble, World, machine_index},
 };

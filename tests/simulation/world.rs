@@ -293,7 +293,7 @@ impl World {
     ) -> Result<Arc<VmInstance>, Denied> {
         let stored = self.kube.place_of(object).and_then(|place| self.kube.object(place));
         let deleted = stored.and_then(|one| one.object.metadata.deletion_timestamp.clone());
-        let now = crate::executor::at(self.now).as_second();
+        let now = crate::moments::at(self.now).as_second();
         let kept_too_long = deleted.is_some_and(|time| now - time.0.as_second() > RESTORE_BOUND);
         let written = self.kube.set_finalizer(object, set);
         match &written {
@@ -569,7 +569,7 @@ impl World {
 
     /// For so long nothing is written down: by this process, or by any.
     pub fn forgive(&mut self, process: Option<usize>, lasts: i64) {
-        let seconds = |millis| crate::executor::at(millis).as_second();
+        let seconds = |millis| crate::moments::at(millis).as_second();
         let (now, until) = (seconds(self.now), seconds(self.now.saturating_add(lasts)));
         self.ledger.forgive(process, now, until);
     }
