@@ -16,13 +16,13 @@ tree=$PWD/target/mutants/tree
 mkdir -p "$tree/src" "$tree/tests"
 rm -rf "$tree"/{src,tests}/* target/mutants/mutants.out
 ln -sfn "$PWD/crates" "$tree/crates"
+ln -sfn "$PWD/tests/harness" "$tree/tests/harness"
 cp Cargo.lock rust-toolchain.toml clippy.toml "$tree"
 cp -r src/api src/lifecycle "$tree/src"
 cp -r tests/lifecycle "$tree/tests"
 sed '/^pub mod \(config\|controller\|telemetry\);$/d' src/lib.rs > "$tree/src/lib.rs"
-# Without what is not copied: the binary, the demo, and the harness, which the core's tests do not use.
-awk '/^\[/ { keep = !/^\[\[(bin|example|bench)\]\]/ } keep && !/^(default-run|harness)/' Cargo.toml |
-    sed 's|^members = .*|members = ["crates/*"]|' > "$tree/Cargo.toml"
+# Without what is not copied: the binary and the demo.
+awk '/^\[/ { keep = !/^\[\[(bin|example|bench)\]\]/ } keep && !/^default-run/' Cargo.toml > "$tree/Cargo.toml"
 
 export CARGO_PROFILE_DEV_DEBUG=0 RUST_TEST_THREADS=2 RUST_BACKTRACE=0 INSTA_UPDATE=no
 [[ $# -gt 0 ]] || set -- -f 'src/lifecycle/**'

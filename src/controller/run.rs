@@ -24,7 +24,7 @@ use zenlayer::InstanceId;
 use super::{
     Context, StoreError,
     cloud_view::{read_machines, rotated},
-    connect::WATCH_SECONDS,
+    connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
     reconcile,
     store::{Claims, ObjectCache, problem},
     sweep::Sweep,
@@ -112,7 +112,7 @@ pub async fn run(
     let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
     let (store, watched, indexed) = (ctx.store.clone(), ctx.clone(), claims.clone());
     let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .default_backoff()
+        .backoff(watch_pauses(LONGEST_PAUSE))
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(forget_what_nobody_reads)
         .inspect(move |event| {
@@ -148,6 +148,8 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(concurrency))
+        // The watch pauses by itself; a pause here would hold up whatever else wakes an object.
+        .trigger_backoff(watch_pauses(Duration::ZERO))
         .reconcile_on(rotated)
         .reconcile_on(woken)
         .graceful_shutdown_on(async move {

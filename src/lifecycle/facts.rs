@@ -178,6 +178,8 @@ impl<'a> Facts<'a> {
             from: change.from.clone(),
             to: change.to.clone(),
             until: after(begins, timing.margin),
+            order_number: change.order_number.clone(),
+            request_id: change.request_id.clone(),
         };
         self.write_slot(|record| record.closed(expects))
     }

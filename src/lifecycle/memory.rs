@@ -157,10 +157,12 @@ impl Memory {
             ended_at: now,
             outcome,
         };
-        // How often a machine was stopped or started is counted, so those all stay for a while.
+        // How often a machine was stopped or started is counted, so those all stay for a while. What
+        // somebody else ordered never takes the place of what was paid for here.
         let replaced = |old: &Ended| {
             old.id == entry.id
-                || old.stands_in_the_way()
+                || (old.adopted || !entry.adopted)
+                    && old.stands_in_the_way()
                     && entry.stands_in_the_way()
                     && (old.kind, &old.from, &old.to, old.target_generation)
                         == (entry.kind, &entry.from, &entry.to, entry.target_generation)

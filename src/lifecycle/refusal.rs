@@ -29,6 +29,9 @@ const SLOWLY: &str = "this version does not know the code, and tries again with 
 const ACCOUNT: &str = "it is tried again with pauses that grow from 30 minutes to 6 hours, and at once \
                        when the Secret changes";
 
+/// What happens next after a refusal of a call that is no order.
+const LATER: &str = "it is tried again with pauses that grow from 30 minutes to 6 hours";
+
 /// What happens next after a refusal that may pass at any time.
 const SOON: &str = "it is tried again every few minutes";
 
@@ -115,8 +118,14 @@ pub fn stands(
 }
 
 /// How long a call that was refused for good waits for its next try, if that is tried at all; and
-/// whether the reason is one of the account, which all its objects share.
-fn pauses(desired: &Desired, class: ErrorClass, attempts: u32) -> (Option<Duration>, bool) {
+/// whether the reason is one of the account, which all its objects share. Only of an order a refusal is
+/// final.
+fn pauses(
+    desired: &Desired,
+    kind: ChangeKind,
+    class: ErrorClass,
+    attempts: u32,
+) -> (Option<Duration>, bool) {
     let timing = &desired.timing;
     let doubled = 2u32.saturating_pow(attempts.saturating_sub(1).min(16));
     let growing = timing.slow_retry.saturating_mul(doubled).min(timing.account_retry);
@@ -131,6 +140,7 @@ fn pauses(desired: &Desired, class: ErrorClass, attempts: u32) -> (Option<Durati
         }
         ErrorClass::Scarce(_) => (Some(timing.slow_retry), false),
         ErrorClass::Unknown => (Some(growing), false),
+        ErrorClass::Terminal(_) if kind != ChangeKind::Modify => (Some(growing), false),
         ErrorClass::Terminal(_)
         | ErrorClass::Busy(_)
         | ErrorClass::Throttled
@@ -166,7 +176,7 @@ pub fn reaction(
         .filter(|old| old.kind == change.kind && old.from == change.from && old.to == change.to);
     let of_account = observed.refused_in_a_row;
     let attempts = same.map_or(0, |old| old.attempts).max(of_account).saturating_add(1);
-    let (pause, account) = match pauses(desired, class, attempts) {
+    let (pause, account) = match pauses(desired, change.kind, class, attempts) {
         // A machine that was stopped is not left alone, whatever stands against a start.
         (pause, account) if change.kind == ChangeKind::Start => {
             (Some(pause.map_or(desired.timing.drift, |one| one.min(desired.timing.drift))), account)
@@ -176,6 +186,7 @@ pub fn reaction(
     let next = match pause {
         Some(pause) if pause <= desired.timing.drift => format!("{remedy}; {SOON}"),
         Some(_) if account => format!("{remedy}; {ACCOUNT}"),
+        Some(_) if matches!(class, ErrorClass::Terminal(_)) => format!("{remedy}; {LATER}"),
         Some(_) | None => remedy.to_owned(),
     };
     let refusal = Refusal {

@@ -5,7 +5,7 @@ use super::{
     Observed, Timing,
     memory::Memory,
     object_key::ObjectKey,
-    protocol::{Change, Held, Holding, HoldingState, LaneName},
+    protocol::{Change, Expectation, Held, Holding, HoldingState, LaneName},
 };
 use crate::api::ChangeState;
 
@@ -49,11 +49,12 @@ impl Standing {
                 Some(change) if change.state == ChangeState::Observed => {
                     Self::InFlight(change.clone())
                 }
-                // The effect was seen, and the status does not say so yet.
-                Some(change) if slot_lane.expects().is_some_and(|one| one.change == change.id) => {
-                    Self::InFlight(Change { state: ChangeState::Observed, ..change.clone() })
-                }
-                Some(change) => Self::Unrecorded(change.clone()),
+                Some(change) => match slot_lane.expects() {
+                    Some(expects) if expects.change == change.id => {
+                        Self::InFlight(seen(change, expects))
+                    }
+                    Some(_) | None => Self::Unrecorded(change.clone()),
+                },
             },
             Held::By(holding) if holding.object.uid == me.uid => {
                 own(holding, remembered, memory, timing)
@@ -71,6 +72,18 @@ impl Standing {
                 }),
             },
         }
+    }
+}
+
+/// The effect was seen, and the status does not say so yet.
+fn seen(change: &Change, expects: &Expectation) -> Change {
+    let number = change.order_number.as_ref().or(expects.order_number.as_ref());
+    let request = change.request_id.as_ref().or(expects.request_id.as_ref());
+    Change {
+        state: ChangeState::Observed,
+        order_number: number.cloned(),
+        request_id: request.cloned(),
+        ..change.clone()
     }
 }
 

@@ -30,6 +30,8 @@ const POINTS: [(&str, &str); 7] = [
 ];
 /// How long it is away.
 const AWAY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(90)];
+/// How soon after that everything has come to its end: the watch is begun anew every 10 s.
+const SOON: Duration = Duration::from_secs(20);
 /// One machine of each charge type.
 const NAMES: [&str; 2] = ["prepaid", "postpaid"];
 /// How long the provider takes for an answer, and how long the operator waits for it: less than it is
@@ -71,7 +73,17 @@ async fn in_sync(stage: &Stage, operator: &Operator, what: &str, away: &str) -> 
     let since = Instant::now();
     let mut rows = Vec::new();
     for name in NAMES {
-        let object = stage.until_phase(operator, name, Phase::InSync).await;
+        let object = eventually(&format!("{name} is in sync ({what}, {away})"), SOON, async || {
+            let object = stage.get(name).await;
+            let status = object.status.as_ref();
+            let in_sync = status.is_some_and(|status| status.phase == Some(Phase::InSync));
+            if in_sync {
+                Ok(object)
+            } else {
+                Err(format!("{status:?}\n{}", operator.process.tail()))
+            }
+        })
+        .await;
         let took = since.elapsed();
         let calls = stage.sim.calls("ModifyInstanceType", name).await;
         let orders = stage.sim.orders(name).await;

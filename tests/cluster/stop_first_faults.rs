@@ -78,6 +78,10 @@ async fn bring_to(stage: &Stage, operator: &Operator, points: &[Point]) {
     }
 }
 
+/// All objects are in one namespace, and some of them order twice.
+const MANY: &[&str] =
+    &["--max-orders-per-hour", "500", "--max-orders-per-namespace-per-hour", "500"];
+
 /// One process carries an instance to each point and is killed once. The next one finds the spec
 /// as it was, or with this edit. Gives power state and orders at the kill, and the cost.
 async fn killed_at_every_effect(
@@ -89,7 +93,7 @@ async fn killed_at_every_effect(
     let instances: Vec<_> = names.iter().map(|name| (*name, postpaid(name))).collect();
     let stage = crowd(&instances, QUICK).await;
     // A pass that is held takes the place of another one.
-    let mut first = stage.operator_on_a_wire(&[SHORT, &["--concurrency", "64"]].concat());
+    let mut first = stage.operator_on_a_wire(&[SHORT, MANY, &["--concurrency", "64"]].concat());
     first.ready().await;
     bring_to(&stage, &first, &points).await;
     first.process.kill();
@@ -100,7 +104,7 @@ async fn killed_at_every_effect(
             stage.patch(name, json!({ "spec": edit })).await;
         }
     }
-    let second = stage.operator(SHORT);
+    let second = stage.operator(&[SHORT, MANY].concat());
     for name in &names {
         until_restored(&stage, &second, name).await;
     }

@@ -164,7 +164,7 @@ fn seen() -> Given {
 
 #[test]
 fn a_closed_slot_expects_its_target_for_one_margin_of_the_providers_time() {
-    let Expectation { change, kind, from, to, until } = expects(&seen().clock_ahead(10));
+    let Expectation { change, kind, from, to, until, .. } = expects(&seen().clock_ahead(10));
     assert_eq!(change, given_change(ChangeState::Accepted, 60).id);
     assert_eq!((kind, from, to), (ChangeKind::Modify, type_id(SMALL), type_id(LARGE)));
     assert_eq!(until, at(290));

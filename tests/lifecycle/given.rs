@@ -705,6 +705,8 @@ pub fn expectation(change: &Change, until: Timestamp) -> Expectation {
         from: change.from.clone(),
         to: change.to.clone(),
         until,
+        order_number: change.order_number.clone(),
+        request_id: change.request_id.clone(),
     }
 }
 

@@ -127,7 +127,7 @@ fn first() -> Vec<Row> {
             given().stop_first().step().answered(refused(400, "MISSING_PARAMETER")).step().step(),
             "Nothing Refused",
             "Failed RequestInvalid Ready=False InSync=False Stalled",
-            "rest",
+            "300s",
         ),
         (
             "beside a stop of another object nothing is stopped",

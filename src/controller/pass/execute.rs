@@ -120,7 +120,8 @@ impl CallOf<'_> {
         let object = match self.ctx.store.write_status(&object, &status).await {
             Ok(object) => object,
             Err(error) => {
-                let object = self.withdraw(object, &before, held, &error, taken_at).await;
+                let statuses = (&before, &status);
+                let object = self.withdraw(object, statuses, held, &error, taken_at).await;
                 orders.give_back(self.order).await;
                 return not_made(not_done(error), object);
             }
@@ -153,11 +154,13 @@ impl CallOf<'_> {
     }
 
     /// The intent was not written, or nobody knows. The slot is given back only once it can no longer
-    /// be written: after a conflict at once, else after a later write of the status.
+    /// be written: after a conflict at once, else after a later write of the status. Gives the object as
+    /// it is then, or, if others have written their status meanwhile, as it was: what this pass has to
+    /// say is then older than theirs, and must not be written over it.
     async fn withdraw(
         &self,
         mut object: Arc<VmInstance>,
-        before: &VmInstanceStatus,
+        (before, intended): (&VmInstanceStatus, &VmInstanceStatus),
         held: Slot,
         error: &StoreError,
         taken_at: Duration,
@@ -167,8 +170,10 @@ impl CallOf<'_> {
             let mut pauses = Pauses::until(taken_at, self.desired);
             loop {
                 match self.write_over(&object, before).await {
-                    Ok(written) => {
-                        object = written;
+                    Ok((found, written)) => {
+                        if found == *before || found == *intended {
+                            object = written;
+                        }
                         break;
                     }
                     Err(StoreError::Gone) => break,
@@ -183,12 +188,13 @@ impl CallOf<'_> {
         object
     }
 
-    /// Writes the status so that the intent can no longer be written, or takes it out again.
+    /// Writes the status so that the intent can no longer be written, or takes it out again. Gives the
+    /// status that it found, and the object as it is then.
     async fn write_over(
         &self,
         object: &VmInstance,
         before: &VmInstanceStatus,
-    ) -> Result<Arc<VmInstance>, StoreError> {
+    ) -> Result<(VmInstanceStatus, Arc<VmInstance>), StoreError> {
         let meta = &object.metadata;
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let name = meta.name.as_deref().unwrap_or_default();
@@ -199,9 +205,10 @@ impl CallOf<'_> {
         let now = fresh.status.clone().unwrap_or_default();
         // Nobody else writes it, so whatever has come since is this very intent.
         let landed = holds_intent(&now, &self.change().id);
-        let before = if landed { &before.beside_others(&now) } else { &now };
-        let status = withdrawn(before, self.order);
-        self.ctx.store.write_status(&fresh, &status).await
+        let without = if landed { &before.beside_others(&now) } else { &now };
+        let status = withdrawn(without, self.order);
+        let written = self.ctx.store.write_status(&fresh, &status).await?;
+        Ok((now, written))
     }
 
     async fn call(&self, window: &Window) -> Answer {

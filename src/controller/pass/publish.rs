@@ -19,10 +19,11 @@ pub async fn publish(
     before: &VmInstanceStatus,
     verdict: &Verdict,
 ) -> Result<(), StoreError> {
-    if object.status.as_ref() == Some(&verdict.status) {
+    let status = status_for(&object, verdict);
+    if object.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    match ctx.store.write_status(&object, &verdict.status).await {
+    match ctx.store.write_status(&object, &status).await {
         Ok(written) => {
             published(ctx, before, &written, verdict).await;
             Ok(())
@@ -30,6 +31,13 @@ pub async fn publish(
         Err(StoreError::Gone) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// The verdict beside what others have written into the status of the object as it is by now: a pass that
+/// has written it before may have met their conditions.
+pub fn status_for(object: &VmInstance, verdict: &Verdict) -> VmInstanceStatus {
+    let found = object.status.as_ref();
+    found.map_or_else(|| verdict.status.clone(), |found| verdict.status.beside_others(found))
 }
 
 /// What follows once the status is written.

@@ -8,7 +8,7 @@ use zenlayer::Answer;
 
 use super::{
     observe::Seen,
-    publish::published,
+    publish::{published, status_for},
     slot::{Pauses, update_slot},
 };
 use crate::{
@@ -146,11 +146,7 @@ async fn write_status(
     id: &ChangeId,
     verdict: &Verdict,
 ) -> Written {
-    let status_of = |found: &VmInstance| {
-        let found = found.status.as_ref();
-        found.map_or_else(|| verdict.status.clone(), |found| verdict.status.beside_others(found))
-    };
-    match ctx.store.write_status(object, &status_of(object)).await {
+    match ctx.store.write_status(object, &status_for(object, verdict)).await {
         Ok(written) => {
             published(ctx, before, &written, verdict).await;
             return Written::Done;
@@ -165,7 +161,7 @@ async fn write_status(
     let name = object.metadata.name.as_deref().unwrap_or_default();
     match ctx.store.object(namespace, name).await {
         Ok(Some(fresh)) if fresh.metadata.uid == object.metadata.uid => {
-            if fresh.status.as_ref() == Some(&status_of(&fresh)) {
+            if fresh.status.as_ref() == Some(&status_for(&fresh, verdict)) {
                 // The write without an answer has landed.
                 published(ctx, before, &fresh, verdict).await;
                 return Written::Done;

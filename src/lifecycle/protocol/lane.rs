@@ -110,6 +110,11 @@ pub struct Expectation {
     pub to: InstanceTypeId,
     /// By the provider's clock.
     pub until: Timestamp,
+    /// What the provider said of an accepted call, until the status has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_number: Option<OrderNumber>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
 }
 
 impl Expectation {

@@ -38,8 +38,11 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     if !facts.observed.is_missing() {
         return None;
     }
+    // A stop that ends takes what the machine is brought back to along, so one empty answer ends none.
+    let missing = facts.observed.since.missing.unwrap_or_default();
+    let gone = missing >= facts.desired.timing.margin;
     let over = |change: &&Change| !change.is_unanswered() || facts.is_past_fence(change);
-    let power = facts.power_change().filter(over).cloned();
+    let power = facts.power_change().filter(|_| gone).filter(over).cloned();
     let Some(change) = facts.type_change().cloned() else {
         return Some(Decision::report(Looking::InstanceGone { ended: None, power }));
     };
