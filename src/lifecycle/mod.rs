@@ -59,13 +59,8 @@ pub use protocol::{
     Limit, OrderCount, OrderLimits, Restore, Size, Slot, SlotRecord,
 };
 pub use read::Read;
-<<<<<<< HEAD
 pub use refusal::of_reads as problem_of_reads;
-pub use settle::{intent, invalid, settle, withdrawn};
-=======
-pub use refusal::of_read as read_problem;
 pub use settle::{intent, invalid, settle, taken_out, withdrawn};
->>>>>>> w-core
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;
 pub use timing::Timing;
