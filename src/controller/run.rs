@@ -278,6 +278,7 @@ async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, Pass
             Ok(Action::requeue(pause))
         }
         NextLook::Backoff => Ok(Action::requeue(shell.failed(&uid))),
+        NextLook::WhenTold(pause) => Ok(Action::requeue(pause)),
         NextLook::OnChange => {
             shell.succeeded(&uid);
             Ok(Action::await_change())

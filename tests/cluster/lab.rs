@@ -556,6 +556,7 @@ impl Lab {
                 Some(backoff::pause(*count, &self.ctx.defaults.timing, &uid))
             }
             NextLook::OnChange => None,
+            NextLook::WhenTold(pause) => Some(pause),
         }
     }
 

@@ -370,7 +370,7 @@ proptest! {
         // As often as any object is looked at, and a tenth more.
         let longest = given.desired().timing.drift * 11 / 10;
         let soon = match look {
-            NextLook::After(pause) => pause <= longest,
+            NextLook::After(pause) | NextLook::WhenTold(pause) => pause <= longest,
             NextLook::Backoff => true,
             NextLook::OnChange => false,
         };

@@ -59,6 +59,7 @@ pub fn look_of(pass: &Pass) -> String {
     match pass.verdict.next_look {
         NextLook::Backoff => "backoff".into(),
         NextLook::OnChange => "change".into(),
+        NextLook::WhenTold(pause) => format!("told or {}s", pause.as_secs()),
         NextLook::After(pause) => {
             let desired = &pass.desired;
             if pause == backoff::spread_over(desired.timing.drift, &desired.object.uid) {

@@ -93,6 +93,7 @@ pub fn pause(
             *failures = 0;
             Some(*pause)
         }
+        Some(Ok(NextLook::WhenTold(pause))) => Some(*pause),
         Some(Ok(NextLook::OnChange)) => {
             *failures = 0;
             None

@@ -114,7 +114,8 @@ async fn gather(
             fetch(ctx, desired, credential, *read, observed).await;
         }
     }
-    if let Some(credential) = credential {
+    // Whoever waits keeps what it has: it begins anew when it is told.
+    if let Some(credential) = credential.filter(|_| observed.quota.is_none()) {
         ctx.limiter.done(&credential.scope, &caller);
     }
 }

@@ -69,6 +69,8 @@ fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
             (Interest::Once(pause), NextLook::After(pause.saturating_add(poll.1)))
         }
         look @ (NextLook::Backoff | NextLook::OnChange) => (Interest::Once(Duration::MAX), look),
+        // It has looked at nothing, so what is known is as good as before.
+        look @ NextLook::WhenTold(_) => return look,
     };
     let ObjectKey { namespace, name, .. } = &desired.object;
     ctx.inventory.follow(&(namespace.clone(), name.clone()), interest, ctx.clock.monotonic());

@@ -105,7 +105,7 @@ impl Looking {
                 "the rate of calls of the credential is used up (--requests-per-second); it goes on \
                  when there is one left"
                     .to_owned(),
-                scene.after(*again_in),
+                NextLook::WhenTold(*again_in),
             )
             .not_written(),
             Self::InTrouble { trouble } => {

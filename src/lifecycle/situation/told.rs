@@ -24,6 +24,8 @@ pub enum NextLook {
     Backoff,
     /// Only once the object changes.
     OnChange,
+    /// It is told when its turn has come, or its machine was read; at the latest after so long.
+    WhenTold(Duration),
 }
 
 /// Something that happened once and that a person may want to know.
