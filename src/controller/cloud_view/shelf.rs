@@ -73,10 +73,19 @@ struct Seen {
 
 struct Follower {
     name: Name,
-    interest: Interest,
+    wish: Wish,
     /// What was read before is too old for it.
     fresh_from: Duration,
     waits: bool,
+}
+
+/// When a follower is told again.
+#[derive(Debug, Clone, Copy)]
+enum Wish {
+    /// The machine is read so often; it is told when it is not as it was.
+    News(Duration),
+    /// At this moment, once.
+    At(Duration),
 }
 
 impl Shelf {
@@ -93,7 +102,7 @@ impl Shelf {
         let machine = self.machines.entry(instance.clone()).or_default();
         machine.followers.push(Follower {
             name: follower.clone(),
-            interest: Interest::Once(Duration::MAX),
+            wish: Wish::At(Duration::MAX),
             fresh_from: Duration::ZERO,
             waits: false,
         });
@@ -147,15 +156,14 @@ impl Shelf {
         if one.waits {
             return;
         }
-        one.interest = interest;
+        one.wish = match interest {
+            Interest::AtRest(every) => Wish::News(every),
+            Interest::Once(after) => Wish::At(now.saturating_add(after)),
+        };
         if let Interest::Once(_) = interest {
             one.fresh_from = now;
         }
-        let from = match interest {
-            Interest::AtRest(_) => machine.seen.as_ref().map_or(now, |seen| seen.begun),
-            Interest::Once(_) => now,
-        };
-        let wish = from.saturating_add(machine.pause());
+        let wish = machine.next(machine.seen.as_ref().map_or(now, |seen| seen.begun));
         // What is due before stays so: a batch that repeats stays together.
         let due = machine.due.map_or(wish, |due| due.min(wish));
         if machine.reading.is_none() {
@@ -217,8 +225,8 @@ impl Shelf {
 
     fn fullest(&self, now: Duration) -> Vec<InstanceId> {
         let soon = |(due, id): &&(Duration, InstanceId)| {
-            let pause = self.machines.get(id).map_or(Duration::ZERO, Machine::pause);
-            *due <= now.saturating_add(pause / 2)
+            let every = self.machines.get(id).and_then(Machine::every).unwrap_or_default();
+            *due <= now.saturating_add(every / 2)
         };
         let due = self.due.iter().take_while(soon).map(|(_, id)| id);
         let due = due.filter(|id| !self.wanted.contains(*id));
@@ -290,8 +298,8 @@ impl Shelf {
         let changed = machine.digest.replace(digest) != Some(digest);
         machine.seen = Some(Seen { begun, read: Box::new(read) });
         machine.shown = Some(begun);
-        machine.wake(changed, woken);
-        let due = now.saturating_add(machine.pause());
+        machine.wake(changed, now, woken);
+        let due = machine.next(now);
         self.schedule(id, Some(due));
     }
 
@@ -320,7 +328,7 @@ impl Shelf {
         for id in ids.iter() {
             let Some(machine) = self.machines.get_mut(id) else { continue };
             machine.seen = Some(Seen { begun, read: Box::new(Err(error.clone())) });
-            machine.wake(false, &mut woken);
+            machine.wake(false, now, &mut woken);
             self.schedule(id, Some(now));
         }
         for machine in self.machines.values_mut() {
@@ -347,23 +355,32 @@ impl Shelf {
 }
 
 impl Machine {
-    /// How long after a read the next one is due.
-    fn pause(&self) -> Duration {
-        let pause = |one: &Follower| match one.interest {
-            Interest::AtRest(every) => every,
-            Interest::Once(after) => after,
+    /// When the next read is due after one at `last`.
+    fn next(&self, last: Duration) -> Duration {
+        let at = |one: &Follower| match one.wish {
+            Wish::News(every) => last.saturating_add(every),
+            Wish::At(moment) => moment,
         };
-        self.followers.iter().map(pause).min().unwrap_or(Duration::MAX)
+        self.followers.iter().map(at).min().unwrap_or(Duration::MAX)
     }
 
-    fn wake(&mut self, changed: bool, woken: &mut Vec<Name>) {
+    /// How often a machine is read that nobody waits for.
+    fn every(&self) -> Option<Duration> {
+        let every = |one: &Follower| match one.wish {
+            Wish::News(every) => Some(every),
+            Wish::At(_) => None,
+        };
+        self.followers.iter().map(every).min().flatten()
+    }
+
+    fn wake(&mut self, changed: bool, now: Duration, woken: &mut Vec<Name>) {
         for one in &mut self.followers {
             let waits = std::mem::take(&mut one.waits);
-            let tell = match one.interest {
-                Interest::AtRest(_) => changed || waits,
-                Interest::Once(_) => true,
-            };
-            if tell {
+            let due = matches!(one.wish, Wish::At(moment) if moment <= now);
+            if due {
+                one.wish = Wish::At(Duration::MAX);
+            }
+            if changed || waits || due {
                 woken.push(one.name.clone());
             }
         }
