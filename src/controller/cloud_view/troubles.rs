@@ -30,6 +30,8 @@ struct Entry {
     trouble: Trouble,
     in_a_row: u32,
     until: Duration,
+    /// It is tried again.
+    tried: bool,
     /// The object that tries again, in as many passes as that takes.
     tries: Option<ObjectKey>,
     /// Objects that were told to wait.
@@ -154,6 +156,7 @@ fn wait(
     if now >= entry.until {
         // This one tries, for all.
         entry.until = now.saturating_add(TURN);
+        entry.tried = true;
         entry.tries = Some(object.clone());
     }
     if entry.tries.as_ref() == Some(object) {
@@ -172,7 +175,7 @@ fn put(
 ) {
     let (in_a_row, waiting) = match table.remove(scope) {
         // What was asked before the trouble was known adds nothing to it.
-        Some(entry) if entry.tries.is_none() => {
+        Some(entry) if !entry.tried => {
             table.insert(scope.clone(), entry);
             return;
         }
@@ -180,7 +183,10 @@ fn put(
         None => (1, HashSet::new()),
     };
     let until = now.saturating_add(pause);
-    table.insert(scope.clone(), Entry { trouble, in_a_row, until, tries: None, waiting });
+    table.insert(
+        scope.clone(),
+        Entry { trouble, in_a_row, until, tried: false, tries: None, waiting },
+    );
 }
 
 fn freed(table: &mut HashMap<Scope, Entry>, scope: &Scope) -> Vec<ObjectKey> {

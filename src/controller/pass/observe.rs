@@ -60,6 +60,12 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         let scope = &credential.scope;
         observed.trouble = ctx.troubles.with_reads(scope, &desired.object, now);
         observed.refused_in_a_row = ctx.troubles.refused_in_a_row(scope);
+        if observed.trouble.is_some() {
+            // It is among those that are read once that is tried again.
+            let key = &desired.object;
+            let name = (key.namespace.clone(), key.name.clone());
+            ctx.inventory.look(credential, &desired.instance_id, &name, Class::Drift, now);
+        }
     }
     gather(ctx, desired, class(&status, desired), credential.as_ref(), &mut observed).await;
     Seen { observed, credential }
