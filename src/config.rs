@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
-    lifecycle::{Defaults, Timing},
+    lifecycle::{Defaults, OrderLimits, Timing},
     telemetry::{LogFormat, USER_AGENT},
 };
 use zenlayer::{
@@ -42,9 +42,10 @@ pub struct RunArgs {
     /// besides those of the system. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
     #[arg(long, env = "ENDPOINT_CA", value_name = "FILE")]
     pub endpoint_ca: Option<PathBuf>,
-    /// Namespace of the operator, in which the slots (Leases) are kept.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "zenlayer-vm-operator")]
-    pub operator_namespace: String,
+    /// Namespace in which the slots (Leases) are kept. Every operator that may change a machine must
+    /// use the same one, wherever it runs.
+    #[arg(long, env = "SLOT_NAMESPACE", default_value = "zenlayer-vm-operator")]
+    pub slot_namespace: String,
     /// Watch only this namespace; without it, all of them.
     #[arg(long, env = "WATCH_NAMESPACE")]
     pub watch_namespace: Option<String>,
@@ -73,7 +74,27 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u32).range(..=3000)
     )]
     pub max_orders_per_hour: u32,
-    /// How long a change may take before it counts as overdue.
+    /// The same for the objects of one namespace; without it, half of that.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_NAMESPACE_PER_HOUR",
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
+    pub max_orders_per_namespace_per_hour: Option<u32>,
+    /// The same for one object.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_OBJECT_PER_HOUR",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
+    pub max_orders_per_object_per_hour: u32,
+    /// How long after the edit that asks for it a paid call is made, at the earliest: an edit that is
+    /// taken back at once costs nothing.
+    #[arg(long, env = "ORDER_DELAY", default_value = "2s", value_parser = duration)]
+    pub order_delay: Duration,
+    /// How long a change may take before it counts as overdue, and how long a machine that was stopped
+    /// for one may stay off. More than twice the time after which a lost answer is settled.
     #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
     pub change_deadline: Duration,
     /// How long a graceful stop, or a start, may take.
@@ -130,6 +151,9 @@ pub struct TestingArgs {
     /// How long an answer is waited for, of the Kubernetes API and to a call that is made once.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_answer_limit: Option<Duration>,
+    /// The pause between two looks at all slots.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_sweep: Option<Duration>,
 }
 
 /// Why the options do not fit together.
@@ -145,6 +169,12 @@ pub enum ConfigError {
     EndpointCa { file: PathBuf, source: InvalidRoots },
     #[error("--settle-margin is {}s: it must be at least 60s", .0.as_secs())]
     Margin(Duration),
+    #[error(
+        "--change-deadline is {}s: it must be more than {}s, which is twice 300s plus --settle-margin",
+        .deadline.as_secs(),
+        .least.as_secs()
+    )]
+    ChangeDeadline { deadline: Duration, least: Duration },
     #[error(
         "--testing-… flags are refused for endpoint {0}: they are for a loopback simulator only"
     )]
@@ -176,6 +206,7 @@ impl RunArgs {
             testing_grace,
             testing_clock_ahead,
             testing_answer_limit,
+            testing_sweep,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -184,7 +215,8 @@ impl RunArgs {
             || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
-            || testing_answer_limit.is_some();
+            || testing_answer_limit.is_some()
+            || testing_sweep.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
@@ -192,16 +224,20 @@ impl RunArgs {
     }
 
     pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
-        let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let usual = ClientOptions::default();
         Ok(ClientOptions {
-            requests_per_second: per_second,
-            burst: per_second.saturating_add(per_second.get()),
+            // The controller knows what else the credential is used for.
+            requests_per_second: None,
             total_timeout: self.testing.testing_answer_limit.unwrap_or(usual.total_timeout),
             extra_roots: self.extra_roots()?,
             user_agent: USER_AGENT.to_owned(),
             ..usual
         })
+    }
+
+    /// Calls per second for each credential.
+    pub fn requests_per_second(&self) -> NonZeroU32 {
+        NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN)
     }
 
     /// The authorities of `--endpoint-ca`; without it, none.
@@ -218,7 +254,13 @@ impl RunArgs {
             timing: self.timing()?,
             prepaid_upgrade: self.prepaid_upgrade,
             prepaid_downgrade: self.prepaid_downgrade,
-            max_orders_per_hour: self.max_orders_per_hour,
+            orders: OrderLimits {
+                all: self.max_orders_per_hour,
+                namespace: self
+                    .max_orders_per_namespace_per_hour
+                    .unwrap_or_else(|| self.max_orders_per_hour.div_ceil(2)),
+                object: self.max_orders_per_object_per_hour,
+            },
         })
     }
 
@@ -232,6 +274,11 @@ impl RunArgs {
         let mut timing = Timing::new(life, margin);
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
+        timing.order_delay = self.order_delay;
+        let least = timing.fence().saturating_mul(2);
+        if self.change_deadline <= least {
+            return Err(ConfigError::ChangeDeadline { deadline: self.change_deadline, least });
+        }
         if let Some(window) = self.testing.testing_send_window {
             timing.send_window = window;
         }

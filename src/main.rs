@@ -8,7 +8,9 @@ use zenlayer::{Client, with_causes};
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, run},
+    controller::{
+        Clock, Connections, Context, GRACE, KubeStore, SWEEP, Settings, SystemClock, check, run,
+    },
     telemetry::{self, Metrics, WatchHealth},
 };
 
@@ -49,27 +51,30 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         %endpoint,
-        operator_namespace = args.operator_namespace,
+        slot_namespace = args.slot_namespace,
         watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
         "starting"
     );
     let writer = reflector::store::Writer::default();
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(calls, &args.operator_namespace, writer.as_reader(), identity);
+    let store = KubeStore::new(calls, &args.slot_namespace, writer.as_reader(), identity);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
-    let store = Arc::new(store);
-    let ctx = Context::new(Arc::new(cloud), store.clone(), clock, defaults, metrics.clone());
+    let (cloud, store) = (Arc::new(cloud), Arc::new(store));
+    let per_second = args.requests_per_second();
+    let ctx = Context::new(cloud, store.clone(), clock, defaults, metrics.clone(), per_second);
     let settings = Settings {
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
+        sweep: args.testing.testing_sweep.unwrap_or(SWEEP),
     };
     let known = health.clone();
     let work = async move {
+        check(&watches, &settings).await?;
         store.check_slots().await?;
-        run(watches, settings, ctx, writer, known, stop_signal()).await?;
+        run(watches, settings, ctx, writer, known, stop_signal()).await;
         Ok::<(), AnyError>(())
     };
     // An API server that is silent from the start must not look like a process that is stuck.

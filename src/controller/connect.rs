@@ -7,6 +7,7 @@ use axum::{
     body::{Bytes, HttpBody},
     http::{HeaderValue, Response, Uri, header},
 };
+use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::{BodyStream, StreamBody};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -14,6 +15,7 @@ use kube::{
     Client, Config,
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    runtime::watcher::ExponentialBackoff,
 };
 use tower::util::MapResponseLayer;
 
@@ -30,6 +32,17 @@ const WATCH_SILENCE: Duration = Duration::from_secs(40);
 /// The API server ends a watch after so many seconds, and it is asked anew: less than the longest
 /// silence, so that a quiet watch is told from a dead one.
 pub const WATCH_SECONDS: u32 = 30;
+
+/// Longest pause before a watch that failed starts again. What the cache does not know yet holds back every
+/// write of a pass, so it is not left behind for long.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Growing pauses up to this one, without chance: there is one watch.
+pub fn watch_pauses(longest: Duration) -> ExponentialBackoff {
+    let first = Duration::from_millis(500).min(longest);
+    let growing = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest);
+    growing.without_max_times().into()
+}
 
 /// Clients of the Kubernetes API.
 pub struct Connections {

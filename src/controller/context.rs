@@ -1,11 +1,15 @@
 //! What every pass works with: the ways to the world, and what passes share.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use zenlayer::Cloud;
 
 use super::{
-    Clock, Store, offers::OfferCache, order_turns::OrderTurns, orders::Orders, rotation::Versions,
+    Clock,
+    cloud_view::{Digests, Limiter, OfferCache, Sightings, Troubles},
+    orders::Orders,
+    store::Store,
+    waker::Waker,
 };
 use crate::{lifecycle::Defaults, telemetry::Metrics};
 
@@ -16,23 +20,54 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub defaults: Defaults,
     pub metrics: Metrics,
-    pub(super) turns: OrderTurns,
+    /// Tells this process from every other one.
+    pub process: String,
+    /// Objects that are to be looked at now.
+    pub waker: Waker,
+    pub(super) limiter: Limiter,
     pub(super) offers: OfferCache,
     pub(super) orders: Orders,
-    pub(super) secrets: Arc<Versions>,
+    pub(super) digests: Arc<Digests>,
+    pub(super) sightings: Sightings,
+    pub(super) troubles: Troubles,
 }
 
 impl Context {
+    /// `per_second` is the rate of each credential.
     pub fn new(
         cloud: Arc<dyn Cloud>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         defaults: Defaults,
         metrics: Metrics,
+        per_second: NonZeroU32,
     ) -> Self {
-        metrics.order_limit(defaults.max_orders_per_hour);
+        metrics.order_limit(defaults.orders.all);
         let orders = Orders::new(store.clone(), clock.clone(), metrics.clone());
-        let (turns, offers, secrets) = Default::default();
-        Self { cloud, store, clock, defaults, metrics, turns, offers, orders, secrets }
+        let limiter = Limiter::new(per_second);
+        let troubles = Troubles::new(&defaults.timing);
+        let (waker, offers, digests, sightings) = Default::default();
+        Self {
+            cloud,
+            store,
+            clock,
+            defaults,
+            metrics,
+            process: random_name(),
+            waker,
+            limiter,
+            offers,
+            orders,
+            digests,
+            sightings,
+            troubles,
+        }
     }
+}
+
+fn random_name() -> String {
+    let mut name = [0; 8];
+    // Without randomness two processes may be taken for one, as they would be without a name.
+    let _ = aws_lc_rs::rand::fill(&mut name);
+    name.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,29 +1,28 @@
-//! Kubernetes I/O around the pure core: watch, reconcile, observe, execute, publish.
+//! Kubernetes I/O around the pure core: watch, observe, execute, record, publish.
 //!
 //! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
 mod clock;
+mod cloud_view;
 mod connect;
 mod context;
-mod execute;
 mod field_managers;
-mod kube_store;
-mod observe;
-mod offers;
-mod order_turns;
 mod orders;
-mod publish;
-mod reconcile;
-mod rotation;
+mod pass;
 mod run;
 mod store;
+mod sweep;
 mod unreadable;
+mod waker;
 
 pub use clock::{Clock, SystemClock};
 pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
-pub use kube_store::{KubeStore, SlotsError, slot_name};
-pub use reconcile::reconcile;
-pub use run::{GRACE, RunError, Settings, run};
-pub use store::{Counted, OrderLedger, Store, StoreError};
+pub use pass::reconcile;
+pub use run::{GRACE, RunError, Settings, check, run};
+pub use store::{
+    Credential, KeptSlot, KubeStore, OrderLedger, Scope, SlotsError, Store, StoreError, slot_name,
+};
+pub use sweep::{SWEEP, Sweep};
+pub use waker::{Name, Waker};

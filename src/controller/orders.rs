@@ -1,42 +1,22 @@
-//! The trail of paid calls within the last hour, over all objects: what the order limit counts.
-//! It is kept in a Lease, so that a restart does not forget it.
+//! The trail of paid calls within the last hour, over all objects: what the order limits count. It is
+//! kept in a Lease, so that a restart does not forget it.
 
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::{
     Clock,
-    store::{Counted, Store, StoreError},
+    store::{Store, StoreError},
 };
 use crate::{
     api::ChangeKind,
-    lifecycle::{Change, ChangeId, Desired, OrderCount, Restore},
+    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount, SlotRecord},
     telemetry::Metrics,
 };
 
 /// How often a write is tried again when somebody else wrote in between.
 const TRIES: usize = 5;
-
-/// What the limit looks back on.
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-impl OrderCount {
-    /// Counts all but what is reserved for the change that this machine was stopped for.
-    pub fn of(record: &[Counted], reserved: Option<&ChangeId>, now: Timestamp) -> Self {
-        let others = || record.iter().filter(move |one| Some(&one.change) != reserved);
-        let recent = || others().filter(move |one| is_recent(one, now));
-        Self {
-            within_the_hour: u32::try_from(recent().count()).unwrap_or(u32::MAX),
-            oldest_ends: recent().map(|one| one.at).min().and_then(|at| at.checked_add(HOUR).ok()),
-        }
-    }
-}
-
-fn is_recent(one: &Counted, now: Timestamp) -> bool {
-    now.duration_since(one.at) < HOUR
-}
 
 /// What is paid for, and the stop that precedes it.
 fn counts(kind: ChangeKind) -> bool {
@@ -44,6 +24,12 @@ fn counts(kind: ChangeKind) -> bool {
         ChangeKind::Modify | ChangeKind::Stop => true,
         ChangeKind::CancelDowngrade | ChangeKind::Start => false,
     }
+}
+
+/// The stop whose place an order takes, or whose place a start gives back.
+fn place(order: &Order) -> Option<&ChangeId> {
+    let restore = order.restore.as_ref()?;
+    (restore.stopped_by != order.change.id).then_some(&restore.stopped_by)
 }
 
 /// Takes turns within this process; compare-and-swap does between processes.
@@ -60,26 +46,30 @@ impl Orders {
     }
 
     /// Counts a paid call before it is made. One that the machine is stopped for is counted before
-    /// the stop already, and takes that place. Fails with `Conflict` once the limit is reached.
-    pub async fn reserve(
-        &self,
-        desired: &Desired,
-        change: &Change,
-        restore: Option<&Restore>,
-    ) -> Result<(), StoreError> {
-        if !counts(change.kind) {
+    /// the stop already, and takes that place. Fails with `Conflict` once a limit is reached.
+    pub async fn reserve(&self, desired: &Desired, order: &Order) -> Result<(), StoreError> {
+        if order.change.kind == ChangeKind::Start {
+            self.uncount(place(order), None).await;
+        }
+        if !counts(order.change.kind) {
             return Ok(());
         }
+        let me = &desired.object;
+        let place = place(order);
         let now = self.clock.now();
-        let limit = desired.max_orders_per_hour;
-        let place = restore.map(|restore| &restore.stopped_by);
         self.update(|record| {
-            record.retain(|one| is_recent(one, now));
-            if OrderCount::of(record, place, now).within_the_hour >= limit {
+            // The answer to the write that counts it was lost.
+            if record.iter().any(|one| one.change == order.change.id) {
+                return Ok(());
+            }
+            record.retain(|one| one.is_recent(now));
+            let count = OrderCount::of(record, me, place, now);
+            if count.reached(&desired.orders).is_some() {
                 return Err(StoreError::Conflict);
             }
             record.retain(|one| Some(&one.change) != place);
-            record.push(Counted { change: change.id.clone(), at: change.started_at });
+            let (change, at) = (order.change.id.clone(), order.change.started_at);
+            record.push(Counted { change, at, object: me.clone() });
             Ok(())
         })
         .await
@@ -87,20 +77,22 @@ impl Orders {
 
     /// Uncounts a call that was not accepted; the place of a stopped machine stays taken. What cannot
     /// be written only counts for an hour.
-    pub async fn give_back(&self, change: &Change, restore: Option<&Restore>) {
-        if !counts(change.kind) {
-            return;
+    pub async fn give_back(&self, order: &Order) {
+        if counts(order.change.kind) {
+            self.uncount(Some(&order.change.id), place(order)).await;
         }
-        let place = restore.map(|restore| &restore.stopped_by).filter(|stop| **stop != change.id);
-        self.uncount(&change.id, place).await;
     }
 
-    /// Nothing is ordered for this stop any more.
-    pub async fn give_up(&self, stop: &ChangeId) {
-        self.uncount(stop, None).await;
+    /// A machine that was stopped for an order is as it was, and so is the count: if an order was made, it
+    /// has taken the place of the stop.
+    pub async fn nothing_follows(&self, before: &SlotRecord, after: &SlotRecord) {
+        if let (Some(restore), None) = (before.restore(), after.restore()) {
+            self.uncount(Some(&restore.stopped_by), None).await;
+        }
     }
 
-    async fn uncount(&self, change: &ChangeId, place: Option<&ChangeId>) {
+    async fn uncount(&self, change: Option<&ChangeId>, place: Option<&ChangeId>) {
+        let Some(change) = change else { return };
         let written = self.update(|record| {
             match (place, record.iter_mut().find(|one| one.change == *change)) {
                 (Some(place), Some(counted)) => counted.change = place.clone(),
@@ -125,14 +117,23 @@ impl Orders {
             if record == read.record {
                 return Ok(());
             }
-            let count = OrderCount::of(&record, None, self.clock.now()).within_the_hour;
+            let count = u32::try_from(record.len()).unwrap_or(u32::MAX);
             match self.store.write_orders(&read, record).await {
                 Ok(()) => {
                     self.metrics.orders_within_the_hour(count);
                     return Ok(());
                 }
                 Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
+                // It may have landed: the next read tells.
+                Err(error @ StoreError::Failed(_)) => {
+                    let written = self.store.orders().await?.record;
+                    let mut again = written.clone();
+                    if change(&mut again).is_ok() && again == written {
+                        return Ok(());
+                    }
+                    return Err(error);
+                }
+                Err(error @ StoreError::Gone) => return Err(error),
             }
         }
         Err(StoreError::Conflict)

@@ -1,26 +1,36 @@
 //! The controller's loop: one watch, a bounded number of passes at once, a graceful end.
 
 use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
     core::DeserializeGuard,
     runtime::{
-        Controller, Predicate, WatchStreamExt, controller::Action,
-        controller::Config as ControllerConfig, predicates, reflector, watcher,
+        Controller, Predicate, WatchStreamExt,
+        controller::Action,
+        controller::Config as ControllerConfig,
+        predicates,
+        reflector::{self, ObjectRef},
+        watcher,
     },
 };
+use tokio::task::JoinError;
 use tracing::Instrument;
+use zenlayer::InstanceId;
 
 use super::{
-    Context, Store, StoreError, connect::WATCH_SECONDS, kube_store::problem, reconcile, rotation,
+    Context, StoreError,
+    cloud_view::rotated,
+    connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
+    reconcile,
+    store::problem,
+    sweep::Sweep,
     unreadable,
 };
 use crate::{
@@ -29,10 +39,9 @@ use crate::{
     telemetry::WatchHealth,
 };
 
-/// A pass that takes longer than this is given up. Longer than all time limits of its calls.
-const PASS_LIMIT: Duration = Duration::from_secs(150);
-/// How long a graceful end waits for running passes: less than the 30 s that a Pod is given.
-pub const GRACE: Duration = Duration::from_secs(25);
+/// How long a graceful end waits for running passes: longer than a call waits for its answer, and less
+/// than the 60 s that the Pod is given.
+pub const GRACE: Duration = Duration::from_secs(55);
 
 /// How the loop runs.
 #[derive(Debug, Clone)]
@@ -43,9 +52,11 @@ pub struct Settings {
     pub concurrency: u16,
     /// How long a graceful end waits for running passes.
     pub grace: Duration,
+    /// Pause between two looks at all slots.
+    pub sweep: Duration,
 }
 
-/// Why the controller did not start.
+/// Why the controller cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(
@@ -61,7 +72,7 @@ pub enum RunError {
 }
 
 struct Shell {
-    ctx: Context,
+    ctx: Arc<Context>,
     /// Failures in a row by uid.
     failures: Mutex<HashMap<String, u32>>,
 }
@@ -75,8 +86,8 @@ fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstan
 }
 
 /// Says clearly what is missing, before the watch would only retry.
-async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> {
-    match api.list(&ListParams::default().limit(1)).await {
+pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError> {
+    match objects(client.clone(), settings).list(&ListParams::default().limit(1)).await {
         Ok(_) => Ok(()),
         // A group that nobody serves is answered with a plain text, which has no reason.
         Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd),
@@ -93,37 +104,38 @@ pub async fn run(
     writer: reflector::store::Writer<VmInstance>,
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), RunError> {
-    let Settings { grace, concurrency, .. } = settings;
+) {
     let api = objects(client, &settings);
-    check(&api).await?;
+    let Settings { grace, concurrency, sweep, .. } = settings;
+    let ctx = Arc::new(ctx);
     let reader = writer.as_reader();
-    let metrics = ctx.metrics.clone();
-    let store = ctx.store.clone();
-    let farewell = ctx.store.clone();
     let pause = ctx.defaults.timing.secret / 2;
-    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
+    let rotated = rotated(reader.clone(), ctx.store.clone(), ctx.digests.clone(), pause);
+    let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
+    let (store, watched) = (ctx.store.clone(), ctx.clone());
     let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .default_backoff()
+        .backoff(watch_pauses(LONGEST_PAUSE))
         .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
         .modify(|object| object.metadata.managed_fields = None)
-        .inspect(move |event| match event {
-            Ok(watcher::Event::InitDone) if health.listed() => {
+        .inspect(move |event| {
+            if let Ok(watcher::Event::InitDone) = event
+                && health.listed()
+            {
                 tracing::info!("watching");
-            }
-            Ok(watcher::Event::Delete(object)) => say_farewell(&farewell, object),
-            Ok(_) => {}
-            Err(error) => {
-                metrics.watch_failed();
-                tracing::warn!(%error, "the watch failed; it starts again");
             }
         })
         .reflect(writer)
+        // After the cache has it, so that whoever is woken sees it.
+        .inspect(move |event| seen(&watched, event))
         .applied_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::annotations),
+            predicates::generation
+                .combine(predicates::annotations)
+                .combine(predicates::finalizers)
+                .combine(deletion),
             Default::default(),
         );
+    let swept = sweep_slots(ctx.clone(), reader.clone(), sweep);
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
@@ -134,7 +146,10 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(concurrency))
+        // The watch pauses by itself; a pause here would hold up whatever else wakes an object.
+        .trigger_backoff(watch_pauses(Duration::ZERO))
         .reconcile_on(rotated)
+        .reconcile_on(woken)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
         })
@@ -142,18 +157,65 @@ pub async fn run(
         .for_each(|_| std::future::ready(()));
     tokio::select! {
         () = passes => {}
+        () = swept => {}
         () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
-    Ok(())
+}
+
+/// An object that is about to be deleted has to be looked at.
+fn deletion(object: &VmInstance) -> Option<u64> {
+    Some(u64::from(object.metadata.deletion_timestamp.is_some()))
+}
+
+/// What an event of the watch means for other objects: those of the same machine may act once their
+/// owner is gone, or on its way.
+fn seen(ctx: &Context, event: &watcher::Result<watcher::Event<VmInstance>>) {
+    match event {
+        Ok(watcher::Event::Delete(object)) => {
+            say_farewell(ctx, object);
+            wake_others(ctx, object);
+        }
+        Ok(watcher::Event::Apply(object)) if object.metadata.deletion_timestamp.is_some() => {
+            wake_others(ctx, object);
+        }
+        Ok(_) => {}
+        Err(error) => {
+            ctx.metrics.watch_failed();
+            tracing::warn!(%error, "the watch failed; it starts again");
+        }
+    }
+}
+
+fn wake_others(ctx: &Context, object: &VmInstance) {
+    let Ok(instance) = InstanceId::new(object.spec.instance_id.clone()) else { return };
+    let others = ctx.store.claims(&instance).into_iter();
+    let others = others.filter(|other| other.metadata.uid != object.metadata.uid);
+    ctx.waker.wake(others.map(|other| (other.namespace().unwrap_or_default(), other.name_any())));
 }
 
 /// Says that the change of a deleted object goes on: neither the machine nor the order is touched.
-fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
+fn say_farewell(ctx: &Context, object: &VmInstance) {
     let Some(event) = lifecycle::farewell(object) else { return };
-    let (store, object) = (store.clone(), object.clone());
+    let (store, object) = (ctx.store.clone(), object.clone());
     tokio::spawn(async move { store.publish_event(&object, &event).await });
+}
+
+/// Looks at all slots now and then, and forgets what is known of objects that are gone.
+async fn sweep_slots(ctx: Arc<Context>, cache: reflector::Store<VmInstance>, pause: Duration) {
+    let mut sweep = Sweep::default();
+    loop {
+        ctx.clock.sleep(pause).await;
+        sweep.look(&ctx).await;
+        let objects = cache.state();
+        let uids = objects.iter().filter_map(|object| object.uid()).collect();
+        let instances: HashSet<_> = objects
+            .iter()
+            .filter_map(|object| InstanceId::new(object.spec.instance_id.clone()).ok())
+            .collect();
+        ctx.sightings.keep(&uids, &instances);
+    }
 }
 
 /// Why a pass ended without a verdict.
@@ -161,13 +223,11 @@ fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
 enum PassError {
     #[error("write the verdict")]
     Store(#[source] StoreError),
-    #[error("the pass took longer than {} s", PASS_LIMIT.as_secs())]
-    TooLong,
     #[error("the pass panicked: {0}")]
     Panicked(String),
 }
 
-/// One pass in its shell: panics caught, time limited, counted.
+/// One pass as a task of its own: whatever becomes of the loop, it goes on to its end.
 async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, PassError> {
     let uid = object.uid().unwrap_or_default();
     let span = tracing::info_span!(
@@ -175,17 +235,16 @@ async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, Pass
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any()
     );
-    let started = shell.ctx.clock.monotonic();
-    let limited = tokio::time::timeout(PASS_LIMIT, reconcile(object, &shell.ctx));
-    let result = match AssertUnwindSafe(limited).catch_unwind().instrument(span).await {
-        Ok(Ok(Ok(next))) => Ok(next),
+    let ctx = shell.ctx.clone();
+    let started = ctx.clock.monotonic();
+    let whole = async move { Box::pin(reconcile(object, &ctx)).await };
+    let task = tokio::spawn(whole.instrument(span));
+    let result = match task.await {
+        Ok(Ok(next)) => Ok(next),
         // Another write came first: nothing is wrong, the next pass sees it.
-        Ok(Ok(Err(StoreError::Conflict | StoreError::Gone))) => {
-            Ok(NextLook::After(Duration::from_secs(1)))
-        }
-        Ok(Ok(Err(error))) => Err(PassError::Store(error)),
-        Ok(Err(_)) => Err(PassError::TooLong),
-        Err(panic) => Err(PassError::Panicked(panic_text(panic.as_ref()))),
+        Ok(Err(StoreError::Conflict | StoreError::Gone)) => Ok(NextLook::Backoff),
+        Ok(Err(error)) => Err(PassError::Store(error)),
+        Err(error) => Err(PassError::Panicked(panic_text(error))),
     };
     let elapsed = shell.ctx.clock.monotonic().saturating_sub(started);
     shell.ctx.metrics.reconciled(result.is_ok(), elapsed);
@@ -226,7 +285,8 @@ impl Shell {
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_text(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "it was cut".to_owned() };
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
@@ -234,23 +294,25 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use async_trait::async_trait;
 
     use super::*;
     use crate::{
         api::VmInstanceStatus,
-        controller::{Counted, OrderLedger, Store, SystemClock},
-        lifecycle::{Defaults, Event, SecretState, Slot, SlotRecord},
+        controller::{Credential, KeptSlot, OrderLedger, Store, SystemClock},
+        lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
     };
-    use zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId};
+    use zenlayer::{Client as Provider, ClientOptions, Endpoint, InstanceId};
 
     /// Panics at the first question.
     struct Broken;
 
     #[async_trait]
     impl Store for Broken {
-        async fn secret(&self, _: &str, _: &str) -> (SecretState, Option<Credentials>) {
+        async fn secret(&self, _: &ObjectKey, _: &str) -> (SecretState, Option<Credential>) {
             panic!("the index is out of bounds")
         }
         async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
@@ -264,6 +326,12 @@ mod tests {
         ) -> Result<Slot, StoreError> {
             unreachable!()
         }
+        async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+            unreachable!()
+        }
+        async fn delete_slot(&self, _: &KeptSlot) -> Result<(), StoreError> {
+            unreachable!()
+        }
         async fn orders(&self) -> Result<OrderLedger, StoreError> {
             unreachable!()
         }
@@ -274,6 +342,13 @@ mod tests {
             &self,
             _: &VmInstance,
             _: &VmInstanceStatus,
+        ) -> Result<Arc<VmInstance>, StoreError> {
+            unreachable!()
+        }
+        async fn set_finalizer(
+            &self,
+            _: &VmInstance,
+            _: bool,
         ) -> Result<Arc<VmInstance>, StoreError> {
             unreachable!()
         }
@@ -301,8 +376,9 @@ mod tests {
             Arc::new(SystemClock::default()),
             Defaults::default(),
             metrics.clone(),
+            NonZeroU32::MIN,
         );
-        let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+        let shell = Arc::new(Shell { ctx: Arc::new(ctx), failures: Mutex::default() });
         let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
         let mut object = VmInstance::new("vm-1", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("default".to_owned());

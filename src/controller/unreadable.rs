@@ -1,8 +1,9 @@
 //! Keeps an object that this version cannot read from hiding all the others: one such object would
 //! fail the whole list. It can come from a newer version, or from an older schema in the cluster.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use kube::{
     api::ObjectMeta,
     core::DeserializeGuard,
@@ -11,8 +12,11 @@ use kube::{
 
 use super::Store;
 use crate::{
-    api::{CredentialsRef, ManagementPolicy, Reason, Strategy, VmInstance, VmInstanceSpec},
-    lifecycle::Event,
+    api::{
+        CredentialsRef, ManagementPolicy, POWER_FINALIZER, Reason, Strategy, VmInstance,
+        VmInstanceSpec,
+    },
+    lifecycle::{Event, Timing},
 };
 
 /// The event as the rest of the controller takes it. An object that cannot be read is as good as
@@ -70,10 +74,29 @@ fn tell(metadata: ObjectMeta, problem: &str, store: &Arc<dyn Store>) -> VmInstan
         name = object.metadata.name.as_deref().unwrap_or_default(),
         "{note}"
     );
+    release(&object, store);
     let (told, store) = (object.clone(), store.clone());
     tokio::spawn(async move {
         let event = Event { warning: true, reason: Reason::InvalidSpec.as_str(), note };
         store.publish_event(&told, &event).await;
     });
     object
+}
+
+/// One that is being deleted is kept no longer than any other, if it was kept for its machine.
+fn release(object: &VmInstance, store: &Arc<dyn Store>) {
+    let meta = &object.metadata;
+    let kept = meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER);
+    let Some(deleted) = meta.deletion_timestamp.as_ref().filter(|_| kept) else { return };
+    let passed = Timestamp::now().duration_since(deleted.0);
+    let bound = Timing::default().restore_bound;
+    let left = bound.saturating_sub(Duration::try_from(passed).unwrap_or_default());
+    let (object, store) = (object.clone(), store.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(left).await;
+        // One that was changed meanwhile is looked at anew.
+        if let Err(problem) = store.set_finalizer(&object, false).await {
+            tracing::warn!(%problem, "cannot release an object that cannot be read");
+        }
+    });
 }

@@ -164,6 +164,7 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
 #[tokio::test]
 async fn killed_at_every_effect_of_a_cancellation_the_scheduled_change_is_taken_back_once() {
     use crate::crowd::{QUICK, crowd, declare, effects, rest};
+    let _permit = harness::permit::heavy().await;
     let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).collect();
     let prepaid = |name: &str| {

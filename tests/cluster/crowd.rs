@@ -43,6 +43,13 @@ pub fn postpaid(name: &str) -> String {
     format!("  - {{ id: {name}, type: c.1c2g, chargeType: POSTPAID }}\n")
 }
 
+/// A PREPAID one.
+pub fn prepaid(name: &str) -> String {
+    format!(
+        "  - {{ id: {name}, type: c.1c2g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }}\n"
+    )
+}
+
 fn key(index: usize) -> String {
     format!("AKIDSIM{index:013}")
 }
@@ -50,6 +57,15 @@ fn key(index: usize) -> String {
 /// A stage with these instances (name, YAML list item), a Secret `key-NAME` for each, and further
 /// fields of the simulation.
 pub async fn crowd(instances: &[(&str, String)], fields: &str) -> Stage {
+    crowd_with(instances, fields, SIM_SHORT).await
+}
+
+/// The same, with these arguments of the simulator.
+pub async fn crowd_with(
+    instances: &[(&str, String)],
+    fields: &str,
+    sim_arguments: &[&str],
+) -> Stage {
     let mut world = "credentials:\n".to_owned();
     for index in 0..instances.len() {
         world +=
@@ -58,7 +74,7 @@ pub async fn crowd(instances: &[(&str, String)], fields: &str) -> Stage {
     world += "instances:\n";
     world.extend(instances.iter().map(|(_, item)| item.as_str()));
     world += fields;
-    let stage = Stage::of_world(&world, &Rules::of_deploy(), SIM_SHORT).await;
+    let stage = Stage::of_world(&world, &Rules::of_deploy(), sim_arguments).await;
     for (index, (name, _)) in instances.iter().enumerate() {
         let data = json!({ "accessKeyId": key(index), "accessKeyPassword": KEY_PASSWORD });
         stage.secret(&format!("key-{name}"), data).await;

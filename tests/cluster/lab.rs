@@ -1,7 +1,8 @@
 //! One process in memory: the production reconcile and HTTP client against the simulator's HTTP skin,
 //! under one virtual clock. In place of Kubernetes stands a table, and in place of kube's scheduler a
-//! queue that obeys the next look of each pass. Catalogue and prices are cached by the real clock, so
-//! of those calls only their absence says something here.
+//! queue that obeys the next look of each pass. Each object has a credential of its own, and orders
+//! are made without delay. Catalogue and prices are cached by the real clock, so of those calls only
+//! their absence says something here.
 //!
 //! A test can have something happen right before an effect or a read: see [`Point`].
 
@@ -29,9 +30,14 @@ use zenlayer_sim::{
     http::{Shared, bind, serve},
 };
 use zenlayer_vm_operator::{
-    api::{VmInstance, VmInstanceStatus},
-    controller::{Clock, Context, Counted, OrderLedger, Store, StoreError, reconcile},
-    lifecycle::{Defaults, Event, NextLook, SecretState, Slot, SlotRecord, backoff},
+    api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
+    controller::{
+        Clock, Context, Credential, KeptSlot, OrderLedger, Scope, Store, StoreError, reconcile,
+    },
+    lifecycle::{
+        Counted, Defaults, Event, NextLook, ObjectKey, OrderLimits, SecretState, Slot, SlotRecord,
+        Timing, backoff,
+    },
     telemetry::Metrics,
 };
 
@@ -41,7 +47,7 @@ use harness::simulator::{KEY_ID, KEY_PASSWORD};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     ReadCatalogue,
-    Ready,
+    WriteOrders,
     WriteSlot,
     WriteStatus,
     Mutate,
@@ -121,7 +127,6 @@ impl Cloud for Scripted {
     }
 
     async fn ready(&self, credentials: &Credentials) {
-        self.store.reach(Point::Ready);
         self.inner.ready(credentials).await;
     }
 
@@ -140,10 +145,16 @@ pub struct Virtual {
 
 impl Virtual {
     pub fn advance(&self, seconds: u64) {
-        self.passed.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.pass(Duration::from_secs(seconds));
+    }
+
+    fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.passed.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
+#[async_trait]
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
         self.start + self.monotonic()
@@ -151,6 +162,10 @@ impl Clock for Virtual {
 
     fn monotonic(&self) -> Duration {
         Duration::from_millis(self.passed.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        self.pass(pause);
     }
 }
 
@@ -202,9 +217,29 @@ impl InMemory {
         });
     }
 
+    /// Writes an object unless it was written since.
+    fn write(
+        &self,
+        read: &VmInstance,
+        edit: impl FnOnce(&mut VmInstance),
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let name = read.metadata.name.clone().unwrap();
+        if self.get(&name).metadata.resource_version != read.metadata.resource_version {
+            return Err(StoreError::Conflict);
+        }
+        self.edit(&name, edit);
+        Ok(Arc::new(self.get(&name)))
+    }
+
     pub fn slot_of(&self, instance: &str) -> SlotRecord {
         let id = InstanceId::new(instance).unwrap();
         self.with(|table| table.slots.get(&id).cloned().unwrap_or_default().record)
+    }
+
+    /// Whether anybody has ever taken it.
+    pub fn has_slot(&self, instance: &str) -> bool {
+        let id = InstanceId::new(instance).unwrap();
+        self.with(|table| table.slots.contains_key(&id))
     }
 
     /// As another process writes it.
@@ -232,11 +267,14 @@ impl InMemory {
 
 #[async_trait]
 impl Store for InMemory {
-    async fn secret(&self, _: &str, name: &str) -> (SecretState, Option<Credentials>) {
-        let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1).to_string());
+    async fn secret(&self, _: &ObjectKey, name: &str) -> (SecretState, Option<Credential>) {
+        let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1));
         let password = SecretString::from(KEY_PASSWORD.to_owned());
         let credentials = Credentials::AccessKey { id: KEY_ID.to_owned(), password };
-        (SecretState::Usable { version, expires_requests: true }, Some(credentials))
+        let digest = format!("{name}-{version}");
+        let scope = Scope::of(&digest);
+        let state = SecretState::Usable { digest, expires_requests: true };
+        (state, Some(Credential { credentials, scope }))
     }
 
     async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
@@ -262,6 +300,24 @@ impl Store for InMemory {
         })
     }
 
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        Ok(self.with(|table| {
+            let kept = table.slots.iter();
+            kept.map(|(id, slot)| KeptSlot { instance: id.clone(), slot: slot.clone() }).collect()
+        }))
+    }
+
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
+        self.with(|table| match table.slots.get(&kept.instance) {
+            None => Err(StoreError::Gone),
+            Some(slot) if slot.version != kept.slot.version => Err(StoreError::Conflict),
+            Some(_) => {
+                table.slots.remove(&kept.instance);
+                Ok(())
+            }
+        })
+    }
+
     async fn orders(&self) -> Result<OrderLedger, StoreError> {
         Ok(self.with(|table| table.orders.clone()))
     }
@@ -271,6 +327,7 @@ impl Store for InMemory {
         read: &OrderLedger,
         record: Vec<Counted>,
     ) -> Result<(), StoreError> {
+        self.reach(Point::WriteOrders);
         self.with(|table| {
             if table.orders.version != read.version {
                 return Err(StoreError::Conflict);
@@ -288,12 +345,21 @@ impl Store for InMemory {
     ) -> Result<Arc<VmInstance>, StoreError> {
         self.reach(Point::WriteStatus);
         let name = object.metadata.name.clone().unwrap();
-        if self.get(&name).metadata.resource_version != object.metadata.resource_version {
-            return Err(StoreError::Conflict);
-        }
-        self.edit(&name, |held| held.status = Some(status.clone()));
-        self.with(|table| *table.writes.entry(name.clone()).or_default() += 1);
-        Ok(Arc::new(self.get(&name)))
+        let written = self.write(object, |held| held.status = Some(status.clone()))?;
+        self.with(|table| *table.writes.entry(name).or_default() += 1);
+        Ok(written)
+    }
+
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        self.write(object, |held| {
+            let finalizers = held.metadata.finalizers.get_or_insert_default();
+            finalizers.retain(|name| name != POWER_FINALIZER);
+            finalizers.extend(set.then(|| POWER_FINALIZER.to_owned()));
+        })
     }
 
     async fn object(&self, _: &str, name: &str) -> Result<Option<Arc<VmInstance>>, StoreError> {
@@ -333,7 +399,8 @@ impl Lab {
         Self::limited(objects, 3000).await
     }
 
-    pub async fn limited(objects: usize, max_orders_per_hour: u32) -> Self {
+    /// With so many orders an hour, over all objects.
+    pub async fn limited(objects: usize, orders: u32) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let names: Vec<String> = (0..objects).map(|index| format!("vm-{index}")).collect();
@@ -357,12 +424,13 @@ impl Lab {
         let clock = Arc::new(Virtual { start, passed: AtomicU64::new(0) });
         let store = Arc::new(InMemory::new(clock.clone()));
         let plenty = NonZeroU32::new(1_000_000).unwrap();
-        let options =
-            ClientOptions { requests_per_second: plenty, burst: plenty, ..Default::default() };
+        let options = ClientOptions { requests_per_second: None, ..Default::default() };
         let signing = clock.clone();
         let endpoint = Endpoint::parse(&endpoint, false).unwrap();
         let cloud = Client::with_clock(endpoint, options, move || signing.now());
-        let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
+        let orders = OrderLimits { all: orders, namespace: 3000, object: 3000 };
+        let timing = Timing { order_delay: Duration::ZERO, ..Timing::default() };
+        let defaults = Defaults { orders, timing, ..Defaults::default() };
         let cloud = Scripted { inner: cloud.unwrap(), store: store.clone() };
         let ctx = Context::new(
             Arc::new(cloud),
@@ -370,6 +438,7 @@ impl Lab {
             clock.clone(),
             defaults,
             Metrics::default(),
+            plenty,
         );
         let mut lab = Self {
             clock,
@@ -457,7 +526,15 @@ impl Lab {
         *self.passes.entry(name.to_owned()).or_default() += 1;
         let object = Arc::new(self.store.get(name));
         let uid = object.metadata.uid.clone().unwrap();
-        match reconcile(object, &self.ctx).await.unwrap() {
+        let next = match Box::pin(reconcile(object, &self.ctx)).await {
+            Ok(next) => next,
+            Err(StoreError::Conflict | StoreError::Gone) => NextLook::Backoff,
+            Err(error) => panic!("{name}: {error}"),
+        };
+        for (_, woken) in self.ctx.waker.take() {
+            self.wake(&woken);
+        }
+        match next {
             NextLook::After(pause) => {
                 self.failures.remove(&uid);
                 Some(pause)

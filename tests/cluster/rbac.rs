@@ -8,7 +8,10 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
-use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown};
+use crate::{
+    crowd::{SHORT, SIM_SHORT},
+    stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown},
+};
 use harness::{Operator, eventually};
 
 /// Takes one verb out of every rule for a resource.
@@ -93,10 +96,12 @@ async fn what_fails(resource: &str, verb: &str) -> String {
         cluster: without(&all.cluster, resource, verb),
         slots: without(&all.slots, resource, verb),
     };
-    let stage = Stage::with(ONE_POSTPAID, &rules, &[]).await;
+    let stage = Stage::with(ONE_POSTPAID, &rules, SIM_SHORT).await;
+    let swept = [SHORT, &["--testing-sweep", "1s"]].concat();
     let mut operator = match (resource, verb) {
-        ("vminstances", "get") => stage.operator_on_a_wire(&[]),
-        _ => stage.operator(&[]),
+        ("vminstances", "get") => stage.operator_on_a_wire(SHORT),
+        ("leases", "list" | "delete") => stage.operator(&swept),
+        _ => stage.operator(SHORT),
     };
     match (resource, verb) {
         ("vminstances", "list") => {
@@ -128,6 +133,18 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             let after = stage.get("heir").await;
             assert_eq!(shown(&after, "Ready"), "False ChangeHeldElsewhere");
             format!("a slot whose object is gone is never taken over: {}", message(&heir))
+        }
+        ("vminstances", "patch") => {
+            let spec = json!({
+                "instanceId": "vm-1", "instanceTypeId": "c.2c4g", "strategy": "StopFirst",
+            });
+            stage.create("vm-1", spec).await;
+            refused(&operator, "cannot patch resource \"vminstances\"").await;
+            operator.further_passes(2.0).await;
+            assert!(stage.sim.calls("StopInstances", "vm-1").await.is_empty());
+            let object = stage.get("vm-1").await;
+            assert!(object.metadata.finalizers.is_none(), "{object:?}");
+            format!("no machine is stopped for its change: {}", message(&object))
         }
         ("vminstances/status", "update") => {
             stage.declare("c.2c4g").await;
@@ -162,6 +179,14 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             let phase = stage.get("vm-1").await.status.unwrap().phase;
             assert_ne!(phase, Some(Phase::InSync), "the slot cannot have been closed");
             format!("the slot is never closed, and the object stays {phase:?}")
+        }
+        ("leases", "list" | "delete") => {
+            stage.declare("c.2c4g").await;
+            stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+            refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;
+            let slots = stage.slots().list(&Default::default()).await.unwrap().items;
+            assert_eq!(slots.len(), 2, "the slot and the trail: {slots:?}");
+            "a slot that says nothing any more is never deleted".to_owned()
         }
         other => panic!("{other:?} is granted, and no test knows what it is for"),
     }
@@ -202,6 +227,7 @@ async fn a_slot_whose_object_is_gone_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_verb_something_fails() {
+    let _permit = harness::permit::heavy().await;
     let grants = grants(&Rules::of_deploy());
     let count = grants.len();
     let mut rows: Vec<(String, String)> = futures::stream::iter(grants)

@@ -120,10 +120,7 @@ pub async fn comes_to_rest(
     operator.further_passes(4.0 * count).await;
     let after = Tally::of(stage).await;
     let made = passes().await - began;
-    let versions = |all: &[VmInstance]| -> Vec<Option<String>> {
-        all.iter().map(|one| one.metadata.resource_version.clone()).collect()
-    };
-    assert_eq!(versions(&first), versions(&objects().await), "{scenario}: an object was written");
+    assert_eq!(shown(&first), shown(&objects().await), "{scenario}: an object was written");
     assert_eq!(before.writes, after.writes, "{scenario}: a status was written");
     for action in after.calls.keys() {
         let further = after.count(action) - before.count(action);
@@ -138,17 +135,24 @@ pub async fn comes_to_rest(
     let [catalogues, prices] = KEPT.map(|action| after.count(action));
     let cost = Cost { paid, cancels, catalogues, prices, writes: after.writes };
     let [instance, plan] = [INSTANCE, PLAN].map(|action| after.count(action));
-    // A pass reads the instance once, and once more where it may order; the plan once.
+    // A pass reads the instance and its plan once each, and both once more for a call.
     let all = passes().await;
-    assert!(
-        instance as f64 <= 2.0 * all,
-        "{scenario}: {instance} reads of instances in {all} passes"
-    );
-    assert!(plan as f64 <= all, "{scenario}: {plan} reads of plans in {all} passes");
+    for (what, reads) in [("instances", instance), ("plans", plan)] {
+        assert!(reads as f64 <= 2.0 * all, "{scenario}: {reads} reads of {what} in {all} passes");
+    }
     let cells = [paid, cancels, instance, plan, catalogues, prices, after.writes as u64];
     let head = ["PAID", "CANCEL", "INSTANCE", "PLAN", "CATALOGUE", "PRICE", "STATUS WRITES"];
     table::show(scenario, &[head.map(str::to_owned), cells.map(|count| count.to_string())]);
     assert_eq!((cost, stops, starts), (expected, 0, 0), "{scenario}");
+}
+
+/// Objects with their versions, as a failure shows them.
+fn shown(all: &[VmInstance]) -> String {
+    let one = |object: &VmInstance| {
+        let status = serde_json::to_string_pretty(&object.status).unwrap();
+        format!("{:?} {status}", object.metadata.resource_version)
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// What a person writes with kubectl, as `key=value`.

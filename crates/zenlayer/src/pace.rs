@@ -44,6 +44,11 @@ impl Pace {
         pause.saturating_add(Duration::try_from_secs_f64(turn).unwrap_or(Duration::MAX))
     }
 
+    /// Puts back a turn that was taken and is not used: whoever takes one next comes sooner.
+    pub fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1.0).min(self.burst);
+    }
+
     /// The provider said 429, and perhaps for how long. The rate is halved, down to a 32nd, and takes
     /// a minute to come back in full; no turn comes before `retry_after` has passed, nor is one of
     /// more than 30 s obeyed.

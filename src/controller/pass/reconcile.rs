@@ -1,0 +1,64 @@
+//! The reconcile: desired, observed, decision, outcome, verdict, publish.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    execute::{Executed, Moment, execute},
+    observe::observe,
+    publish::publish,
+    record::record,
+};
+use crate::{
+    api::{POWER_FINALIZER, VmInstance},
+    controller::{Context, StoreError},
+    lifecycle::{Desired, NextLook, decide, invalid, settle},
+};
+
+/// One pass over one object. It is never cut: from the moment in which a slot is taken to the one in which
+/// the answer is written, it goes on.
+pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLook, StoreError> {
+    let before = object.status.clone().unwrap_or_default();
+    let desired = match Desired::from_object(&object, &ctx.defaults) {
+        Ok(desired) => desired,
+        Err(error) => {
+            let kept = until_released(ctx, &object);
+            if kept == Some(Duration::ZERO) {
+                ctx.store.set_finalizer(&object, false).await?;
+                return Ok(NextLook::OnChange);
+            }
+            let generation = object.metadata.generation.unwrap_or(0);
+            let verdict = invalid(&before, generation, &error, ctx.clock.now());
+            publish(ctx, object, &before, &verdict).await?;
+            return Ok(kept.map_or(verdict.next_look, NextLook::After));
+        }
+    };
+    let seen = observe(ctx, &object, &desired).await;
+    let now = Moment { wall: ctx.clock.now(), monotonic: ctx.clock.monotonic() };
+    let decision = decide(&desired, &seen.observed, now.wall);
+    let Executed { outcome, object, answered } =
+        execute(ctx, object, &desired, &seen, &decision, now).await;
+    let now = ctx.clock.now();
+    let verdict = settle(&desired, &before, &seen.observed, &decision, &outcome, now);
+    match answered {
+        Some(answered) => {
+            let without_effect = answered.without_effect();
+            record(ctx, object, &desired, &before, &seen, answered, &verdict).await;
+            // The count can wait for the answer to be written down.
+            if let Some(order) = without_effect {
+                ctx.orders.give_back(&order).await;
+            }
+        }
+        None => publish(ctx, object, &before, &verdict).await?,
+    }
+    Ok(verdict.next_look)
+}
+
+/// How long an object that is being deleted, and whose spec cannot be read, is still kept.
+fn until_released(ctx: &Context, object: &VmInstance) -> Option<Duration> {
+    let meta = &object.metadata;
+    let ours = meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER);
+    let deleted = meta.deletion_timestamp.as_ref().filter(|_| ours)?;
+    let kept = ctx.clock.now().duration_since(deleted.0);
+    let bound = ctx.defaults.timing.restore_bound;
+    Some(bound.saturating_sub(Duration::try_from(kept).unwrap_or_default()))
+}

@@ -1,0 +1,315 @@
+//! [`Store`] on the kube client. Every write names the version it was decided from.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::{coordination::v1::Lease, core::v1::Secret, events::v1::Event as KubeEvent},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams, Preconditions},
+    runtime::reflector,
+};
+use serde_json::json;
+use zenlayer::{InstanceId, with_causes};
+
+use super::{
+    Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
+    leases::{
+        INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION,
+        lease_of, record_of, slot_name,
+    },
+};
+use crate::{
+    api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
+    controller::connect::FIELD_MANAGER,
+    lifecycle::{Counted, Event, LaneName, ObjectKey, SecretState, Slot, SlotRecord},
+};
+
+/// Longest note that the API server takes, in bytes.
+const NOTE_LIMIT: usize = 1024;
+/// Who publishes the events.
+const REPORTER: &str = "vm.zenlayer.com/vm-operator";
+
+pub struct KubeStore {
+    client: Client,
+    leases: Api<Lease>,
+    slot_namespace: String,
+    cache: reflector::Store<VmInstance>,
+    /// Which process publishes the events.
+    identity: String,
+}
+
+/// Why no slot can be written.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotsError {
+    #[error("namespace {0} does not exist: create it, or name another one with --slot-namespace")]
+    NoNamespace(String),
+    #[error(
+        "cannot create a Lease in namespace {namespace} (nothing was written): {problem}; check the \
+         API server, the credential for it, and the ServiceAccount's Role in that namespace"
+    )]
+    Refused { namespace: String, problem: String },
+}
+
+impl KubeStore {
+    /// `client` has short time limits and no retry: a repeated create or update would hide a
+    /// conflict.
+    pub fn new(
+        client: Client,
+        slot_namespace: &str,
+        cache: reflector::Store<VmInstance>,
+        identity: String,
+    ) -> Self {
+        Self {
+            leases: Api::namespaced(client.clone(), slot_namespace),
+            slot_namespace: slot_namespace.to_owned(),
+            cache,
+            identity,
+            client,
+        }
+    }
+
+    /// Says what is missing in the namespace of the slots, before an order would need one. Nothing is
+    /// written: the API server only tries.
+    pub async fn check_slots(&self) -> Result<(), SlotsError> {
+        let name = Some("zvm-slot-".to_owned());
+        let metadata = ObjectMeta { generate_name: name, ..ObjectMeta::default() };
+        let lease = Lease { metadata, spec: None };
+        let dry = PostParams { dry_run: true, ..params() };
+        let namespace = self.slot_namespace.clone();
+        match self.leases.create(&dry, &lease).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                Err(SlotsError::NoNamespace(namespace))
+            }
+            Err(error) => Err(SlotsError::Refused { namespace, problem: problem(&error) }),
+        }
+    }
+
+    /// Creates or replaces a Lease at the version that was read; gives the new version.
+    async fn swap(&self, lease: Lease) -> Result<Option<String>, StoreError> {
+        let params = params();
+        let name = lease.metadata.name.as_deref().unwrap_or_default();
+        let known = lease.metadata.resource_version.is_some();
+        let written = if known {
+            self.leases.replace(name, &params, &lease).await
+        } else {
+            self.leases.create(&params, &lease).await
+        };
+        match written.map_err(failure) {
+            Ok(lease) => Ok(lease.metadata.resource_version),
+            // Deleted between the read and the write: as good as a conflict.
+            Err(StoreError::Gone) if known => Err(StoreError::Conflict),
+            Err(StoreError::Gone) => Err(StoreError::Failed(format!(
+                "namespace {} does not exist: create it, or start the operator with \
+                 --slot-namespace",
+                self.slot_namespace
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn objects(&self, namespace: &str) -> Api<VmInstance> {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+}
+
+/// Every write names the operator as the owner of what it writes.
+fn params() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// The slot in a Lease; none in one that cannot be read: it stays as it is.
+fn kept_slot(lease: &Lease) -> Option<KeptSlot> {
+    let id = lease.metadata.annotations.as_ref()?.get(INSTANCE_ANNOTATION)?;
+    let instance = InstanceId::new(id.clone()).ok()?;
+    let record = record_of(lease, SLOT_ANNOTATION).ok()?;
+    let version = lease.metadata.resource_version.clone();
+    Some(KeptSlot { instance, slot: Slot { version, record } })
+}
+
+/// The changes that hold the lanes, for people; the record is what counts.
+fn holders(record: &SlotRecord) -> Option<String> {
+    let holder = |lane| record.lane(lane).holding().map(|holding| holding.change.to_string());
+    let names: Vec<String> = LaneName::ALL.into_iter().filter_map(holder).collect();
+    (!names.is_empty()).then(|| names.join(","))
+}
+
+fn failure(error: kube::Error) -> StoreError {
+    match error {
+        kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => {
+            StoreError::Conflict
+        }
+        kube::Error::Api(status) if status.is_not_found() => StoreError::Gone,
+        other => StoreError::Failed(problem(&other)),
+    }
+}
+
+/// The API server's own words, or the error with its causes.
+pub fn problem(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    with_causes(error)
+}
+
+#[async_trait]
+impl Store for KubeStore {
+    async fn secret(&self, object: &ObjectKey, name: &str) -> (SecretState, Option<Credential>) {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &object.namespace);
+        match api.get(name).await.map_err(failure) {
+            Ok(secret) => credential::of_secret(&secret, &object.uid),
+            Err(StoreError::Gone) => (SecretState::NotFound, None),
+            Err(error) => (SecretState::Unreadable { problem: error.to_string() }, None),
+        }
+    }
+
+    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+        match self.leases.get_opt(&slot_name(instance)).await.map_err(failure)? {
+            Some(lease) => Ok(Slot {
+                record: record_of(&lease, SLOT_ANNOTATION)?,
+                version: lease.metadata.resource_version,
+            }),
+            None => Ok(Slot::default()),
+        }
+    }
+
+    async fn write_slot(
+        &self,
+        instance: &InstanceId,
+        read: &Slot,
+        record: SlotRecord,
+    ) -> Result<Slot, StoreError> {
+        let note = (INSTANCE_ANNOTATION, instance.to_string());
+        let mut lease = lease_of(
+            slot_name(instance),
+            read.version.clone(),
+            (SLOT_ANNOTATION, &record),
+            Some(note),
+        )?;
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = holders(&record);
+        }
+        let version = self.swap(lease).await?;
+        Ok(Slot { version, record })
+    }
+
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        let (label, value) = MANAGED_BY;
+        let ours = ListParams::default().labels(&format!("{label}={value}"));
+        let leases = self.leases.list(&ours).await.map_err(failure)?;
+        Ok(leases.items.iter().filter_map(kept_slot).collect())
+    }
+
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
+        let resource_version = kept.slot.version.clone();
+        let preconditions = Some(Preconditions { resource_version, uid: None });
+        let params = DeleteParams { preconditions, ..DeleteParams::default() };
+        let deleted = self.leases.delete(&slot_name(&kept.instance), &params).await;
+        deleted.map(|_| ()).map_err(failure)
+    }
+
+    async fn orders(&self) -> Result<OrderLedger, StoreError> {
+        match self.leases.get_opt(ORDERS_LEASE).await.map_err(failure)? {
+            Some(lease) => Ok(OrderLedger {
+                record: record_of(&lease, ORDERS_ANNOTATION)?,
+                version: lease.metadata.resource_version,
+            }),
+            None => Ok(OrderLedger::default()),
+        }
+    }
+
+    async fn write_orders(
+        &self,
+        read: &OrderLedger,
+        record: Vec<Counted>,
+    ) -> Result<(), StoreError> {
+        let part = (ORDERS_ANNOTATION, &record);
+        let lease = lease_of(ORDERS_LEASE.to_owned(), read.version.clone(), part, None)?;
+        self.swap(lease).await.map(|_| ())
+    }
+
+    async fn write_status(
+        &self,
+        object: &VmInstance,
+        status: &VmInstanceStatus,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let mut written = object.clone();
+        written.status = Some(status.clone());
+        // An empty list would be read as "forget all owners of fields".
+        written.metadata.managed_fields = None;
+        let params = params();
+        self.objects(namespace)
+            .replace_status(name, &params, &written)
+            .await
+            .map(Arc::new)
+            .map_err(failure)
+    }
+
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let meta = &object.metadata;
+        let mut finalizers = meta.finalizers.clone().unwrap_or_default();
+        finalizers.retain(|name| name != POWER_FINALIZER);
+        if set {
+            finalizers.push(POWER_FINALIZER.to_owned());
+        }
+        let patch = Patch::Merge(json!({
+            "metadata": { "resourceVersion": meta.resource_version, "finalizers": finalizers },
+        }));
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let name = meta.name.as_deref().unwrap_or_default();
+        let patched = self.objects(namespace).patch(name, &params, &patch).await;
+        patched.map(Arc::new).map_err(failure)
+    }
+
+    async fn object(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Arc<VmInstance>>, StoreError> {
+        let found = self.objects(namespace).get_opt(name).await.map_err(failure)?;
+        Ok(found.map(Arc::new))
+    }
+
+    fn claims(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
+        let mut claims = self.cache.state();
+        claims.retain(|object| object.spec.instance_id == instance.as_str());
+        claims
+    }
+
+    /// Each event is an object of its own. A series would keep the first note, and the notes of two
+    /// changes differ by what matters most: the types and the order number.
+    async fn publish_event(&self, object: &VmInstance, event: &Event) {
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let made = KubeEvent {
+            metadata: ObjectMeta { generate_name: Some(format!("{name}-")), ..Default::default() },
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.to_owned()),
+            reason: Some(event.reason.to_owned()),
+            note: Some(event.note[..event.note.floor_char_boundary(NOTE_LIMIT)].to_owned()),
+            action: Some("Resize".to_owned()),
+            event_time: Some(MicroTime(Timestamp::now())),
+            reporting_controller: Some(REPORTER.to_owned()),
+            reporting_instance: Some(self.identity.clone()),
+            regarding: Some(object.object_ref(&())),
+            ..Default::default()
+        };
+        let api: Api<KubeEvent> = Api::namespaced(self.client.clone(), namespace);
+        if let Err(error) = api.create(&params(), &made).await {
+            let problem = problem(&error);
+            tracing::warn!(%problem, reason = event.reason, "cannot publish an event");
+        }
+    }
+}
