@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use zenlayer_vm_operator::{api::VmInstance, controller::Clock};
 
-use crate::{ledger::PostInfo, moments::at, world::World};
+use crate::{ledger::PostInfo, moments::at, origin::Origin, world::World};
 
 pub type Reply = Box<dyn Any + Send>;
 type Deliver = Box<dyn FnOnce(&mut World, &Origin) -> Reply + Send>;
@@ -56,16 +56,6 @@ impl Failure {
             Self::Refused => "the server is currently unable to handle the request",
         }
     }
-}
-
-/// Who made a request.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    pub process: usize,
-    /// The pass.
-    pub task: u64,
-    /// The request itself.
-    pub request: u64,
 }
 
 /// A request in the air.

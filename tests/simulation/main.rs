@@ -4,9 +4,9 @@
 //!
 //! | file | what it holds |
 //! | --- | --- |
-//! | `executor` | the points, the clocks |
+//! | `executor`, `origin`, `moments` | the points, who reaches them, the clocks |
 //! | `seams`, `shell`, `shapes` | all that knows the controller: its traits, its loop, its JSON |
-//! | `run`, `flights`, `process`, `mishaps` | the scheduler, requests in the air, the processes and what becomes of them |
+//! | `run`, `flights`, `flying`, `process`, `mishaps` | the scheduler, requests in the air, the processes and what becomes of them |
 //! | `people` | what people do, and trouble that lasts |
 //! | `kube`, `cloud`, `world` | Kubernetes and the provider in memory |
 //! | `ledger`, `laws`, `schema` | what really happened, and what must hold |
@@ -33,6 +33,7 @@ mod ledger;
 mod mishaps;
 mod moments;
 mod nature;
+mod origin;
 mod people;
 mod process;
 mod quiet;

@@ -444,7 +444,7 @@ impl Cloud for Seam {
         };
         let label = || format!("{} {order:?}", call.mutation);
         let sent = info.clone();
-        let deliver = move |world: &mut World, origin: &crate::executor::Origin| {
+        let deliver = move |world: &mut World, origin: &crate::origin::Origin| {
             let mut sent = sent;
             if is_off(Rule::SignedAt) {
                 sent.signed_at = at(world.now).as_second();

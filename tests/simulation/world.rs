@@ -10,10 +10,10 @@ use zenlayer_vm_operator::api::{VmInstance, VmInstanceStatus};
 use crate::{
     cloud::{MACHINES, Machine, OffBy, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
-    executor::Origin,
     kube::{Content, Denied, Kube, SlotEntry, Written},
     ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
     nature::{Nature, SECOND},
+    origin::Origin,
     rng::Rng,
     seams::{Counted, Record},
     shapes::{self, words},
