@@ -57,11 +57,11 @@ without 'an acceptance is written to the slot first' controller/pass/record.rs \
 without 'a call that was not made is given back in the status first' controller/pass/record.rs \
   'Answer::NotSent { .. } | Answer::Refused(_) => Learns::Last' \
   'Answer::NotSent { .. } | Answer::Refused(_) => Learns::First'
-without 'an answer is kept until it is written' controller/pass/execute.rs \
+without 'an answer is kept until it is written' controller/pass/slot.rs \
   'taken_at.saturating_add(desired.timing.fence())' 'taken_at.min(desired.timing.fence())'
 without 'after a status write without an answer the slot is given back only once it can no longer land' \
   controller/pass/execute.rs 'if let StoreError::Failed(_) = error {' 'if false {'
 without 'an intent without a record counts as ordered' lifecycle/standing.rs \
-  'Some(change) => Self::Unrecorded(change.clone()),' 'Some(_) => Self::Idle,'
+  'Some(_) | None => Self::Unrecorded(change.clone()),' 'Some(_) | None => Self::Idle,'
 without 'the margin of a closed lane begins with the acceptance, if that is later' lifecycle/facts.rs \
   'accepted.map_or(read, |at| at.max(read))' 'accepted.map_or(read, |at| at.min(read))'

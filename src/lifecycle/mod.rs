@@ -60,7 +60,7 @@ pub use protocol::{
 };
 pub use read::Read;
 pub use refusal::of_read as read_problem;
-pub use settle::{intent, invalid, settle, withdrawn};
+pub use settle::{intent, invalid, settle, taken_out, withdrawn};
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;
 pub use timing::Timing;

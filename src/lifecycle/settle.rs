@@ -278,6 +278,15 @@ pub fn withdrawn(before: &VmInstanceStatus, order: &Order) -> VmInstanceStatus {
     VmInstanceStatus { withdrawn: Some(order.change.id.to_string()), ..before.clone() }
 }
 
+/// The same of a status that another process has written since: the intent is taken out, and all else stays.
+pub fn taken_out(now: &VmInstanceStatus, order: &Order) -> VmInstanceStatus {
+    let mut status = withdrawn(now, order);
+    let is_it = |change: &crate::api::Change| change.id == order.change.id.0;
+    status.change = status.change.filter(|change| !is_it(change));
+    status.power.change = status.power.change.filter(|change| !is_it(change));
+    status
+}
+
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
 pub fn invalid(
     before: &VmInstanceStatus,

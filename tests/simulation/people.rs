@@ -11,6 +11,7 @@ use crate::{
     cloud::{MACHINES, TYPES, USUAL},
     coverage::Seen,
     kube::{Content, PLACES},
+    ledger::Journey,
     nature::{MINUTE, SECOND},
     rng::Rng,
     run::{Event, Run},
@@ -332,6 +333,12 @@ impl Run<'_> {
             self.thaw(process);
         }
         self.settle_the_network();
+        // What has not arrived by now never does.
+        for post in &mut self.world.ledger.posts {
+            if post.journey == Journey::Open {
+                post.journey = Journey::Withdrawn;
+            }
+        }
         for machine in &mut self.world.machines {
             machine.calm();
         }

@@ -259,7 +259,9 @@ impl World {
         let Some(intent) = self.ledger.intents.iter().find(|one| one.told.id == id) else {
             // What an earlier object ordered, and what was followed and then undone.
             let followed = |one: &Value| one["id"] == id && one["adopted"] == true;
-            return self.may_have_been_made(id) || shapes::history(status).iter().any(followed);
+            return self.may_have_been_made(id)
+                || shapes::in_flight(status).any(|told| told.id == id && told.adopted)
+                || shapes::history(status).iter().any(followed);
         };
         let accepted = |post: &Post| {
             post.known_accepted && post.change.as_ref().is_some_and(|change| change.id == id)

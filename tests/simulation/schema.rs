@@ -356,7 +356,7 @@ mod tests {
             json!({ "phase": 1 }),
             json!({ "observedGeneration": "1" }),
             json!({ "unknown": true }),
-            json!({ "history": vec![entry.clone(); 65] }),
+            json!({ "history": vec![entry.clone(); 33] }),
             json!({ "change": { "startedAt": "yesterday" } }),
             json!({ "conditions": [{ "type": "Ready", "status": "True", "reason": "a b",
                 "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z" }] }),
@@ -365,7 +365,7 @@ mod tests {
         for status in faults {
             assert!(fault(&Value::Null, &status).is_some(), "{status}");
         }
-        let good = json!({ "phase": "InSync", "history": vec![entry; 64] });
+        let good = json!({ "phase": "InSync", "history": vec![entry; 32] });
         assert_eq!(fault(&Value::Null, &good), None);
     }
 }

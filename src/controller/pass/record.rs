@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     controller::{Context, store::StoreError},
-    lifecycle::{ChangeId, Desired, HoldingState, Order, Slot, SlotRecord, Verdict},
+    lifecycle::{ChangeId, Desired, HoldingState, Order, Slot, SlotRecord, Verdict, taken_out},
 };
 
 /// A call that was made.
@@ -83,6 +83,11 @@ pub async fn record(
             match write_status(ctx, &object, before, id, verdict).await {
                 Written::Done => status_is_written = true,
                 Written::Again(fresh) => object = fresh,
+                // The slot tells of an acceptance, and the intent of a call without an answer.
+                Written::Beside(fresh) => {
+                    let last = matches!(learns, Learns::Last);
+                    status_is_written = !last || take_out(ctx, &fresh, &order).await;
+                }
                 Written::Failed => {}
             }
         }
@@ -133,8 +138,10 @@ fn tell_the_credential(
 enum Written {
     /// The status says it, or is somebody else's to write.
     Done,
-    /// Somebody wrote in between; the intent still stands in this version.
+    /// Somebody else wrote conditions in between, and nothing else.
     Again(Arc<VmInstance>),
+    /// Another process wrote in between: the verdict does not rest on what this version says.
+    Beside(Arc<VmInstance>),
     Failed,
 }
 
@@ -166,11 +173,27 @@ async fn write_status(
                 published(ctx, before, &fresh, verdict).await;
                 return Written::Done;
             }
-            let ours = fresh.status.as_ref().is_some_and(|status| holds_intent(status, id));
-            if ours { Written::Again(fresh) } else { Written::Done }
+            let now = fresh.status.clone().unwrap_or_default();
+            let known = object.status.as_ref().map(|known| known.beside_others(&now));
+            if !holds_intent(&now, id) {
+                Written::Done
+            } else if known == Some(now) {
+                Written::Again(fresh)
+            } else {
+                Written::Beside(fresh)
+            }
         }
         Ok(_) => Written::Done,
         Err(_) => Written::Failed,
+    }
+}
+
+/// Takes the intent of a call that did nothing out of what another process has written; false: not yet.
+async fn take_out(ctx: &Context, fresh: &VmInstance, order: &Order) -> bool {
+    let status = taken_out(&fresh.status.clone().unwrap_or_default(), order);
+    match ctx.store.write_status(fresh, &status).await {
+        Ok(_) | Err(StoreError::Gone) => true,
+        Err(StoreError::Conflict | StoreError::Failed(_)) => false,
     }
 }
 
