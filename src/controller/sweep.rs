@@ -10,7 +10,7 @@ use super::{
     Context,
     store::{KeptSlot, StoreError},
 };
-use crate::lifecycle::{LaneName, ObjectKey, Timing};
+use crate::lifecycle::{HoldingState, LaneName, ObjectKey, Timing};
 
 /// Pause between two looks at all slots.
 pub const SWEEP: Duration = Duration::from_secs(600);
@@ -79,7 +79,9 @@ async fn nobody_holds(ctx: &Context, kept: &KeptSlot) -> bool {
             }
             continue;
         };
-        if !is_gone(ctx, &holding.object).await {
+        // A request with a token never expires.
+        let accepted = matches!(holding.state, HoldingState::Accepted { .. });
+        if holding.fence.is_none() && !accepted || !is_gone(ctx, &holding.object).await {
             return false;
         }
     }

@@ -141,12 +141,12 @@ fn at_rest_stays_ready(
     told: Told,
     now: Timestamp,
 ) -> Told {
-    let unread = matches!(
-        situation,
-        Situation::Looking(
-            Looking::ReadFailed { .. } | Looking::InTrouble { .. } | Looking::Missing
-        )
-    );
+    let unread = match situation {
+        // Of a machine that was read, it is an order that is held back.
+        Situation::Looking(Looking::InTrouble { .. }) => observed.instance.is_none(),
+        Situation::Looking(Looking::ReadFailed { .. } | Looking::Missing) => true,
+        _ => false,
+    };
     let scheduled = before.phase == Some(Phase::Scheduled)
         && before.observed_generation == Some(desired.generation);
     let rests = speaks_of_rest(before, desired.generation) && before.change.is_none() || scheduled;

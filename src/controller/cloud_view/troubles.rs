@@ -30,8 +30,8 @@ struct Entry {
     trouble: Trouble,
     in_a_row: u32,
     until: Duration,
-    /// One object tries again.
-    tried: bool,
+    /// The object that tries again, in as many passes as that takes.
+    tries: Option<ObjectKey>,
     /// Objects that were told to wait.
     waiting: HashSet<ObjectKey>,
 }
@@ -129,7 +129,9 @@ fn wait(
     if now >= entry.until {
         // This one tries, for all.
         entry.until = now.saturating_add(TURN);
-        entry.tried = true;
+        entry.tries = Some(object.clone());
+    }
+    if entry.tries.as_ref() == Some(object) {
         return None;
     }
     entry.waiting.insert(object.clone());
@@ -145,7 +147,7 @@ fn put(
 ) {
     let (in_a_row, waiting) = match table.remove(scope) {
         // What was asked before the trouble was known adds nothing to it.
-        Some(entry) if !entry.tried => {
+        Some(entry) if entry.tries.is_none() => {
             table.insert(scope.clone(), entry);
             return;
         }
@@ -153,7 +155,7 @@ fn put(
         None => (1, HashSet::new()),
     };
     let until = now.saturating_add(pause);
-    table.insert(scope.clone(), Entry { trouble, in_a_row, until, tried: false, waiting });
+    table.insert(scope.clone(), Entry { trouble, in_a_row, until, tries: None, waiting });
 }
 
 fn freed(table: &mut HashMap<Scope, Entry>, scope: &Scope) -> Vec<ObjectKey> {
@@ -162,4 +164,39 @@ fn freed(table: &mut HashMap<Scope, Entry>, scope: &Scope) -> Vec<ObjectKey> {
 
 fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    fn object(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "shop".into(), name: name.into(), uid: name.into() }
+    }
+
+    #[test]
+    fn one_object_tries_for_all_and_keeps_its_turn_over_several_passes() {
+        let troubles = Troubles::new(&Timing::default());
+        let scope = Scope::of("key");
+        let at = Duration::from_secs;
+        let trouble = Trouble {
+            reason: Reason::PermissionDenied,
+            problem: "denied".to_owned(),
+            person: true,
+            again_in: at(1800),
+        };
+        troubles.refused(&scope, trouble, at(0));
+        let waits = |name: &str, now| troubles.with_account(&scope, &object(name), at(now));
+        assert_eq!(waits("a", 1799).map(|one| one.again_in), Some(at(1)));
+        assert_eq!(waits("a", 1800), None);
+        // It comes back, for its turn of the rate limit, say.
+        assert_eq!(waits("a", 1802), None);
+        assert_eq!(waits("b", 1802).map(|one| one.again_in), Some(at(38)));
+        // It never came to its call.
+        assert_eq!(waits("b", 1840), None);
+        let woken = troubles.accepted(&scope);
+        assert_eq!(woken.len(), 2);
+        assert_eq!(waits("c", 1841), None);
+    }
 }
