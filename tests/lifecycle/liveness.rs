@@ -59,7 +59,8 @@ fn ends(situation: &Situation) -> Ends {
             Records::Freed
             | Records::BeingMade
             | Records::Withdrawn { .. }
-            | Records::Unrecorded { .. } => ByItself,
+            | Records::Unrecorded { .. }
+            | Records::AnswerKept => ByItself,
         },
         Situation::Power(power) => match power {
             Power::Requested { .. }
