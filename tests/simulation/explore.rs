@@ -11,13 +11,14 @@ use std::{
 
 use zenlayer_vm_operator::telemetry::Metrics;
 
+use harness::rng::Rng;
+
 use crate::{
     coverage::{ALL, Coverage, RARE},
     laws::LAWS,
     ledger::Broken,
     nature::{MINUTE, Nature, TROUBLES},
     quiet::{self, Recovery},
-    rng::Rng,
     run::Run,
     shell::Contexts,
     world::{Story, World},
