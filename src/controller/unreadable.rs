@@ -1,7 +1,7 @@
 //! Keeps an object that this version cannot read from hiding all the others: one such object would
 //! fail the whole list. It can come from a newer version, or from an older schema in the cluster.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use kube::{
@@ -12,11 +12,8 @@ use kube::{
 
 use super::Store;
 use crate::{
-    api::{
-        CredentialsRef, ManagementPolicy, POWER_FINALIZER, Reason, Strategy, VmInstance,
-        VmInstanceSpec,
-    },
-    lifecycle::{Event, Timing},
+    api::{CredentialsRef, ManagementPolicy, Reason, Strategy, VmInstance, VmInstanceSpec},
+    lifecycle::{Event, Timing, kept_for},
 };
 
 /// The event as the rest of the controller takes it. An object that cannot be read is as good as
@@ -85,12 +82,7 @@ fn tell(metadata: ObjectMeta, problem: &str, store: &Arc<dyn Store>) -> VmInstan
 
 /// One that is being deleted is kept no longer than any other, if it was kept for its machine.
 fn release(object: &VmInstance, store: &Arc<dyn Store>) {
-    let meta = &object.metadata;
-    let kept = meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER);
-    let Some(deleted) = meta.deletion_timestamp.as_ref().filter(|_| kept) else { return };
-    let passed = Timestamp::now().duration_since(deleted.0);
-    let bound = Timing::default().restore_bound;
-    let left = bound.saturating_sub(Duration::try_from(passed).unwrap_or_default());
+    let Some(left) = kept_for(object, &Timing::default(), Timestamp::now()) else { return };
     let (object, store) = (object.clone(), store.clone());
     tokio::spawn(async move {
         tokio::time::sleep(left).await;

@@ -104,7 +104,7 @@ impl Desired {
             orders: defaults.orders,
             timing: defaults.timing.clone(),
             deleted_at: meta.deletion_timestamp.as_ref().map(|time| time.0),
-            has_finalizer: meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER),
+            has_finalizer: has_finalizer(object),
         })
     }
 
@@ -128,4 +128,16 @@ impl Desired {
     pub fn may_order(&self) -> bool {
         self.allows_changes() && self.deleted_at.is_none()
     }
+}
+
+fn has_finalizer(object: &VmInstance) -> bool {
+    object.metadata.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER)
+}
+
+/// How long an object that is being deleted, and whose spec cannot be read, is still kept for its machine;
+/// `None`: it is not.
+pub fn kept_for(object: &VmInstance, timing: &Timing, now: Timestamp) -> Option<Duration> {
+    let deleted = object.metadata.deletion_timestamp.as_ref().filter(|_| has_finalizer(object))?;
+    let passed = Duration::try_from(now.duration_since(deleted.0)).unwrap_or_default();
+    Some(timing.restore_bound.saturating_sub(passed))
 }

@@ -43,7 +43,7 @@ mod write;
 
 pub use decide::decide;
 pub use decision::{Action, Decision, Order, Outcome, Verdict};
-pub use desired::{Defaults, Desired, InvalidSpec};
+pub use desired::{Defaults, Desired, InvalidSpec, kept_for};
 pub use ended::Ended;
 pub use invalid_status::InvalidStatus;
 pub use memory::{Memory, Refusal, Target};

@@ -98,9 +98,14 @@ pub fn standing<'a>(
     let same_basis = observed.instance().is_none_or(|instance| {
         basis(desired, instance, observed.restore(), refusal.reason) == refusal.instance
     });
+    // Only of an order a refusal is final.
+    let in_time = match refusal.retry_after {
+        Some(time) => now < time && time <= furthest,
+        None => refusal.kind == ChangeKind::Modify,
+    };
     let stands = same_basis
+        && in_time
         && observed.secret.digest().is_none_or(|digest| digest == refusal.credential)
-        && refusal.retry_after.is_none_or(|time| now < time && time <= furthest)
         && !is_asked_again(desired, memory);
     stands.then_some(refusal)
 }

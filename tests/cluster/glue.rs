@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use zenlayer::{InstanceId, InstanceTypeId};
 use zenlayer_vm_operator::{
-    api::{ChangeKind, ChangeState, Phase, Strategy, VmInstance},
+    api::{ChangeKind, ChangeState, POWER_FINALIZER, Phase, Strategy, VmInstance},
     controller::{KubeStore, ObjectCache, Store, StoreError},
     lifecycle::{ChangeId, Counted, Holding, HoldingState, LaneName, ObjectKey, SlotRecord},
 };
@@ -197,6 +198,24 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
     lab.pass_time(Duration::from_secs(600)).await;
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
     assert_eq!(lab.store.counted(), 1);
+}
+
+/// Its spec cannot be read, so nothing else is done about its machine, and it is released all the same.
+#[tokio::test]
+async fn an_object_whose_spec_cannot_be_read_is_kept_from_its_deletion_for_an_hour() {
+    let mut lab = Lab::given(1).await;
+    let deleted = "2026-03-02T10:00:00Z".parse().unwrap();
+    lab.store.edit(VM, |object| {
+        object.spec.instance_type_id = "c 2".to_owned();
+        object.metadata.deletion_timestamp = Some(Time(deleted));
+        object.metadata.finalizers = Some(vec![POWER_FINALIZER.to_owned()]);
+    });
+    let kept = |lab: &Lab| lab.store.get(VM).metadata.finalizers.unwrap_or_default().len();
+    lab.pass_time(Duration::from_secs(3590)).await;
+    assert_eq!(kept(&lab), 1);
+    assert_eq!(lab.store.get(VM).status.unwrap().phase, Some(Phase::Failed));
+    lab.pass_time(Duration::from_secs(20)).await;
+    assert_eq!(kept(&lab), 0);
 }
 
 /// Stops whose answers are lost, again and again, and no order: none of them stays counted.

@@ -638,6 +638,13 @@ fn both_records() -> Vec<Row> {
         (
             "the status knows an answer that the slot missed",
             bare().remembering(&accepted).holding(&accepted, HoldingState::Open),
+            "KeepAnswer AnswerKept",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "and then it goes on",
+            bare().remembering(&accepted).holding(&accepted, HoldingState::Open).step(),
             "Nothing Accepted",
             GOES,
             "12s",

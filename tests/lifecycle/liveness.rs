@@ -59,7 +59,8 @@ fn ends(situation: &Situation) -> Ends {
             Records::Freed
             | Records::BeingMade
             | Records::Withdrawn { .. }
-            | Records::Unrecorded { .. } => ByItself,
+            | Records::Unrecorded { .. }
+            | Records::AnswerKept => ByItself,
         },
         Situation::Power(power) => match power {
             Power::Requested { .. }
@@ -195,20 +196,27 @@ fn obeyed(given: Given, action: &Action, desired: &Desired) -> Given {
     }
 }
 
-/// Where it ends, what a person is asked there, and after how many passes. Eight hours have passed at
-/// the first, and ten minutes between two.
+/// Longer than any pause of the operator.
+const LONG: i64 = 8 * 3600;
+
+/// Where it ends, what a person is asked there, and after how many passes. Ten minutes pass between two; a
+/// long time at the first, and where a call waits for a moment that it names.
 fn end_of(mut given: Given) -> (&'static str, Given, usize) {
     given.outcome = None;
+    let mut elapsed = LONG;
     for pass in 0..PASSES {
-        given = given.later(8 * 3600 + i64::try_from(pass).unwrap() * 600);
+        given = given.later(elapsed);
         let (decision, desired) = (given.decide(), given.desired());
         let before = given.clone();
         given = obeyed(given.step(), &decision.action, &desired);
         let rests =
             decision.action == Action::Nothing && given.object.status == before.object.status;
-        if rests {
-            return (situation(&decision.situation), given, pass);
+        let where_it_is = situation(&decision.situation);
+        let waits = ["AnswersLost", "DoesNotStop"].contains(&where_it_is);
+        if rests && !waits {
+            return (where_it_is, given, pass);
         }
+        elapsed += if rests { LONG } else { 600 };
     }
     panic!(
         "no end after {PASSES} passes: {} of {:?} {:?}",

@@ -7,7 +7,7 @@ use zenlayer_vm_operator::{
 
 use crate::{
     given::{
-        Given, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
+        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
         refused, secs, trouble,
     },
     table::{does, shows},
@@ -179,4 +179,63 @@ fn a_machine_is_not_started_under_the_change_of_its_owner() {
         assert!(!does(&another).starts_with("Start"), "{}", does(&another));
         assert_eq!(does(&another.later(1800)), "Start Calling");
     }
+}
+
+/// Its status missed the answer, and another process has closed the lane since.
+fn closed_by_another(change: &Change) -> Given {
+    let missed = Change { order_number: None, request_id: None, ..change.clone() };
+    let given = given().target(LARGE, 3).remembering(&missed);
+    given.raw_slot(|slot| {
+        slot["type"] = serde_json::json!({ "expects": {
+            "change": change.id.0, "kind": "Modify", "from": SMALL, "to": LARGE,
+            "until": "2026-03-01T10:52:07Z", "orderNumber": "3471", "requestId": "T-ORDER",
+        }});
+    })
+}
+
+#[test]
+fn the_number_of_an_order_outlives_its_lane_until_the_status_has_it() {
+    let change = given_change(ChangeState::Submitting, 60);
+    let seen = closed_by_another(&change).processing(LARGE).then();
+    let status = status(&seen);
+    assert_eq!(status.order_number.as_deref(), Some("3471"));
+    assert_eq!(status.request_id.as_deref(), Some("T-ORDER"));
+    assert_eq!(status.change.map(|one| one.state), Some(ChangeState::Observed));
+}
+
+#[test]
+fn what_the_slot_knows_of_an_open_question_is_not_asked_for_anew() {
+    use zenlayer_vm_operator::lifecycle::{HoldingState, Standing};
+    let standing = |given: &Given| {
+        let (desired, seen) = (given.desired(), given.seen());
+        let memory = seen.memory.clone().unwrap();
+        Standing::of(LaneName::Type, &seen, &memory, &desired.object, &desired.timing)
+    };
+    let asked = |state| {
+        let change = given_change(state, 900);
+        given().remembering(&change).holding(&change, HoldingState::Unverified)
+    };
+    let state = |given: &Given| match standing(given) {
+        Standing::InFlight(change) => change.state,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(state(&asked(ChangeState::Submitting)), ChangeState::Unverified);
+    // The status has gone on since.
+    for later in [ChangeState::Accepted, ChangeState::Observed] {
+        assert_eq!(state(&asked(later)), later);
+    }
+}
+
+#[test]
+fn an_intent_is_taken_out_beside_what_another_process_has_written() {
+    use zenlayer_vm_operator::lifecycle::taken_out;
+    let order = given().order();
+    let id = order.change.id.0.clone();
+    let ended = given_entry(SMALL, HUGE, 2, HistoryOutcome::Completed);
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
+    let now = status(&given().remembering(&order.change).remembering(&stop).ended(ended));
+    assert_eq!(now.change.as_ref().map(|one| one.id.clone()), Some(id.clone()));
+    let left = taken_out(&now, &order);
+    let expected = VmInstanceStatus { change: None, withdrawn: Some(id), ..now };
+    assert_eq!(left, expected);
 }

@@ -760,6 +760,13 @@ fn a_start_that_is_refused_is_not_made_again_at_once() {
 }
 
 #[test]
+fn a_refused_start_whose_pause_is_not_remembered_is_made_again() {
+    let mut start = stopped().of_type(LARGE).answered(refused(400, "SOME_NEW_REFUSAL")).step();
+    start.status().refusal.as_mut().unwrap().retry_after = None;
+    assert_eq!(does(&start.later(1)), "Start Calling");
+}
+
+#[test]
 fn a_start_that_is_refused_is_told_beside_a_change_that_was_refused() {
     let change = refused_after_the_stop(400, "STOCK_INSUFFICIENT");
     let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));

@@ -3,7 +3,7 @@
 use zenlayer_vm_operator::{
     api::{ChangeKind, VmInstanceStatus},
     lifecycle::{
-        Action, Held, HoldingState, LaneName, NextLook, Situation, SlotRecord, backoff,
+        Action, Held, Holding, HoldingState, LaneName, NextLook, Situation, SlotRecord, backoff,
         situation::{AtRest, HeldBack, Looking, Others, Power, Records, TypeChange},
     },
 };
@@ -112,6 +112,9 @@ fn write(before: &SlotRecord, after: &SlotRecord) -> &'static str {
             (Held::By(_), Held::By(holding)) if holding.state == HoldingState::Unverified => {
                 "MarkUnverified"
             }
+            (Held::By(_), Held::By(Holding { state: HoldingState::Accepted { .. }, .. })) => {
+                "KeepAnswer"
+            }
             (_, Held::Nobody) if before.expects() != after.expects() => "CloseLane",
             (Held::By(_), Held::Nobody) => "FreeLane",
             (before, after) => panic!("{before:?} becomes {after:?}"),
@@ -140,7 +143,7 @@ macro_rules! situations {
 situations! {
     Looking "": Needs, InvalidStatus, SecretUnusable, NoQuota, InTrouble, ReadFailed, SlotUnreadable,
         SlotOfAnotherVersion, Missing, InstanceGone, ReadsDisagree, ReadLags, TooOld;
-    Records "": Freed, BeingMade, Withdrawn, Unrecorded;
+    Records "": Freed, BeingMade, Withdrawn, Unrecorded, AnswerKept;
     Power "Power": Requested, UnderWay, Unknown, Seen, Completed, NoEffect, Restored, LeftAsItIs,
         IsKept, IsFreeToGo;
     TypeChange "": Ordered, Accepted, Unknown, Unverified, NotMade, EffectSeen, Progressing, Overdue,

@@ -8,6 +8,8 @@ use zenlayer_vm_operator::{
     lifecycle::{Change, ChangeId, HoldingState, LaneName, Read, SecretState, backoff::fnv},
 };
 
+use harness::rng::Rng;
+
 use crate::{
     given::{
         Given, HUGE, LARGE, SMALL, UID, accepted_at, at, given, given_call, given_change,
@@ -21,35 +23,6 @@ pub const TYPES: [&str; 3] = [SMALL, LARGE, HUGE];
 const KINDS: [ChangeKind; 4] =
     [ChangeKind::Modify, ChangeKind::CancelDowngrade, ChangeKind::Stop, ChangeKind::Start];
 
-/// splitmix64: any generator that mixes well would do.
-pub struct Rng(pub u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit.max(1)
-    }
-
-    pub fn seconds(&mut self, from: i64, to: i64) -> i64 {
-        from + i64::try_from(self.below(u64::try_from(to - from + 1).unwrap())).unwrap()
-    }
-
-    /// True in so many of a thousand.
-    pub fn chance(&mut self, permille: u64) -> bool {
-        self.below(1000) < permille
-    }
-
-    pub fn of<T: Copy>(&mut self, items: &[T]) -> T {
-        items[usize::try_from(self.below(items.len() as u64)).unwrap()]
-    }
-}
-
 pub type Biases = [u64; 10];
 
 pub fn biases() -> impl Strategy<Value = Biases> {
@@ -59,13 +32,13 @@ pub fn biases() -> impl Strategy<Value = Biases> {
 
 /// The world of a seed alone: its biases are drawn, too.
 pub fn world_of(seed: u64) -> Given {
-    let mut rng = Rng(seed ^ 0x5eed);
+    let mut rng = Rng::new(seed ^ 0x5eed);
     let mut bias = |_| if rng.chance(750) { 900 + rng.below(101) } else { rng.below(1000) };
     world(seed, std::array::from_fn(&mut bias))
 }
 
 pub fn world(seed: u64, biases: Biases) -> Given {
-    let mut rng = Rng(seed);
+    let mut rng = Rng::new(seed);
     let rng = &mut rng;
     let change = some_change(rng);
     let mut given = some_memory(given(), &change, biases[0], rng);
@@ -110,7 +83,7 @@ fn some_change(rng: &mut Rng) -> Change {
     };
     let change = to(given_call(kind, state, ago), rng.of(&TYPES));
     let change = Change { from: type_id(rng.of(&TYPES)), ..change };
-    let change = Change { target_generation: rng.seconds(0, 4), ..change };
+    let change = Change { target_generation: rng.range(0, 4), ..change };
     let change = if rng.chance(100) { without_fence(change) } else { change };
     let followed = (kind, state) == (ChangeKind::Modify, ChangeState::Observed);
     let change = Change { adopted: followed && rng.chance(250), ..change };
@@ -119,7 +92,7 @@ fn some_change(rng: &mut Rng) -> Change {
 
 fn some_memory(mut given: Given, change: &Change, bias: u64, rng: &mut Rng) -> Given {
     if rng.chance(800) {
-        given = given.target(rng.of(&TYPES), rng.seconds(1, 4));
+        given = given.target(rng.of(&TYPES), rng.range(1, 4));
     }
     if !rng.chance(bias) {
         given = given.remembering(change);
@@ -140,7 +113,7 @@ fn some_memory(mut given: Given, change: &Change, bias: u64, rng: &mut Rng) -> G
             HistoryOutcome::Cancelled,
             HistoryOutcome::Overdue,
         ]);
-        let entry = given_entry(rng.of(&TYPES), rng.of(&TYPES), rng.seconds(1, 4), outcome);
+        let entry = given_entry(rng.of(&TYPES), rng.of(&TYPES), rng.range(1, 4), outcome);
         let kind = if rng.chance(600) { ChangeKind::Modify } else { rng.of(&KINDS) };
         let ended_at = Time(at(-rng.of(&[0, 5, 300, 3600, 40_000])));
         let id = format!("{}-{kind:?}-{number}", entry.id);
@@ -171,7 +144,7 @@ fn some_lost_answers(mut given: Given, rng: &mut Rng) -> Given {
     }
     let want = given.object.spec.instance_type_id.clone();
     given = given.target(&want, 2);
-    for number in 0..rng.seconds(1, 4) {
+    for number in 0..rng.range(1, 4) {
         let entry = given_entry(rng.of(&TYPES), &want, 2, HistoryOutcome::Unverified);
         let ended_at = Time(at(-rng.of(&[0, 300, 1200])));
         let kind = rng.of(&[ChangeKind::Modify, ChangeKind::CancelDowngrade]);
@@ -199,7 +172,7 @@ fn some_refusal(mut given: Given, rng: &mut Rng) -> Given {
         to: rng.of(&TYPES).into(),
         instance,
         credential: rng.of(&[crate::given::CREDENTIAL, "other"]).into(),
-        attempts: rng.seconds(1, 4),
+        attempts: rng.range(1, 4),
         request_id: None,
         retry_after: rng.chance(300).then(|| Time(at(rng.of(&[-5, 0, 5, 21_600, 21_601])))),
     });
@@ -265,7 +238,7 @@ fn some_holder(given: Given, change: &Change, rng: &mut Rng) -> Given {
 }
 
 fn some_spec(given: Given, change: &Change, bias: u64, rng: &mut Rng) -> Given {
-    let mut given = given.wants(rng.of(&TYPES)).generation(rng.seconds(2, 4));
+    let mut given = given.wants(rng.of(&TYPES)).generation(rng.range(2, 4));
     if !rng.chance(bias) {
         given = if rng.chance(500) { given.suspended() } else { given.observing() };
     }
@@ -355,7 +328,7 @@ fn some_times(mut given: Given, bias: u64, rng: &mut Rng) -> Given {
 
 fn some_limits(mut given: Given, bias: u64, rng: &mut Rng) -> Given {
     if rng.chance(200) {
-        given = given.priced(rng.seconds(1, 3), rng.seconds(1, 3));
+        given = given.priced(rng.range(1, 3), rng.range(1, 3));
     } else if rng.chance(50) {
         given = given.price_fails(transport());
     }

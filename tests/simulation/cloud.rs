@@ -3,10 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::{
-    nature::{DAY, MINUTE, Nature, READ_LAG, SECOND},
-    rng::Rng,
-};
+use harness::rng::Rng;
+
+use crate::nature::{DAY, MINUTE, Nature, READ_LAG, SECOND};
 
 /// A type: name, cores, GiB, list price.
 pub const TYPES: [(&str, i64, i64, i64); 4] =

@@ -69,6 +69,10 @@ seen! {
     Calm => "everything came to rest",
 }
 
+/// Too rare for some thousand runs to go through it for certain. `tests/cluster/away.rs` and the power
+/// rows of `tests/lifecycle` bring each about.
+pub const RARE: &[Seen] = &[Seen::Kept, Seen::LeftAsItIs];
+
 /// What one run went through.
 #[derive(Clone, Copy, Default)]
 pub struct Coverage(u64);

@@ -12,7 +12,7 @@
 //! | `ledger`, `laws`, `schema` | what really happened, and what must hold |
 //! | `quiet` | the end of a run: trouble ends, and everything recovers |
 //! | `switches` | the protocol's rules, each of which can be switched off |
-//! | `nature`, `coverage`, `rng` | what a run is like, and what it went through |
+//! | `nature`, `coverage` | what a run is like, and what it went through |
 //!
 //! `SIMULATION_SEED=n` repeats one run and prints its story (`SIMULATION_STORY=whole`: every request),
 //! `SIMULATION_RUNS=n` makes as many, from `SIMULATION_FIRST=n` on,
@@ -37,7 +37,6 @@ mod origin;
 mod people;
 mod process;
 mod quiet;
-mod rng;
 mod run;
 mod schema;
 mod seams;

@@ -5,7 +5,7 @@
 //! read, `Date` is ahead of the verifier by no more than the margin, and clocks that are wrong and a
 //! `Date` that is ahead do not add up to more than the skew limit.
 
-use crate::rng::Rng;
+use harness::rng::Rng;
 
 pub const SECOND: i64 = 1000;
 pub const MINUTE: i64 = 60 * SECOND;

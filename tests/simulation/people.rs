@@ -7,13 +7,14 @@ use zenlayer_vm_operator::api::{
     REQUESTED_AT_ANNOTATION, Strategy, VmInstance, VmInstanceSpec,
 };
 
+use harness::rng::Rng;
+
 use crate::{
     cloud::{MACHINES, TYPES, USUAL},
     coverage::Seen,
     kube::{Content, PLACES},
     ledger::Journey,
     nature::{MINUTE, SECOND},
-    rng::Rng,
     run::{Event, Run},
     shapes, shell,
 };

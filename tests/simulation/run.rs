@@ -12,6 +12,8 @@ use std::{
 
 use zenlayer_vm_operator::telemetry::Metrics;
 
+use harness::rng::Rng;
+
 use crate::{
     coverage::Seen,
     executor::Hub,
@@ -19,7 +21,6 @@ use crate::{
     kube::PLACES,
     nature::{MINUTE, Nature},
     process::{Process, Task},
-    rng::Rng,
     shell::{self, Contexts, Ended},
     switches::{Rule, is_off},
     world::World,

@@ -50,6 +50,33 @@ impl Seam {
         self.hub.ask(self.process, kind, label, move |world, _| deliver(world), fail)
     }
 
+    /// What one answer shows of each id.
+    fn batch<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        credentials: &Credentials,
+        ids: &InstanceIds,
+        shown: impl Fn(&InstanceId, View, bool) -> T + Send + 'static,
+    ) -> Point<Result<Reading<Batch<T>>, ReadError>> {
+        let (key, ids, sent_at) = (presented(credentials), ids.clone(), self.signs());
+        let deliver = move |world: &mut World| {
+            let mut batch = Batch::new();
+            let mut date = None;
+            for id in ids.iter() {
+                let (found, at) = world
+                    .read(0, id.as_str(), key)
+                    .map_err(|trouble| read_error(trouble, sent_at))?;
+                date = at;
+                let found = found.map_or(Found::Missing, |(view, prepaid)| {
+                    Found::Present(shown(id, view, prepaid))
+                });
+                batch.insert(id.clone(), found);
+            }
+            Ok(Reading { value: batch, date, sent_at })
+        };
+        self.ask(Kind::Read, || action.to_owned(), deliver, no_answer)
+    }
+
     /// The clock that signs a request.
     fn signs(&self) -> Timestamp {
         VirtualClock { hub: self.hub.clone(), process: self.process }.now()
@@ -321,24 +348,7 @@ impl Cloud for Seam {
         credentials: &Credentials,
         ids: &InstanceIds,
     ) -> Result<Reading<Batch<Instance>>, ReadError> {
-        let (key, ids, sent_at) = (presented(credentials), ids.clone(), self.signs());
-        let deliver = move |world: &mut World| {
-            let mut batch = Batch::new();
-            let mut date = None;
-            for id in ids.iter() {
-                let (found, at) = world
-                    .read(0, id.as_str(), key)
-                    .map_err(|trouble| read_error(trouble, sent_at))?;
-                // One answer has one: the earliest is right for each of them.
-                date = date.min(at).or(at);
-                let found = found.map_or(Found::Missing, |(view, prepaid)| {
-                    Found::Present(shown_instance(id, view, prepaid))
-                });
-                batch.insert(id.clone(), found);
-            }
-            Ok(Reading { value: batch, date, sent_at })
-        };
-        self.ask(Kind::Read, || "DescribeInstances".to_owned(), deliver, no_answer).await
+        self.batch("DescribeInstances", credentials, ids, shown_instance).await
     }
 
     async fn describe_states(
@@ -346,24 +356,8 @@ impl Cloud for Seam {
         credentials: &Credentials,
         ids: &InstanceIds,
     ) -> Result<Reading<Batch<InstanceState>>, ReadError> {
-        let (key, ids, sent_at) = (presented(credentials), ids.clone(), self.signs());
-        let deliver = move |world: &mut World| {
-            let mut batch = Batch::new();
-            let mut date = None;
-            for id in ids.iter() {
-                let (found, at) = world
-                    .read(0, id.as_str(), key)
-                    .map_err(|trouble| read_error(trouble, sent_at))?;
-                // One answer has one: the earliest is right for each of them.
-                date = date.min(at).or(at);
-                let found = found.map_or(Found::Missing, |(view, _)| {
-                    Found::Present(InstanceState::from_wire(view.power.name()))
-                });
-                batch.insert(id.clone(), found);
-            }
-            Ok(Reading { value: batch, date, sent_at })
-        };
-        self.ask(Kind::Read, || "DescribeInstancesStatus".to_owned(), deliver, no_answer).await
+        let shown = |_: &InstanceId, view: View, _| InstanceState::from_wire(view.power.name());
+        self.batch("DescribeInstancesStatus", credentials, ids, shown).await
     }
 
     async fn describe_type_status(

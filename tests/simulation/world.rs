@@ -7,6 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use zenlayer_vm_operator::api::{VmInstance, VmInstanceStatus};
 
+use harness::rng::Rng;
+
 use crate::{
     cloud::{MACHINES, Machine, OffBy, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
@@ -14,7 +16,6 @@ use crate::{
     ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
     nature::{Nature, SECOND},
     origin::Origin,
-    rng::Rng,
     seams::{Counted, Record},
     shapes::{self, words},
 };

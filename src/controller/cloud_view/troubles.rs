@@ -196,3 +196,38 @@ fn freed(table: &mut HashMap<Scope, Entry>, scope: &Scope) -> Vec<ObjectKey> {
 fn lock<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
     table.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Reason;
+
+    fn object(name: &str) -> ObjectKey {
+        ObjectKey { namespace: "shop".into(), name: name.into(), uid: name.into() }
+    }
+
+    #[test]
+    fn one_object_tries_for_all_and_keeps_its_turn_over_several_passes() {
+        let troubles = Troubles::new(&Timing::default());
+        let scope = Scope::of("key");
+        let at = Duration::from_secs;
+        let trouble = Trouble {
+            reason: Reason::PermissionDenied,
+            problem: "denied".to_owned(),
+            person: true,
+            again_in: at(1800),
+        };
+        troubles.refused(&scope, trouble, at(0));
+        let waits = |name: &str, now| troubles.with_account(&scope, &object(name), at(now));
+        assert_eq!(waits("a", 1799).map(|one| one.again_in), Some(at(1)));
+        assert_eq!(waits("a", 1800), None);
+        // It comes back, for its turn of the rate limit, say.
+        assert_eq!(waits("a", 1802), None);
+        assert_eq!(waits("b", 1802).map(|one| one.again_in), Some(at(38)));
+        // It never came to its call.
+        assert_eq!(waits("b", 1840), None);
+        let woken = troubles.accepted(&scope);
+        assert_eq!(woken.len(), 2);
+        assert_eq!(waits("c", 1841), None);
+    }
+}

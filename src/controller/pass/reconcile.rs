@@ -9,10 +9,11 @@ use super::{
     record::record,
 };
 use crate::{
-    api::{POWER_FINALIZER, VmInstance},
+    api::VmInstance,
     controller::{Context, StoreError, cloud_view::Interest},
     lifecycle::{
-        Desired, NextLook, ObjectKey, Timing, Verdict, decide, invalid, settle, speaks_of_rest,
+        Desired, NextLook, ObjectKey, Timing, Verdict, decide, invalid, kept_for, settle,
+        speaks_of_rest,
     },
 };
 
@@ -23,7 +24,7 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let desired = match Desired::from_object(&object, &ctx.defaults) {
         Ok(desired) => desired,
         Err(error) => {
-            let kept = until_released(ctx, &object);
+            let kept = kept_for(&object, &ctx.defaults.timing, ctx.clock.now());
             if kept == Some(Duration::ZERO) {
                 ctx.store.set_finalizer(&object, false).await?;
                 return Ok(NextLook::OnChange);
@@ -75,14 +76,4 @@ fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
     let ObjectKey { namespace, name, .. } = &desired.object;
     ctx.inventory.follow(&(namespace.clone(), name.clone()), interest, ctx.clock.monotonic());
     next_look
-}
-
-/// How long an object that is being deleted, and whose spec cannot be read, is still kept.
-fn until_released(ctx: &Context, object: &VmInstance) -> Option<Duration> {
-    let meta = &object.metadata;
-    let ours = meta.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER);
-    let deleted = meta.deletion_timestamp.as_ref().filter(|_| ours)?;
-    let kept = ctx.clock.now().duration_since(deleted.0);
-    let bound = ctx.defaults.timing.restore_bound;
-    Some(bound.saturating_sub(Duration::try_from(kept).unwrap_or_default()))
 }

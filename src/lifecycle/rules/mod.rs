@@ -25,6 +25,7 @@ const RULES: &[Rule] = &[
     ended_change_frees_its_lane,
     call_without_intent_is_withdrawn,
     intent_without_record_counts,
+    answer_reaches_the_slot,
     // What has to be read, and what cannot be.
     secret_is_unusable,
     quota_is_used_up,

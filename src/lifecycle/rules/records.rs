@@ -1,9 +1,12 @@
 //! What a process left behind that ended between two writes, or lost the answer to one. Both lanes alike.
 
 use crate::{
-    api::ChangeKind,
+    api::{ChangeKind, ChangeState},
     lifecycle::{
-        decision::Decision, facts::Facts, protocol::LaneName, situation::Records,
+        decision::Decision,
+        facts::Facts,
+        protocol::{HoldingState, LaneName},
+        situation::Records,
         standing::Standing,
     },
 };
@@ -55,5 +58,23 @@ pub fn intent_without_record_counts(facts: &Facts) -> Option<Decision> {
         | Standing::Ended(_)
         | Standing::HeldElsewhere(_)
         | Standing::Unreadable => None,
+    })
+}
+
+/// An answer that the status knows and the slot does not is written to the slot, too: until then, nothing
+/// else is sent.
+pub fn answer_reaches_the_slot(facts: &Facts) -> Option<Decision> {
+    LaneName::ALL.into_iter().find_map(|lane| {
+        let Standing::InFlight(change) = facts.standing(lane) else { return None };
+        let answered = matches!(change.state, ChangeState::Accepted | ChangeState::Observed);
+        (answered && facts.lane(lane)?.is_open()).then(|| {
+            let state = HoldingState::Accepted {
+                at: change.submitted_at.unwrap_or(facts.now),
+                order_number: change.order_number.clone(),
+                request_id: change.request_id.clone(),
+            };
+            let write = facts.write_slot(|record| record.answered(&change.id, state));
+            Decision::of(write, Records::AnswerKept)
+        })
     })
 }

@@ -16,14 +16,18 @@ pub enum Records {
     Withdrawn { change: Change },
     /// An intent has no record any more.
     Unrecorded { change: Change, paid: bool },
+    /// An answer that only the status knew is in the slot, too.
+    AnswerKept,
 }
 
 impl Records {
     pub fn settles_the_type(&self) -> bool {
         match self {
-            Self::Freed | Self::BeingMade | Self::Withdrawn { .. } | Self::Unrecorded { .. } => {
-                false
-            }
+            Self::Freed
+            | Self::BeingMade
+            | Self::Withdrawn { .. }
+            | Self::Unrecorded { .. }
+            | Self::AnswerKept => false,
         }
     }
 
@@ -31,7 +35,7 @@ impl Records {
         let id = &scene.desired.instance_id;
         let again = format!("instance {id} is read again");
         match self {
-            Self::Freed => Told::quiet(Reason::ReadAgain, again, AT_ONCE),
+            Self::Freed | Self::AnswerKept => Told::quiet(Reason::ReadAgain, again, AT_ONCE),
             Self::BeingMade => {
                 let look = NextLook::After(scene.desired.timing.send_window);
                 Told::quiet(Reason::Submitting, "a call is being made".to_owned(), look)

@@ -12,6 +12,7 @@ pub mod operator;
 pub mod permit;
 pub mod processes;
 pub mod proxies;
+pub mod rng;
 pub mod simulator;
 pub mod table;
 pub mod wait;

@@ -1,6 +1,6 @@
 //! The rate limit under a clock that the test owns.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use futures::future::join_all;
 use tokio::time::Instant;
@@ -12,7 +12,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// 4 a second, 2 at once.
 fn given_pace() -> Pace {
-    Pace::new(4.try_into().unwrap(), 2.try_into().unwrap())
+    Pace::new(NonZeroU32::new(4).unwrap(), NonZeroU32::new(2).unwrap())
 }
 
 fn at(seconds: f64) -> Duration {
