@@ -6,10 +6,10 @@ use zenlayer::{Cloud, Rate};
 
 use super::{
     Clock,
-    cloud_view::{Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
+    cloud_view::{Caller, Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
     orders::Orders,
     store::Store,
-    waker::Waker,
+    waker::{Name, Waker},
 };
 use crate::{lifecycle::Defaults, telemetry::Metrics};
 
@@ -65,6 +65,14 @@ impl Context {
             sightings,
             troubles,
         }
+    }
+}
+
+impl Context {
+    /// An object is gone: nothing is read for it, and its turns go to others.
+    pub(super) fn forget(&self, name: &Name) {
+        self.inventory.leave(name);
+        self.limiter.forget(&Caller::Object(name.clone()));
     }
 }
 

@@ -136,9 +136,9 @@ pub async fn run(
                 .combine(deletion),
             Default::default(),
         );
-    let swept = sweep_slots(ctx.clone(), claims, sweep);
     let reads = read_machines(ctx.clone());
     let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+    let swept = sweep_slots(shell.clone(), claims, sweep);
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
     tokio::spawn(async move {
@@ -195,6 +195,7 @@ fn deletion(object: &VmInstance) -> Option<u64> {
 fn seen(ctx: &Context, event: &watcher::Result<watcher::Event<VmInstance>>) {
     match event {
         Ok(watcher::Event::Delete(object)) => {
+            ctx.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
             say_farewell(ctx, object);
             wake_others(ctx, object);
         }
@@ -224,11 +225,12 @@ fn say_farewell(ctx: &Context, object: &VmInstance) {
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
-async fn sweep_slots(ctx: Arc<Context>, claims: Claims, pause: Duration) {
+async fn sweep_slots(shell: Arc<Shell>, claims: Claims, pause: Duration) {
+    let ctx = &shell.ctx;
     let mut sweep = Sweep::default();
     loop {
         ctx.clock.sleep(pause).await;
-        sweep.look(&ctx).await;
+        sweep.look(ctx).await;
         claims.prune();
         let objects = claims.cache.state();
         let uids = objects.iter().filter_map(|object| object.uid()).collect();
@@ -236,7 +238,9 @@ async fn sweep_slots(ctx: Arc<Context>, claims: Claims, pause: Duration) {
             .iter()
             .filter_map(|object| InstanceId::new(object.spec.instance_id.clone()).ok())
             .collect();
+        shell.keep(&uids);
         ctx.sightings.keep(&uids, &instances);
+        ctx.troubles.keep(&uids, ctx.clock.monotonic());
         let names = objects.iter().map(|one| (one.namespace().unwrap_or_default(), one.name_any()));
         ctx.inventory.keep(&names.collect());
     }
@@ -307,6 +311,14 @@ impl Shell {
 
     fn succeeded(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+
+    /// Forgets all other objects.
+    fn keep(&self, uids: &HashSet<String>) {
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|uid, _| uids.contains(uid));
     }
 }
 

@@ -100,7 +100,7 @@ pub fn rows() -> Vec<Row> {
             },
             "Nothing NoQuota",
             IN_SYNC,
-            "7s",
+            "told or 7s",
         ),
         (
             "the trouble of a credential is told by all its objects",

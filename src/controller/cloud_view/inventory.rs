@@ -12,7 +12,7 @@ use zenlayer::{Batch, Instance, InstanceId, ReadError, Reading};
 
 use super::{
     limiter::Class,
-    shelf::{Plan, Shelf},
+    shelf::{Meaning, Plan, Shelf},
 };
 use crate::controller::{
     store::{Credential, Scope},
@@ -29,6 +29,8 @@ pub enum Interest {
     AtRest(Duration),
     /// After so long, and it is woken after that read.
     Once(Duration),
+    /// When it asks.
+    Nothing,
 }
 
 /// All machines. Time is the monotonic time of the caller's clock.
@@ -51,21 +53,19 @@ impl Inventory {
         Self { drift, state: Mutex::default(), news: Notify::new() }
     }
 
-    /// What the last read shows, if it is new enough for this object. Else one is made, and the object is
-    /// woken after it.
+    /// What the last read shows, if that is not older than `oldest`, and new enough for this object. Else
+    /// one is made, and the object is woken after it.
     pub fn look(
         &self,
         credential: &Credential,
         instance: &InstanceId,
         follower: &Name,
         class: Class,
-        now: Duration,
+        (oldest, now): (Duration, Duration),
     ) -> Option<InstanceRead> {
         let mut state = self.lock();
         state.place(credential, instance, follower);
         let shelf = state.shelves.get_mut(&credential.scope)?;
-        // Within two looks, so that one that comes late is no reason to read again.
-        let oldest = now.saturating_sub(self.drift.saturating_mul(2));
         let read = shelf.look(instance, follower, class, (oldest, now));
         if read.is_none() {
             self.news.notify_one();
@@ -82,6 +82,17 @@ impl Inventory {
         let Some(shelf) = shelves.get_mut(scope) else { return };
         shelf.follow(instance, follower, interest, now);
         self.news.notify_one();
+    }
+
+    /// What is older was not read when it should have been. It is two looks, so that one that comes late
+    /// is no reason to read again.
+    pub fn oldest(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.drift.saturating_mul(2))
+    }
+
+    /// Forgets this object.
+    pub fn leave(&self, follower: &Name) {
+        self.lock().leave(follower);
     }
 
     /// Forgets all other objects.
@@ -107,28 +118,28 @@ impl Inventory {
                     next = next.into_iter().chain([wait]).min();
                     break;
                 }
-                if !may_read(scope, shelf.class()) {
+                if !may_read(scope, shelf.class(now)) {
                     break;
                 }
-                let Some(plan) = shelf.take(now) else { break };
+                let Some(plan) = shelf.take(self.drift, now) else { break };
                 plans.push(plan);
             }
         }
         (plans, next)
     }
 
-    /// A read has ended that began at `begun`. Gives the objects that have something to see.
+    /// A read has ended that began at `begun`.
     pub fn answered(
         &self,
         plan: &Plan,
         result: Result<Reading<Batch<Instance>>, ReadError>,
         (begun, now): (Duration, Duration),
-    ) -> Vec<Name> {
+    ) -> Meaning {
         let mut state = self.lock();
-        let Some(shelf) = state.shelves.get_mut(&plan.credential.scope) else { return Vec::new() };
+        let shelf = state.shelves.get_mut(&plan.credential.scope);
+        let Some(shelf) = shelf else { return Meaning::default() };
         self.news.notify_one();
-        let oldest = now.saturating_sub(self.drift.saturating_mul(2));
-        shelf.answered(plan, result, (begun, now), oldest)
+        shelf.answered(plan, result, (begun, now), self.oldest(now))
     }
 
     /// Resolves once `plan` may have something new to say.

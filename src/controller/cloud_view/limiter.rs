@@ -33,6 +33,10 @@ pub enum Class {
     Drift,
 }
 
+impl Class {
+    pub const ALL: [Self; 4] = [Self::Edit, Self::Order, Self::InFlight, Self::Drift];
+}
+
 /// Who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Caller {
@@ -102,6 +106,16 @@ impl Limiter {
             queue.pace.give_back(grant.calls);
             if !queue.waiting.is_empty() {
                 self.news.notify_one();
+            }
+        }
+    }
+
+    /// An object is gone: its turns go to others.
+    pub fn forget(&self, caller: &Caller) {
+        for queue in self.lock().values_mut() {
+            queue.leave(caller);
+            if let Some(grant) = queue.granted.remove(caller) {
+                queue.pace.give_back(grant.calls);
             }
         }
     }

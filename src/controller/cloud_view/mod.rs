@@ -3,6 +3,7 @@
 
 mod inventory;
 mod limiter;
+mod machine;
 mod offers;
 mod reading;
 mod rotation;
@@ -13,7 +14,7 @@ mod troubles;
 pub use inventory::{InstanceRead, Interest, Inventory};
 pub use limiter::{Ask, Caller, Class, Limiter};
 pub use offers::OfferCache;
-pub use reading::{read_due, read_machines};
+pub use reading::{read_due, read_machines, trouble_of};
 pub use rotation::{Digests, rotated};
 pub use sightings::Sightings;
-pub use troubles::{ReadResult, Troubles};
+pub use troubles::{Troubles, is_throttled};

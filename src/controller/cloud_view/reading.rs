@@ -7,9 +7,9 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use zenlayer::{Batch, Instance, ReadError, Reading};
 
 use super::{
-    ReadResult,
     limiter::{Ask, Caller},
     shelf::Plan,
+    troubles::is_throttled,
 };
 use crate::{
     controller::Context,
@@ -72,13 +72,16 @@ fn due(ctx: &Context) -> (Vec<Plan>, Option<Duration>) {
     let mut blocked: Option<Duration> = None;
     let (plans, next) = ctx.inventory.plan(now, |scope, class| {
         let ask = Ask { class, calls: 1, spent: 0 };
-        match ctx.troubles.may_read(scope, now) {
-            Ok(()) => ctx.limiter.turns(scope, &Caller::Inventory, ask, now),
-            Err(wait) => {
-                blocked = blocked.into_iter().chain([wait]).min();
-                false
-            }
+        let wait = ctx.troubles.may_read_in(scope, now);
+        if !wait.is_zero() {
+            blocked = blocked.into_iter().chain([wait]).min();
+            return false;
         }
+        let turn = ctx.limiter.turns(scope, &Caller::Inventory, ask, now);
+        if turn {
+            ctx.troubles.tries(scope, now);
+        }
+        turn
     });
     (plans, next.into_iter().chain(blocked).min())
 }
@@ -93,26 +96,26 @@ async fn read(ctx: &Context, plan: Plan) -> Ended {
 fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let now = ctx.clock.monotonic();
     let scope = &plan.credential.scope;
-    let result = match &read {
-        Ok(_) => ReadResult::Answered,
-        Err(error) => {
-            if is_throttled(error) {
+    let error = read.as_ref().err().cloned();
+    let meaning = ctx.inventory.answered(&plan, read, (begun, now));
+    let freed = match error {
+        Some(error) if meaning.is_shared => {
+            if is_throttled(&error) {
                 ctx.limiter.throttled(scope, now);
             }
-            ReadResult::Failed { error, trouble: trouble_of(error) }
+            ctx.troubles.batch_failed(scope, &error, trouble_of(&error), now);
+            Vec::new()
         }
+        // Nobody can tell yet what an answer means that cannot be read.
+        Some(ReadError::Malformed { .. }) => Vec::new(),
+        Some(_) | None => ctx.troubles.batch_answered(scope),
     };
-    let freed = ctx.troubles.read(scope, result, now);
     ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
-    ctx.waker.wake(ctx.inventory.answered(&plan, read, (begun, now)));
-}
-
-fn is_throttled(error: &ReadError) -> bool {
-    matches!(error, ReadError::Api { error, .. } if error.status == 429)
+    ctx.waker.wake(meaning.woken);
 }
 
 /// What a failed read means for every object of its credential.
-fn trouble_of(error: &ReadError) -> Trouble {
+pub fn trouble_of(error: &ReadError) -> Trouble {
     let problem = lifecycle::problem_of_reads(error);
     Trouble {
         reason: problem.reason,

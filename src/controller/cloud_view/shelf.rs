@@ -1,7 +1,7 @@
 //! The machines of one credential, and which of them are read next.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -10,18 +10,20 @@ use zenlayer::{Batch, Found, Instance, InstanceId, InstanceIds, MOST_IDS, ReadEr
 use super::{
     inventory::{InstanceRead, Interest},
     limiter::Class,
-    troubles::is_shared,
+    machine::{Due, Machine},
+    troubles::{is_of_credential, is_shared},
 };
-use crate::{
-    controller::{store::Credential, waker::Name},
-    lifecycle::backoff::fnv,
-};
+use crate::controller::{store::Credential, waker::Name};
 
 /// A batch waits so long for more to come, and no longer than `AT_MOST` in all.
 const IDLE: Duration = Duration::from_millis(100);
 const AT_MOST: Duration = Duration::from_secs(1);
 /// Batches that are read at once.
 const AT_ONCE: usize = 8;
+/// One read in so many is of what has waited longest, whatever for: nobody starves.
+const FAIR: u32 = 4;
+/// So many batches that are refused in a row are no matter of single machines.
+const IN_A_ROW: u32 = 8;
 
 /// One read that is to be made.
 pub struct Plan {
@@ -29,69 +31,33 @@ pub struct Plan {
     pub ids: InstanceIds,
 }
 
-/// How long after a read in which a machine was missing it is asked for alone.
-const AGAIN: Duration = Duration::from_secs(5);
+/// What a read means for those who follow its machines, and for the credential.
+#[derive(Default)]
+pub struct Meaning {
+    /// They have something to see.
+    pub woken: Vec<Name>,
+    /// Other reads of the credential fail just so.
+    pub is_shared: bool,
+}
 
 pub struct Shelf {
     credential: Credential,
     machines: HashMap<InstanceId, Machine>,
-    /// When each machine is read again.
-    due: BTreeSet<(Duration, InstanceId)>,
-    /// Machines that somebody waits for.
-    wanted: BTreeSet<InstanceId>,
-    wants: Option<Wants>,
-    /// Machines that are read apart from others, and when: they were missing, or their batch was refused.
-    apart: BTreeMap<Duration, Vec<Vec<InstanceId>>>,
+    /// When each machine is read, by class.
+    due: [BTreeSet<(Duration, InstanceId)>; Class::ALL.len()],
+    /// When somebody last began to wait.
+    asked: Duration,
     reading: usize,
-}
-
-/// Since when somebody waits, and what for.
-#[derive(Debug, Clone, Copy)]
-struct Wants {
-    first: Duration,
-    last: Duration,
-    class: Class,
-}
-
-#[derive(Default)]
-struct Machine {
-    seen: Option<Seen>,
-    /// When the last read began that showed it.
-    shown: Option<Duration>,
-    digest: Option<u64>,
-    /// Its place in the order of what is due.
-    due: Option<Duration>,
-    /// Since when it is being read.
-    reading: Option<Duration>,
-    followers: Vec<Follower>,
-}
-
-struct Seen {
-    begun: Duration,
-    read: Box<InstanceRead>,
-}
-
-struct Follower {
-    name: Name,
-    wish: Wish,
-    /// What was read before is too old for it.
-    fresh_from: Duration,
-    waits: bool,
-}
-
-/// When a follower is told again.
-#[derive(Debug, Clone, Copy)]
-enum Wish {
-    /// The machine is read so often; it is told when it is not as it was.
-    News(Duration),
-    /// At this moment, once.
-    At(Duration),
+    served: u32,
+    refused_in_a_row: u32,
+    /// All were told that the credential is refused.
+    told: bool,
 }
 
 impl Shelf {
     pub fn new(credential: Credential) -> Self {
-        let (machines, due, wanted, apart) = Default::default();
-        Self { credential, machines, due, wanted, wants: None, apart, reading: 0 }
+        let (machines, due, asked, reading, served, refused_in_a_row, told) = Default::default();
+        Self { credential, machines, due, asked, reading, served, refused_in_a_row, told }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -99,21 +65,15 @@ impl Shelf {
     }
 
     pub fn join(&mut self, instance: &InstanceId, follower: &Name) {
-        let machine = self.machines.entry(instance.clone()).or_default();
-        machine.followers.push(Follower {
-            name: follower.clone(),
-            wish: Wish::At(Duration::MAX),
-            fresh_from: Duration::ZERO,
-            waits: false,
-        });
+        self.machines.entry(instance.clone()).or_default().join(follower);
     }
 
     pub fn leave(&mut self, instance: &InstanceId, follower: &Name) {
         let Some(machine) = self.machines.get_mut(instance) else { return };
-        machine.followers.retain(|one| one.name != *follower);
-        if machine.followers.is_empty() {
-            self.schedule(instance, None);
-            self.wanted.remove(instance);
+        if machine.leave(follower) {
+            if let Some(due) = machine.due.take() {
+                self.due[due.class as usize].remove(&(due.at, instance.clone()));
+            }
             self.machines.remove(instance);
         }
     }
@@ -125,20 +85,12 @@ impl Shelf {
         class: Class,
         (oldest, now): (Duration, Duration),
     ) -> Option<InstanceRead> {
-        let machine = self.machines.get_mut(instance)?;
-        let one = machine.followers.iter_mut().find(|one| one.name == *follower)?;
-        let not_before = one.fresh_from.max(oldest);
-        if let Some(seen) = machine.seen.as_ref().filter(|seen| seen.begun >= not_before) {
-            return Some((*seen.read).clone());
+        let read = self.machines.get_mut(instance)?.look(follower, class, (oldest, now));
+        if read.is_none() {
+            self.asked = now;
         }
-        one.waits = true;
-        if machine.reading.is_none_or(|begun| begun < not_before) {
-            self.wanted.insert(instance.clone());
-            let wants = self.wants.get_or_insert(Wants { first: now, last: now, class });
-            wants.last = now;
-            wants.class = wants.class.min(class);
-        }
-        None
+        self.schedule(instance);
+        read
     }
 
     pub fn follow(
@@ -149,26 +101,8 @@ impl Shelf {
         now: Duration,
     ) {
         let Some(machine) = self.machines.get_mut(instance) else { return };
-        let Some(one) = machine.followers.iter_mut().find(|one| one.name == *follower) else {
-            return;
-        };
-        // Its pass has ended before the read that it waits for.
-        if one.waits {
-            return;
-        }
-        one.wish = match interest {
-            Interest::AtRest(every) => Wish::News(every),
-            Interest::Once(after) => Wish::At(now.saturating_add(after)),
-        };
-        if let Interest::Once(_) = interest {
-            one.fresh_from = now;
-        }
-        let wish = machine.next(machine.seen.as_ref().map_or(now, |seen| seen.begun));
-        // What is due before stays so: a batch that repeats stays together.
-        let due = machine.due.map_or(wish, |due| due.min(wish));
-        if machine.reading.is_none() {
-            self.schedule(instance, Some(due));
-        }
+        machine.follow(follower, interest, now);
+        self.schedule(instance);
     }
 
     /// After what time a read is due; `None`: nothing is, or as many are under way as may be.
@@ -176,61 +110,78 @@ impl Shelf {
         if self.reading >= AT_ONCE {
             return None;
         }
-        let wanted = self.wants.map(|wants| match wants.class {
-            // Nobody who waits for an edit waits for others.
-            Class::Edit | Class::Order if self.wanted.len() == 1 => Duration::ZERO,
-            _ if self.wanted.len() >= MOST_IDS => Duration::ZERO,
-            _ => {
-                let end = wants.last.saturating_add(IDLE).min(wants.first.saturating_add(AT_MOST));
-                end.saturating_sub(now)
-            }
-        });
-        let due = self.due.first().map(|(due, _)| *due);
-        let apart = self.apart.first_key_value().map(|(due, _)| *due);
-        let timed = due.into_iter().chain(apart).filter(|due| *due < Duration::MAX).min();
-        wanted.into_iter().chain(timed.map(|due| due.saturating_sub(now))).min()
+        Class::ALL.iter().filter_map(|class| self.class_is_due_in(*class, now)).min()
+    }
+
+    fn class_is_due_in(&self, class: Class, now: Duration) -> Option<Duration> {
+        let due = &self.due[class as usize];
+        let (first, id) = due.first()?;
+        let waits = self.machines.get(id).is_some_and(Machine::is_waited_for);
+        if *first > now || !waits {
+            return Some(first.saturating_sub(now));
+        }
+        let ripe = self.ripe(class, now).take(MOST_IDS).count();
+        // Nobody who waits for an edit waits for others.
+        let alone = ripe == 1 && matches!(class, Class::Edit | Class::Order);
+        if alone || ripe == MOST_IDS {
+            return Some(Duration::ZERO);
+        }
+        let end = self.asked.saturating_add(IDLE).min(first.saturating_add(AT_MOST));
+        Some(end.saturating_sub(now))
+    }
+
+    /// What is due of this class, as it came.
+    fn ripe(&self, class: Class, now: Duration) -> impl Iterator<Item = &InstanceId> {
+        let due = self.due[class as usize].iter();
+        due.take_while(move |(at, _)| *at <= now).map(|(_, id)| id)
     }
 
     /// What the next read is for.
-    pub fn class(&self) -> Class {
-        self.wants.map_or(Class::Drift, |wants| wants.class)
+    pub fn class(&self, now: Duration) -> Class {
+        let is_due = |class: &Class| self.class_is_due_in(*class, now) == Some(Duration::ZERO);
+        let oldest = |class: &Class| self.due[*class as usize].first().map(|(at, _)| *at);
+        let due = Class::ALL.into_iter().filter(is_due);
+        let class = if self.served % FAIR == FAIR - 1 {
+            due.min_by_key(oldest)
+        } else {
+            due.min()
+        };
+        class.unwrap_or(Class::Drift)
     }
 
-    /// The next read: what is wanted, then what is due, and what will be soon, so that it is full.
-    pub fn take(&mut self, now: Duration) -> Option<Plan> {
-        let ids = match self.apart.first_entry().filter(|entry| *entry.key() <= now) {
-            Some(mut entry) => {
-                let ids = entry.get_mut().pop().unwrap_or_default();
-                if entry.get().is_empty() {
-                    entry.remove();
-                }
-                ids.into_iter().filter(|id| self.machines.contains_key(id)).collect()
-            }
-            None => self.fullest(now),
-        };
+    /// The next read: what is most urgent, what else is due, and what will be soon, so that it is full.
+    pub fn take(&mut self, drift: Duration, now: Duration) -> Option<Plan> {
+        let class = self.class(now);
+        let first = self.due[class as usize].first().map(|(_, id)| id.clone())?;
+        let company = self.machines.get(&first)?.company();
+        let others = Class::ALL.into_iter().flat_map(|class| self.ripe(class, now));
+        let soon = self.due[Class::Drift as usize].iter();
+        let soon = soon.skip_while(|(at, _)| *at <= now);
+        // A little more than half, so that two halves of a batch find one another.
+        let soon = soon.take_while(|(at, _)| *at <= now.saturating_add(drift.mul_f64(0.6)));
+        let early = |id: &&InstanceId| self.machines.get(*id).is_some_and(Machine::may_be_early);
+        let soon = soon.map(|(_, id)| id).filter(early);
+        let fits =
+            |id: &&InstanceId| self.machines.get(*id).is_some_and(|one| one.company() == company);
+        let of_class = self.ripe(class, now);
+        let mut taken = HashSet::new();
+        let ids = [&first].into_iter().chain(of_class).chain(others).chain(soon);
+        let ids: Vec<InstanceId> = ids
+            .filter(fits)
+            .filter(|id| taken.insert(*id))
+            .take(company.most())
+            .cloned()
+            .collect();
         for id in &ids {
-            self.schedule(id, None);
-            self.wanted.remove(id);
             if let Some(machine) = self.machines.get_mut(id) {
                 machine.reading = Some(now);
             }
+            self.schedule(id);
         }
-        if self.wanted.is_empty() {
-            self.wants = None;
-        }
-        let ids = InstanceIds::batches(ids).into_iter().next()?;
         self.reading += 1;
+        self.served = self.served.wrapping_add(1);
+        let ids = InstanceIds::batches(ids).into_iter().next()?;
         Some(Plan { credential: self.credential.clone(), ids })
-    }
-
-    fn fullest(&self, now: Duration) -> Vec<InstanceId> {
-        let soon = |(due, id): &&(Duration, InstanceId)| {
-            let every = self.machines.get(id).and_then(Machine::every).unwrap_or_default();
-            *due <= now.saturating_add(every / 2)
-        };
-        let due = self.due.iter().take_while(soon).map(|(_, id)| id);
-        let due = due.filter(|id| !self.wanted.contains(*id));
-        self.wanted.iter().chain(due).take(MOST_IDS).cloned().collect()
     }
 
     pub fn answered(
@@ -239,43 +190,53 @@ impl Shelf {
         result: Result<Reading<Batch<Instance>>, ReadError>,
         (begun, now): (Duration, Duration),
         oldest: Duration,
-    ) -> Vec<Name> {
+    ) -> Meaning {
         self.reading = self.reading.saturating_sub(1);
         for id in plan.ids.iter() {
             if let Some(machine) = self.machines.get_mut(id) {
                 machine.reading = None;
             }
         }
-        match result {
-            Ok(reading) => self.put(reading, &plan.ids, (begun, now), AGAIN),
-            // It does not say which machine it is about.
-            Err(error) if !is_shared(&error) && plan.ids.only().is_none() => {
-                self.split(&plan.ids, now);
-                Vec::new()
+        let alone = plan.ids.only().cloned();
+        let meaning = match (result, alone) {
+            (Ok(reading), _) => {
+                (self.refused_in_a_row, self.told) = (0, false);
+                self.shown(reading, &plan.ids, (begun, now))
             }
-            Err(error) => self.failed(&plan.ids, &error, (begun, now), oldest),
-        }
+            (Err(error), _) if is_shared(&error) => {
+                let refused = is_of_credential(&error);
+                self.failed(&plan.ids, refused, (begun, now), oldest)
+            }
+            (Err(error), Some(id)) => {
+                let mut woken = Vec::new();
+                self.shows(&id, Err(error), (begun, now), &mut woken);
+                Meaning { woken, is_shared: false }
+            }
+            // It does not say which machine it is about.
+            (Err(_), None) => self.refused(&plan.ids, (begun, now), oldest),
+        };
+        plan.ids.iter().for_each(|id| self.schedule(id));
+        meaning
     }
 
-    fn put(
+    fn shown(
         &mut self,
         mut reading: Reading<Batch<Instance>>,
         ids: &InstanceIds,
         (begun, now): (Duration, Duration),
-        again: Duration,
-    ) -> Vec<Name> {
+    ) -> Meaning {
         let alone = ids.only().is_some();
         let mut woken = Vec::new();
         for id in ids.iter() {
             let value = match reading.value.remove(id) {
                 Some(Found::Present(instance)) => Ok(Some(instance)),
-                // It is asked for alone, a look later.
-                Some(Found::Missing) if !alone => {
-                    let at = now.saturating_add(again);
-                    self.apart.entry(at).or_default().push(vec![id.clone()]);
-                    continue;
+                Some(Found::Missing) => {
+                    let machine = self.machines.get_mut(id);
+                    if !alone && !machine.is_some_and(|one| one.is_missing(now)) {
+                        continue;
+                    }
+                    Ok(None)
                 }
-                Some(Found::Missing) => Ok(None),
                 Some(Found::Odd { cause }) => Err(ReadError::Malformed { cause }),
                 None => Err(ReadError::Malformed { cause: format!("instance {id} is missing") }),
             };
@@ -283,113 +244,81 @@ impl Shelf {
             let read = value.map(|value| Reading { value, date, sent_at });
             self.shows(id, read, (begun, now), &mut woken);
         }
-        woken
+        Meaning { woken, is_shared: false }
     }
 
     fn shows(
         &mut self,
         id: &InstanceId,
         read: InstanceRead,
-        (begun, now): (Duration, Duration),
+        times: (Duration, Duration),
         woken: &mut Vec<Name>,
     ) {
-        let Some(machine) = self.machines.get_mut(id) else { return };
-        let digest = digest(&read);
-        let changed = machine.digest.replace(digest) != Some(digest);
-        machine.seen = Some(Seen { begun, read: Box::new(read) });
-        machine.shown = Some(begun);
-        machine.wake(changed, now, woken);
-        let due = machine.next(now);
-        self.schedule(id, Some(due));
+        if let Some(machine) = self.machines.get_mut(id) {
+            machine.shows(read, times, woken);
+        }
     }
 
-    fn split(&mut self, ids: &InstanceIds, now: Duration) {
-        let ids: Vec<InstanceId> = ids.iter().cloned().collect();
-        let (left, right) = ids.split_at(ids.len() / 2);
-        self.apart.entry(now).or_default().extend([left.to_vec(), right.to_vec()]);
-    }
-
-    /// Those that wait are told, and those at rest whose machine has not been seen for long; they are
-    /// told again once it is.
+    /// Those that wait are told, and those whose machine has not been seen for long; all, once, of a
+    /// credential that is refused, since their Secret may hold another one by now. Whoever is told
+    /// waits for the next read.
     fn failed(
         &mut self,
         ids: &InstanceIds,
-        error: &ReadError,
+        credential_is_refused: bool,
         (begun, now): (Duration, Duration),
         oldest: Duration,
-    ) -> Vec<Name> {
+    ) -> Meaning {
         let mut woken = Vec::new();
-        if !is_shared(error) {
-            for id in ids.iter() {
-                self.shows(id, Err(error.clone()), (begun, now), &mut woken);
+        for id in ids.iter() {
+            if let Some(machine) = self.machines.get_mut(id) {
+                machine.failed((begun, now), &mut woken);
             }
-            return woken;
+        }
+        let all = credential_is_refused && !std::mem::replace(&mut self.told, true);
+        let mut told = Vec::new();
+        for (id, machine) in &mut self.machines {
+            if all || machine.is_unseen_since(oldest) {
+                woken.extend(machine.all_wait(now));
+                told.push(id.clone());
+            }
+        }
+        told.iter().for_each(|id| self.schedule(id));
+        Meaning { woken, is_shared: true }
+    }
+
+    /// Its machines are read again in halves, until the one is found for whose sake it was refused;
+    /// unless everything is refused.
+    fn refused(
+        &mut self,
+        ids: &InstanceIds,
+        times: (Duration, Duration),
+        oldest: Duration,
+    ) -> Meaning {
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        if self.refused_in_a_row >= IN_A_ROW {
+            return self.failed(ids, false, times, oldest);
         }
         for id in ids.iter() {
-            let Some(machine) = self.machines.get_mut(id) else { continue };
-            machine.seen = Some(Seen { begun, read: Box::new(Err(error.clone())) });
-            machine.wake(false, now, &mut woken);
-            self.schedule(id, Some(now));
-        }
-        for machine in self.machines.values_mut() {
-            if machine.shown.is_none_or(|shown| shown < oldest) {
-                for one in &mut machine.followers {
-                    one.waits = true;
-                    woken.push(one.name.clone());
-                }
+            if let Some(machine) = self.machines.get_mut(id) {
+                machine.was_refused_among(ids.iter().len(), times.1);
             }
         }
-        woken
+        Meaning::default()
     }
 
-    /// Moves a machine to its new place in the order of what is due.
-    fn schedule(&mut self, id: &InstanceId, due: Option<Duration>) {
+    /// Moves a machine to its place in the order of what is due.
+    fn schedule(&mut self, id: &InstanceId) {
         let Some(machine) = self.machines.get_mut(id) else { return };
-        if let Some(old) = std::mem::replace(&mut machine.due, due) {
-            self.due.remove(&(old, id.clone()));
+        let next: Option<Due> = machine.next();
+        if machine.due == next {
+            return;
         }
-        if let Some(due) = due {
-            self.due.insert((due, id.clone()));
+        if let Some(old) = std::mem::replace(&mut machine.due, next) {
+            self.due[old.class as usize].remove(&(old.at, id.clone()));
         }
-    }
-}
-
-impl Machine {
-    /// When the next read is due after one at `last`.
-    fn next(&self, last: Duration) -> Duration {
-        let at = |one: &Follower| match one.wish {
-            Wish::News(every) => last.saturating_add(every),
-            Wish::At(moment) => moment,
-        };
-        self.followers.iter().map(at).min().unwrap_or(Duration::MAX)
-    }
-
-    /// How often a machine is read that nobody waits for.
-    fn every(&self) -> Option<Duration> {
-        let every = |one: &Follower| match one.wish {
-            Wish::News(every) => Some(every),
-            Wish::At(_) => None,
-        };
-        self.followers.iter().map(every).min().flatten()
-    }
-
-    fn wake(&mut self, changed: bool, now: Duration, woken: &mut Vec<Name>) {
-        for one in &mut self.followers {
-            let waits = std::mem::take(&mut one.waits);
-            let due = matches!(one.wish, Wish::At(moment) if moment <= now);
-            if due {
-                one.wish = Wish::At(Duration::MAX);
-            }
-            if changed || waits || due {
-                woken.push(one.name.clone());
-            }
+        if let Some(due) = next {
+            self.due[due.class as usize].insert((due.at, id.clone()));
         }
-    }
-}
-
-fn digest(read: &InstanceRead) -> u64 {
-    match read {
-        Ok(reading) => fnv(&format!("{:?}", reading.value)),
-        Err(error) => fnv(&error.to_string()),
     }
 }

@@ -17,12 +17,18 @@ use crate::{
 /// How long the one that tries has before another one may.
 const TURN: Duration = Duration::from_secs(40);
 
+/// How long after its next try trouble is remembered that nobody waits for.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+
 /// The troubles of all credentials. Time is the monotonic time of the caller's clock.
 pub struct Troubles {
     /// First and longest pause between looks at a change: 5 s and 30 s. Those between failed reads are
     /// counted in them.
     poll: (Duration, Duration),
+    /// Of the batches of machines.
     reads: Mutex<HashMap<Scope, Entry>>,
+    /// Of the reads that a pass makes for itself.
+    own_reads: Mutex<HashMap<Scope, Entry>>,
     accounts: Mutex<HashMap<Scope, Entry>>,
 }
 
@@ -38,15 +44,10 @@ struct Entry {
     waiting: HashSet<ObjectKey>,
 }
 
-/// How a read of the instance ended, as far as its credential is concerned.
-pub enum ReadResult<'a> {
-    Answered,
-    Failed { error: &'a ReadError, trouble: Trouble },
-}
-
 impl Troubles {
     pub fn new(timing: &Timing) -> Self {
-        Self { poll: timing.poll, reads: Mutex::default(), accounts: Mutex::default() }
+        let (reads, own_reads, accounts) = Default::default();
+        Self { poll: timing.poll, reads, own_reads, accounts }
     }
 
     /// Trouble with reads, which this object waits for.
@@ -58,17 +59,28 @@ impl Troubles {
         Some(Trouble { again_in, ..entry.trouble.clone() })
     }
 
-    /// Whether a read of the credential may be tried; else, how long that takes.
-    pub fn may_read(&self, scope: &Scope, now: Duration) -> Result<(), Duration> {
-        match lock(&self.reads).get_mut(scope) {
-            Some(entry) if now < entry.until => Err(entry.until - now),
-            Some(entry) => {
-                entry.until = now.saturating_add(TURN);
-                entry.tried = true;
-                Ok(())
-            }
-            None => Ok(()),
+    /// After what time a batch of the credential may be tried.
+    pub fn may_read_in(&self, scope: &Scope, now: Duration) -> Duration {
+        let until = lock(&self.reads).get(scope).map(|entry| entry.until);
+        until.unwrap_or_default().saturating_sub(now)
+    }
+
+    /// A batch is tried.
+    pub fn tries(&self, scope: &Scope, now: Duration) {
+        if let Some(entry) = lock(&self.reads).get_mut(scope) {
+            entry.until = now.saturating_add(TURN);
+            entry.tried = true;
         }
+    }
+
+    /// Trouble with the reads that passes make for themselves, if this object has to wait for it.
+    pub fn with_own_reads(
+        &self,
+        scope: &Scope,
+        object: &ObjectKey,
+        now: Duration,
+    ) -> Option<Trouble> {
+        wait(&mut lock(&self.own_reads), scope, object, now)
     }
 
     /// Trouble of the account, if this object has to wait for it.
@@ -86,32 +98,47 @@ impl Troubles {
         lock(&self.accounts).get(scope).map_or(0, |entry| entry.in_a_row)
     }
 
-    /// A read ended. Gives the objects that need not wait any more.
-    pub fn read(&self, scope: &Scope, result: ReadResult, now: Duration) -> Vec<ObjectKey> {
-        let mut reads = lock(&self.reads);
-        match result {
-            ReadResult::Answered => freed(&mut reads, scope),
-            ReadResult::Failed { error, trouble } => {
-                let Some(first) = self.first_pause(error) else {
-                    return freed(&mut reads, scope);
-                };
-                let in_a_row = reads.get(scope).map_or(0, |entry| entry.in_a_row);
-                let growing = first.saturating_mul(2u32.saturating_pow(in_a_row.min(10)));
-                let pause = growing.min(self.longest_pause());
-                put(&mut reads, scope, trouble, pause, now);
-                Vec::new()
-            }
+    /// A batch was answered. Gives the objects that need not wait any more.
+    pub fn batch_answered(&self, scope: &Scope) -> Vec<ObjectKey> {
+        freed(&mut lock(&self.reads), scope)
+    }
+
+    /// A batch failed for a reason that others of the credential would meet, too.
+    pub fn batch_failed(&self, scope: &Scope, error: &ReadError, trouble: Trouble, now: Duration) {
+        self.failed(&mut lock(&self.reads), scope, error, trouble, now);
+    }
+
+    /// A read that a pass made for itself was answered. Gives the objects that need not wait any more.
+    pub fn own_read_answered(&self, scope: &Scope) -> Vec<ObjectKey> {
+        freed(&mut lock(&self.own_reads), scope)
+    }
+
+    /// A read that a pass made for itself failed. The rate limit sees to one that was throttled.
+    pub fn own_read_failed(
+        &self,
+        scope: &Scope,
+        error: &ReadError,
+        trouble: Trouble,
+        now: Duration,
+    ) {
+        if is_shared(error) && !is_throttled(error) {
+            self.failed(&mut lock(&self.own_reads), scope, error, trouble, now);
         }
     }
 
-    /// The first pause after a failure that other reads of the credential would meet, too.
-    fn first_pause(&self, error: &ReadError) -> Option<Duration> {
+    fn failed(
+        &self,
+        table: &mut HashMap<Scope, Entry>,
+        scope: &Scope,
+        error: &ReadError,
+        trouble: Trouble,
+        now: Duration,
+    ) {
         let (short, long) = self.poll;
-        let of_credential = matches!(
-            error,
-            ReadError::Api { error, .. } if matches!(error.class(), ErrorClass::Credentials(_))
-        );
-        is_shared(error).then_some(if of_credential { long } else { short })
+        let first = if is_of_credential(error) { long } else { short };
+        let in_a_row = table.get(scope).map_or(0, |entry| entry.in_a_row);
+        let growing = first.saturating_mul(2u32.saturating_pow(in_a_row.min(10)));
+        put(table, scope, trouble, growing.min(self.longest_pause()), now);
     }
 
     /// 10 min.
@@ -129,6 +156,16 @@ impl Troubles {
     pub fn accepted(&self, scope: &Scope) -> Vec<ObjectKey> {
         freed(&mut lock(&self.accounts), scope)
     }
+
+    /// Forgets all other objects, and what nobody waits for.
+    pub fn keep(&self, uids: &HashSet<String>, now: Duration) {
+        for table in [&self.reads, &self.own_reads, &self.accounts] {
+            lock(table).retain(|_, entry| {
+                entry.waiting.retain(|object| uids.contains(&object.uid));
+                !entry.waiting.is_empty() || now < entry.until.saturating_add(FORGOTTEN)
+            });
+        }
+    }
 }
 
 /// Whether other reads of the credential would fail just so.
@@ -144,6 +181,17 @@ pub fn is_shared(error: &ReadError) -> bool {
         ReadError::Transport { .. } => true,
         ReadError::Malformed { .. } => false,
     }
+}
+
+/// Whether the provider refuses the credential.
+pub fn is_of_credential(error: &ReadError) -> bool {
+    let ReadError::Api { error, .. } = error else { return false };
+    matches!(error.class(), ErrorClass::Credentials(_))
+}
+
+/// Whether the rate limit was met.
+pub fn is_throttled(error: &ReadError) -> bool {
+    matches!(error, ReadError::Api { error, .. } if error.status == 429)
 }
 
 fn wait(

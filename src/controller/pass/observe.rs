@@ -10,8 +10,9 @@ use crate::{
     api::{ManagementPolicy, Phase, VmInstance, VmInstanceStatus},
     controller::{
         Context,
-        cloud_view::{Ask, Caller, Class, InstanceRead},
+        cloud_view::{Ask, Caller, Class, InstanceRead, is_throttled, trouble_of},
         store::{Age, Credential, StoreError},
+        waker::Name,
     },
     lifecycle::{
         Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, OrderCount,
@@ -62,15 +63,20 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         observed.refused_in_a_row = ctx.troubles.refused_in_a_row(scope);
         if observed.trouble.is_some() {
             // It is among those that are read once that is tried again.
-            let key = &desired.object;
-            let name = (key.namespace.clone(), key.name.clone());
-            ctx.inventory.look(credential, &desired.instance_id, &name, Class::Drift, now);
+            let name = name_of(desired);
+            let times = (ctx.inventory.oldest(now), now);
+            ctx.inventory.look(credential, &desired.instance_id, &name, Class::Drift, times);
         }
+    } else {
+        // Nothing is read any more with what the Secret held before.
+        ctx.inventory.leave(&name_of(desired));
     }
     gather(ctx, desired, class(&status, desired), credential.as_ref(), &mut observed).await;
     Seen { observed, credential }
 }
 
+/// What was read so long ago is as good as read for this pass.
+const JUST_NOW: Duration = Duration::from_secs(5);
 /// How long a pass waits that is told once its turn has come, or its machine was read.
 const TOLD: Duration = Duration::from_secs(60);
 
@@ -82,8 +88,7 @@ async fn gather(
     credential: Option<&Credential>,
     observed: &mut Observed,
 ) {
-    let ObjectKey { namespace, name, .. } = &desired.object;
-    let name = (namespace.clone(), name.clone());
+    let name = name_of(desired);
     let caller = Caller::Object(name.clone());
     let mut spent = 0;
     loop {
@@ -99,13 +104,22 @@ async fn gather(
         let Some(credential) = credential else { break };
         let (scope, id, now) = (&credential.scope, &desired.instance_id, ctx.clock.monotonic());
         if reads == [Read::Instance] {
-            let Some(read) = ctx.inventory.look(credential, id, &name, class, now) else {
+            let look = |oldest| ctx.inventory.look(credential, id, &name, class, (oldest, now));
+            let mut read = look(ctx.inventory.oldest(now));
+            // Nothing is left to do for an edit: that is believed of a read made for it alone.
+            if class == Class::Edit && read.as_ref().is_some_and(|read| shows_type(read, desired)) {
+                read = look(now.saturating_sub(JUST_NOW));
+            }
+            let Some(read) = read else {
                 observed.quota = Some(TOLD);
                 break;
             };
             observed.instance = Some(read);
-            note_reads(ctx, desired, credential, observed);
+            note_reads(ctx, desired, observed);
             continue;
+        }
+        if waits_for_trouble(ctx, desired, credential, observed) {
+            break;
         }
         let calls = calls(ctx, desired, credential, reads, observed);
         let for_a_call = reads.contains(&Read::ForACall);
@@ -124,6 +138,35 @@ async fn gather(
     if let Some(credential) = credential.filter(|_| observed.quota.is_none()) {
         ctx.limiter.done(&credential.scope, &caller);
     }
+}
+
+fn name_of(desired: &Desired) -> Name {
+    (desired.object.namespace.clone(), desired.object.name.clone())
+}
+
+/// Whether a machine shows the type that is declared.
+fn shows_type(read: &InstanceRead, desired: &Desired) -> bool {
+    let Ok(reading) = read else { return false };
+    reading.value.as_ref().is_some_and(|instance| instance.type_id == desired.type_id)
+}
+
+/// Whether the reads that a pass makes for itself fail for its credential, and another object tries
+/// again for all. At rest, nothing is said of it.
+fn waits_for_trouble(
+    ctx: &Context,
+    desired: &Desired,
+    credential: &Credential,
+    observed: &mut Observed,
+) -> bool {
+    let now = ctx.clock.monotonic();
+    let trouble = ctx.troubles.with_own_reads(&credential.scope, &desired.object, now);
+    let Some(trouble) = trouble else { return false };
+    if observed.status_is_current {
+        observed.quota = Some(TOLD);
+    } else {
+        observed.trouble = Some(trouble);
+    }
+    true
 }
 
 /// How soon an object is served: a person waits for an edit, nobody for a look at what is at rest.
@@ -183,14 +226,14 @@ async fn fetch(
         Read::Catalogue => {
             let Some(instance) = observed.instance() else { return };
             let read = ctx.offers.catalogue(ctx.cloud.as_ref(), credential, instance).await;
-            note_throttling(ctx, credential, read.as_ref().err());
+            note_own_read(ctx, credential, read.as_ref().err());
             observed.catalogue = Some(read);
         }
         Read::Prices => {
             let Some(instance) = observed.instance() else { return };
             let cloud = ctx.cloud.as_ref();
             let prices = ctx.offers.prices(cloud, credential, instance, &desired.type_id).await;
-            note_throttling(ctx, credential, prices.failure());
+            note_own_read(ctx, credential, prices.failure());
             observed.prices = Some(prices);
         }
         Read::ForACall => {
@@ -199,9 +242,11 @@ async fn fetch(
                 describe_instance(ctx, desired, credential),
                 ctx.cloud.describe_type_status(&credential.credentials, &desired.instance_id),
             );
+            let failed = instance.as_ref().err().or(plan.as_ref().err());
+            note_own_read(ctx, credential, failed);
             observed.instance = Some(instance);
             observed.plan = Some(plan);
-            note_reads(ctx, desired, credential, observed);
+            note_reads(ctx, desired, observed);
             read_slot(ctx, desired, observed).await;
             observed.for_a_call = true;
         }
@@ -227,26 +272,28 @@ async fn read_plan(
 ) {
     let id = &desired.instance_id;
     let read = ctx.cloud.describe_type_status(&credential.credentials, id).await;
+    note_own_read(ctx, credential, read.as_ref().err());
     observed.plan = Some(read);
-    note_reads(ctx, desired, credential, observed);
+    note_reads(ctx, desired, observed);
 }
 
-/// What the reads tell of the credential, and since when the machine has been as it shows.
-fn note_reads(ctx: &Context, desired: &Desired, credential: &Credential, observed: &mut Observed) {
+/// Since when the machine has been as it shows.
+fn note_reads(ctx: &Context, desired: &Desired, observed: &mut Observed) {
     let now = ctx.clock.monotonic();
-    let uid = &desired.object.uid;
-    ctx.sightings.read(uid, observed, desired.timing.plan, now);
-    let instance = observed.instance.as_ref().and_then(|read| read.as_ref().err());
-    let plan = observed.plan.as_ref().and_then(|read| read.as_ref().err());
-    note_throttling(ctx, credential, instance.or(plan));
+    ctx.sightings.read(&desired.object.uid, observed, desired.timing.plan, now);
 }
 
-fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
-    let throttled =
-        |error: &ReadError| matches!(error, ReadError::Api { error, .. } if error.status == 429);
-    if error.is_some_and(throttled) {
-        ctx.limiter.throttled(&credential.scope, ctx.clock.monotonic());
+/// What a read of this pass tells of the credential.
+fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
+    let (scope, now) = (&credential.scope, ctx.clock.monotonic());
+    let Some(error) = error else {
+        let freed = ctx.troubles.own_read_answered(scope);
+        return ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
+    };
+    if is_throttled(error) {
+        ctx.limiter.throttled(scope, now);
     }
+    ctx.troubles.own_read_failed(scope, error, trouble_of(error), now);
 }
 
 /// The slot, and what is known of the objects that hold its lanes.

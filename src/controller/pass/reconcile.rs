@@ -69,7 +69,7 @@ fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
         NextLook::After(pause) => {
             (Interest::Once(pause), NextLook::After(pause.saturating_add(poll.1)))
         }
-        look @ (NextLook::Backoff | NextLook::OnChange) => (Interest::Once(Duration::MAX), look),
+        look @ (NextLook::Backoff | NextLook::OnChange) => (Interest::Nothing, look),
         // It has looked at nothing, so what is known is as good as before.
         look @ NextLook::WhenTold(_) => return look,
     };
