@@ -142,6 +142,12 @@ impl Inventory {
         shelf.answered(plan, result, (begun, now), self.oldest(now))
     }
 
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.shelves.is_empty() && state.places.is_empty()
+    }
+
     /// Resolves once `plan` may have something new to say.
     pub async fn news(&self) {
         self.news.notified().await;

@@ -11,6 +11,9 @@ mod shelf;
 mod sightings;
 mod troubles;
 
+#[cfg(test)]
+mod tests;
+
 pub use inventory::{InstanceRead, Interest, Inventory};
 pub use limiter::{Ask, Caller, Class, Limiter};
 pub use offers::OfferCache;
