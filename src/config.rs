@@ -198,10 +198,11 @@ fn rate(text: &str) -> Result<Rate, String> {
         .ok_or_else(|| "write a number from 0.01 to 1000, such as 5 or 0.1".to_owned())
 }
 
-/// An interval of at least 30 s.
+/// An interval of 30 s to one hour.
 fn drift(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    if interval >= Duration::from_secs(30) { Ok(interval) } else { Err("at least 30s".to_owned()) }
+    let fits = Duration::from_secs(30) <= interval && interval <= Duration::from_secs(3600);
+    if fits { Ok(interval) } else { Err("write an interval from 30s to 1h".to_owned()) }
 }
 
 impl RunArgs {

@@ -107,7 +107,9 @@ fn instance(
 ) -> Option<ObservedInstance> {
     let known = before.instance.as_ref();
     if let Some(instance) = observed.instance() {
-        return Some(observed_instance(instance, known, now));
+        // The read may be older than this pass.
+        let read = observed.instance_read_at().map_or(now, |sent| sent.min(now));
+        return Some(observed_instance(instance, known, read));
     }
     let known = known?;
     if observed.is_missing() {
@@ -137,7 +139,7 @@ fn unread_since(known: &ObservedInstance, since: Timestamp) -> ObservedInstance 
 fn observed_instance(
     instance: &Instance,
     before: Option<&ObservedInstance>,
-    now: Timestamp,
+    read: Timestamp,
 ) -> ObservedInstance {
     let seen = ObservedInstance {
         type_id: instance.type_id.to_string(),
@@ -149,7 +151,7 @@ fn observed_instance(
         memory_gib: instance.memory_gib,
         bandwidth_mbps: instance.bandwidth_out,
         expires_at: instance.expires_at.map(Time),
-        observed_at: Time(whole_seconds(now)),
+        observed_at: Time(whole_seconds(read)),
         unread_since: None,
     };
     let Some(before) = before else { return seen };
