@@ -8,8 +8,8 @@ use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
     controller::{
-        Clock, Connections, Context, GRACE, KubeStore, ObjectCache, SWEEP, Settings, SystemClock,
-        check, run,
+        Clock, Connections, Context, GRACE, KubeStore, ObjectCache, SWEEP, Settings, SlotCache,
+        SystemClock, check, run,
     },
     telemetry::{self, Metrics, WatchHealth},
 };
@@ -55,9 +55,10 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
         "starting"
     );
-    let objects = ObjectCache::default();
+    let (objects, slots) = (ObjectCache::default(), SlotCache::default());
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(calls, &args.slot_namespace, objects.claims(), identity);
+    let (namespace, claims) = (&args.slot_namespace, objects.claims());
+    let store = KubeStore::new(calls, namespace, claims, slots.clone(), identity);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
@@ -65,6 +66,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let rate = args.requests_per_second;
     let ctx = Context::new(cloud, store.clone(), clock, defaults, metrics.clone(), rate);
     let settings = Settings {
+        slot_namespace: args.slot_namespace.clone(),
         watch_namespace: args.watch_namespace.clone(),
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
@@ -74,7 +76,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let work = async move {
         check(&watches, &settings).await?;
         store.check_slots().await?;
-        run(watches, settings, ctx, objects, known, stop_signal()).await;
+        run(watches, settings, ctx, (objects, slots), known, stop_signal()).await;
         Ok::<(), AnyError>(())
     };
     // An API server that is silent from the start must not look like a process that is stuck.

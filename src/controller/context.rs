@@ -44,7 +44,7 @@ impl Context {
         rate: Rate,
     ) -> Self {
         metrics.order_limit(defaults.orders.all);
-        let orders = Orders::new(store.clone(), clock.clone(), metrics.clone());
+        let orders = Orders::new(store.clone());
         let limiter = Limiter::new(rate);
         let inventory = Inventory::new(defaults.timing.drift);
         let troubles = Troubles::new(&defaults.timing);

@@ -23,8 +23,8 @@ pub use context::Context;
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
-    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, OrderLedger, Scope, SlotsError,
-    Store, StoreError, slot_name,
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, Scope, SlotCache, SlotsError, Store,
+    StoreError, slot_name,
 };
 pub use sweep::{SWEEP, Sweep};
 pub use waker::{Name, Waker};

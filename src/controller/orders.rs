@@ -1,141 +1,93 @@
-//! The trail of paid calls within the last hour, over all objects: what the order limits count. It is
-//! kept in a Lease, so that a restart does not forget it.
+//! The paid calls within the last hour, over all objects: what the order limits count. Each slot holds
+//! those of its machine, so that a restart forgets none and no write is made for them alone.
 
-use std::sync::Arc;
-
-use tokio::sync::Mutex;
-
-use super::{
-    Clock,
-    store::{Store, StoreError},
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use jiff::Timestamp;
+
+use super::store::{Store, StoreError};
 use crate::{
     api::ChangeKind,
-    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount, SlotRecord},
-    telemetry::Metrics,
+    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount},
 };
 
-/// How often a write is tried again when somebody else wrote in between.
-const TRIES: usize = 5;
-
-/// What is paid for, and the stop that precedes it.
-fn counts(kind: ChangeKind) -> bool {
-    match kind {
-        ChangeKind::Modify | ChangeKind::Stop => true,
-        ChangeKind::CancelDowngrade | ChangeKind::Start => false,
-    }
-}
-
-/// The stop whose place an order takes, or whose place a start gives back.
-fn place(order: &Order) -> Option<&ChangeId> {
-    let restore = order.restore.as_ref()?;
-    (restore.stopped_by != order.change.id).then_some(&restore.stopped_by)
-}
-
-/// Takes turns within this process; compare-and-swap does between processes.
+/// Counts what the slots hold, and what this process is about to write into them.
 pub struct Orders {
-    turn: Mutex<()>,
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
+    /// Calls whose slot is being taken.
+    coming: Mutex<HashMap<ChangeId, Counted>>,
+}
+
+/// The place of a call among the orders of the hour, until its slot has been written, or was not.
+pub struct Place<'a> {
+    orders: &'a Orders,
+    change: ChangeId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.orders.lock().remove(&self.change);
+    }
 }
 
 impl Orders {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        Self { turn: Mutex::default(), store, clock, metrics }
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, coming: Mutex::default() }
     }
 
-    /// Counts a paid call before it is made. One that the machine is stopped for is counted before
-    /// the stop already, and takes that place. Fails with `Conflict` once a limit is reached.
-    pub async fn reserve(&self, desired: &Desired, order: &Order) -> Result<(), StoreError> {
-        if order.change.kind == ChangeKind::Start {
-            self.uncount(place(order), None).await;
-        }
-        if !counts(order.change.kind) {
-            return Ok(());
-        }
-        let me = &desired.object;
-        let place = place(order);
-        let now = self.clock.now();
-        self.update(|record| {
-            // The answer to the write that counts it was lost.
-            if record.iter().any(|one| one.change == order.change.id) {
-                return Ok(());
-            }
-            record.retain(|one| one.is_recent(now));
-            let count = OrderCount::of(record, me, place, now);
+    /// How much of each limit is used.
+    pub async fn count(
+        &self,
+        desired: &Desired,
+        reserved: Option<&ChangeId>,
+        now: Timestamp,
+    ) -> Result<OrderCount, StoreError> {
+        let orders = self.store.orders().await?;
+        let coming = self.lock();
+        Ok(count(&orders, &coming, desired, reserved, now))
+    }
+
+    /// Holds a place for a call that counts, before its slot is taken. Fails with `Conflict` once a limit is
+    /// reached: others were faster.
+    pub async fn reserve(
+        &self,
+        desired: &Desired,
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Place<'_>, StoreError> {
+        let change = &order.change;
+        if matches!(change.kind, ChangeKind::Modify | ChangeKind::Stop) {
+            let orders = self.store.orders().await?;
+            let mut coming = self.lock();
+            let reserved = order.slot.record.place();
+            let count = count(&orders, &coming, desired, reserved, now);
             if count.reached(&desired.orders).is_some() {
                 return Err(StoreError::Conflict);
             }
-            record.retain(|one| Some(&one.change) != place);
-            let (change, at) = (order.change.id.clone(), order.change.started_at);
-            record.push(Counted { change, at, object: me.clone() });
-            Ok(())
-        })
-        .await
+            let (id, at) = (change.id.clone(), change.started_at);
+            let counted = Counted { change: id.clone(), at, object: desired.object.clone() };
+            coming.insert(id, counted);
+        }
+        Ok(Place { orders: self, change: change.id.clone() })
     }
 
-    /// Uncounts a call that was not accepted; the place of a stopped machine stays taken. What cannot
-    /// be written only counts for an hour.
-    pub async fn give_back(&self, order: &Order) {
-        if counts(order.change.kind) {
-            self.uncount(Some(&order.change.id), place(order)).await;
-        }
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChangeId, Counted>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// A machine that was stopped for an order is as it was, and so is the count: if an order was made, it
-    /// has taken the place of the stop.
-    pub async fn nothing_follows(&self, before: &SlotRecord, after: &SlotRecord) {
-        if let (Some(restore), None) = (before.restore(), after.restore()) {
-            self.uncount(Some(&restore.stopped_by), None).await;
-        }
-    }
-
-    async fn uncount(&self, change: Option<&ChangeId>, place: Option<&ChangeId>) {
-        let Some(change) = change else { return };
-        let written = self.update(|record| {
-            match (place, record.iter_mut().find(|one| one.change == *change)) {
-                (Some(place), Some(counted)) => counted.change = place.clone(),
-                _ => record.retain(|one| one.change != *change),
-            }
-            Ok(())
-        });
-        if let Err(error) = written.await {
-            tracing::warn!(%error, %change, "cannot uncount a call");
-        }
-    }
-
-    async fn update(
-        &self,
-        change: impl Fn(&mut Vec<Counted>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
-        for _ in 0..TRIES {
-            let read = self.store.orders().await?;
-            let mut record = read.record.clone();
-            change(&mut record)?;
-            if record == read.record {
-                return Ok(());
-            }
-            let count = u32::try_from(record.len()).unwrap_or(u32::MAX);
-            match self.store.write_orders(&read, record).await {
-                Ok(()) => {
-                    self.metrics.orders_within_the_hour(count);
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) => {}
-                // It may have landed: the next read tells.
-                Err(error @ StoreError::Failed(_)) => {
-                    let written = self.store.orders().await?.record;
-                    let mut again = written.clone();
-                    if change(&mut again).is_ok() && again == written {
-                        return Ok(());
-                    }
-                    return Err(error);
-                }
-                Err(error @ StoreError::Gone) => return Err(error),
-            }
-        }
-        Err(StoreError::Conflict)
-    }
+fn count(
+    orders: &[Counted],
+    coming: &HashMap<ChangeId, Counted>,
+    desired: &Desired,
+    reserved: Option<&ChangeId>,
+    now: Timestamp,
+) -> OrderCount {
+    // What a slot holds already has come.
+    let held: std::collections::HashSet<_> = orders.iter().map(|one| &one.change).collect();
+    let coming = coming.values().filter(|one| !held.contains(&one.change));
+    OrderCount::of(orders.iter().chain(coming), &desired.object, reserved, now)
 }

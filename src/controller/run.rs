@@ -8,6 +8,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
     Api, Client, ResourceExt,
     api::ListParams,
@@ -26,7 +27,7 @@ use super::{
     cloud_view::{read_machines, rotated},
     connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
     reconcile,
-    store::{Claims, ObjectCache, problem},
+    store::{Claims, MANAGED_BY, ObjectCache, SlotCache, problem},
     sweep::Sweep,
     unreadable,
 };
@@ -43,6 +44,8 @@ pub const GRACE: Duration = Duration::from_secs(55);
 /// How the loop runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// The namespace of the slots.
+    pub slot_namespace: String,
     /// Only this namespace; `None`: all.
     pub watch_namespace: Option<String>,
     /// Passes at once.
@@ -98,10 +101,11 @@ pub async fn run(
     client: Client,
     settings: Settings,
     ctx: Context,
-    objects_seen: ObjectCache,
+    (objects_seen, slots): (ObjectCache, SlotCache),
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
 ) {
+    let watches_slots = watch_slots(client.clone(), &settings.slot_namespace, slots);
     let api = objects(client, &settings);
     let Settings { grace, concurrency, sweep, .. } = settings;
     let ctx = Arc::new(ctx);
@@ -161,10 +165,32 @@ pub async fn run(
         () = passes => {}
         () = swept => {}
         () = reads => {}
+        () = watches_slots => {}
         () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
         }
     }
+}
+
+/// Keeps what is known of the slots as it is. While this watch fails, writes that rest on an old slot fail,
+/// and the slot is read by itself.
+async fn watch_slots(client: Client, namespace: &str, slots: SlotCache) {
+    let (label, value) = MANAGED_BY;
+    let ours =
+        watcher::Config::default().labels(&format!("{label}={value}")).timeout(WATCH_SECONDS);
+    let events = watcher(Api::<Lease>::namespaced(client, namespace), ours);
+    let events = events.backoff(watch_pauses(LONGEST_PAUSE));
+    events
+        .for_each(|event| {
+            match event {
+                Ok(event) => slots.saw(&event),
+                Err(error) => {
+                    tracing::warn!(%error, "the watch of the slots failed; it starts again")
+                }
+            }
+            std::future::ready(())
+        })
+        .await;
 }
 
 /// What would only take memory.
@@ -338,7 +364,7 @@ mod tests {
     use super::*;
     use crate::{
         api::VmInstanceStatus,
-        controller::{Age, Credential, KeptSlot, OrderLedger, Store, SystemClock},
+        controller::{Age, Credential, KeptSlot, Store, SystemClock},
         lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord},
         telemetry::Metrics,
     };
@@ -357,7 +383,7 @@ mod tests {
         ) -> (SecretState, Option<Credential>) {
             panic!("the index is out of bounds")
         }
-        async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
+        async fn slot(&self, _: &InstanceId, _: Age) -> Result<Slot, StoreError> {
             unreachable!()
         }
         async fn write_slot(
@@ -374,10 +400,7 @@ mod tests {
         async fn delete_slot(&self, _: &KeptSlot) -> Result<(), StoreError> {
             unreachable!()
         }
-        async fn orders(&self) -> Result<OrderLedger, StoreError> {
-            unreachable!()
-        }
-        async fn write_orders(&self, _: &OrderLedger, _: Vec<Counted>) -> Result<(), StoreError> {
+        async fn orders(&self) -> Result<Vec<Counted>, StoreError> {
             unreachable!()
         }
         async fn write_status(

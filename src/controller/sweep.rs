@@ -57,7 +57,7 @@ fn margins(timing: &Timing) -> Duration {
 async fn is_over(ctx: &Context, kept: &KeptSlot, age: Duration) -> bool {
     let timing = &ctx.defaults.timing;
     if kept.slot.record.is_free() {
-        return age >= margins(timing);
+        return age >= margins(timing) && !kept.slot.record.counts(ctx.clock.now());
     }
     let bound = margins(timing).saturating_add(timing.restore_bound);
     age >= bound && ctx.store.claims(&kept.instance).is_empty() && nobody_holds(ctx, kept).await

@@ -30,6 +30,8 @@ pub struct Observed {
     pub plan: Option<Result<Reading<Option<TypeStatus>>, ReadError>>,
     /// The text says why it could not be read.
     pub slot: Option<Result<Slot, String>>,
+    /// It was read past every cache, after the object was.
+    pub slot_is_anew: bool,
     /// The objects that hold the lanes of the slot, where they are others than this one.
     pub holders: Holders,
     /// How many orders were made within the last hour.

@@ -5,7 +5,10 @@
 pub enum Read {
     Instance,
     Plan,
+    /// The slot, as it is known.
     Slot,
+    /// The slot, past every cache.
+    SlotAnew,
     /// How many orders were made within the last hour.
     Orders,
     /// The types on offer.

@@ -102,7 +102,7 @@ fn silent_pass(
     kept(&status, told.next_look)
 }
 
-fn scene<'a>(
+pub fn scene<'a>(
     desired: &'a Desired,
     observed: &'a Observed,
     memory: &'a Memory,

@@ -6,8 +6,8 @@ use zenlayer_vm_operator::api::{CANCEL_PLAN_ANNOTATION, ChangeKind, Phase};
 use crate::{
     stage::{LIMIT, Stage, message, shown},
     tally::{
-        CHANGE, Cost, FOLLOWED, HELD_BACK, LOOKED_AT, annotate, comes_to_rest, history, mutations,
-        slow_stage, until_in_sync,
+        CHANGE, Cost, FOLLOWED, LOOKED_AT, annotate, comes_to_rest, history, mutations, slow_stage,
+        until_in_sync,
     },
 };
 use harness::eventually;
@@ -76,11 +76,11 @@ async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_cha
         "{text}"
     );
     let cost = Cost { writes: 1, ..Cost::default() };
-    comes_to_rest(&stage, &operator, "a plan to another type", HELD_BACK, cost).await;
+    comes_to_rest(&stage, &operator, "a plan to another type", FOLLOWED, cost).await;
 
     // Not the plan that is there.
     annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.8c16g");
-    comes_to_rest(&stage, &operator, "the annotation names another plan", HELD_BACK, cost).await;
+    comes_to_rest(&stage, &operator, "the annotation names another plan", FOLLOWED, cost).await;
     assert_eq!(acted_on(&stage, "c.8c16g").await, 0);
 
     annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.1c2g");

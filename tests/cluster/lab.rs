@@ -31,8 +31,7 @@ use zenlayer_sim::{
 use zenlayer_vm_operator::{
     api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
     controller::{
-        Age, Clock, Context, Credential, KeptSlot, OrderLedger, Scope, Store, StoreError, read_due,
-        reconcile,
+        Age, Clock, Context, Credential, KeptSlot, Scope, Store, StoreError, read_due, reconcile,
     },
     lifecycle::{
         Counted, Defaults, Event, NextLook, ObjectKey, OrderLimits, SecretState, Slot, SlotRecord,
@@ -47,7 +46,7 @@ use harness::simulator::{KEY_ID, KEY_PASSWORD};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     ReadCatalogue,
-    WriteOrders,
+    ReadOrders,
     WriteSlot,
     WriteStatus,
     Mutate,
@@ -174,7 +173,6 @@ impl Clock for Virtual {
 struct Table {
     objects: BTreeMap<String, VmInstance>,
     slots: HashMap<InstanceId, Slot>,
-    orders: OrderLedger,
     secrets: HashMap<String, u32>,
     writes: HashMap<String, usize>,
     version: u64,
@@ -253,7 +251,8 @@ impl InMemory {
 
     /// How many paid calls the limit counts.
     pub fn counted(&self) -> usize {
-        self.with(|table| table.orders.record.len())
+        let counts = |slot: &Slot| slot.record.orders().count();
+        self.with(|table| table.slots.values().map(counts).sum())
     }
 
     pub fn with_secret(&self, name: &str, version: u32) {
@@ -277,7 +276,7 @@ impl Store for InMemory {
         (state, Some(Credential { credentials, scope }))
     }
 
-    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+    async fn slot(&self, instance: &InstanceId, _: Age) -> Result<Slot, StoreError> {
         Ok(self.with(|table| table.slots.get(instance).cloned().unwrap_or_default()))
     }
 
@@ -318,24 +317,10 @@ impl Store for InMemory {
         })
     }
 
-    async fn orders(&self) -> Result<OrderLedger, StoreError> {
-        Ok(self.with(|table| table.orders.clone()))
-    }
-
-    async fn write_orders(
-        &self,
-        read: &OrderLedger,
-        record: Vec<Counted>,
-    ) -> Result<(), StoreError> {
-        self.reach(Point::WriteOrders);
-        self.with(|table| {
-            if table.orders.version != read.version {
-                return Err(StoreError::Conflict);
-            }
-            table.version += 1;
-            table.orders = OrderLedger { version: Some(table.version.to_string()), record };
-            Ok(())
-        })
+    async fn orders(&self) -> Result<Vec<Counted>, StoreError> {
+        self.reach(Point::ReadOrders);
+        let orders = |slot: &Slot| slot.record.orders().cloned().collect::<Vec<_>>();
+        Ok(self.with(|table| table.slots.values().flat_map(orders).collect()))
     }
 
     async fn write_status(

@@ -281,6 +281,7 @@ fn observed() -> Observed {
         instance: Some(Ok(reading(instance))),
         plan: Some(Ok(reading(plan))),
         slot: Some(Ok(Slot::default())),
+        slot_is_anew: true,
         holders: Holders::default(),
         orders: Some(Ok(OrderCount::default())),
         catalogue: Some(Ok(Vec::new())),
@@ -630,6 +631,7 @@ impl Given {
             Read::Instance => one.instance = None,
             Read::Plan => one.plan = None,
             Read::Slot => one.slot = None,
+            Read::SlotAnew => one.slot_is_anew = false,
             Read::Orders => one.orders = None,
             Read::Catalogue => one.catalogue = None,
             Read::Prices => self.list_prices = ListPrices::Unread,
@@ -645,12 +647,13 @@ impl Given {
             Read::Instance => one.instance.clone_from(&shown.instance),
             Read::Plan => one.plan = shown.plan.clone().or(observed().plan),
             Read::Slot => one.slot = shown.slot.clone().or(observed().slot),
+            Read::SlotAnew => one.slot_is_anew = true,
             Read::Orders => one.orders = shown.orders.clone().or(observed().orders),
             Read::Catalogue => one.catalogue = shown.catalogue.clone().or(observed().catalogue),
             Read::Prices => self.list_prices = ListPrices::Unnamed,
             Read::ForACall => one.for_a_call = true,
         }
-        if one.instance.is_none() && read != Read::Slot {
+        if one.instance.is_none() && ![Read::Slot, Read::SlotAnew].contains(&read) {
             one.instance = observed().instance;
         }
         self

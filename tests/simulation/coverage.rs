@@ -36,6 +36,7 @@ seen! {
     Stale => "a pass over an object that had been written since",
     Overlap => "two processes in a pass over one object",
     Kept => "an answer that was written down more than 30 s after it was read",
+    LaggingSlot => "a slot that was read as it had been before",
     SlotDeleted => "a slot that said nothing any more",
     Stop => "an accepted stop of StopFirst",
     Start => "an accepted start",

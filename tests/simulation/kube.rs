@@ -38,8 +38,15 @@ pub struct SlotEntry {
     pub version: Option<String>,
     pub record: Record,
     pub json: Arc<Value>,
-    /// What a cache may still show, without the rule that none is used.
+    /// What a watch may still show.
     pub before: Option<Box<SlotEntry>>,
+}
+
+impl SlotEntry {
+    /// Versions are numbers that grow; 0 is that of a slot that is not there.
+    pub fn number(&self) -> u64 {
+        self.version.as_ref().and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
 }
 
 /// What a Secret holds.
@@ -68,7 +75,6 @@ pub struct Kube {
     names: [(String, String); PLACES],
     pub objects: [Option<Stored>; PLACES],
     pub slots: Vec<(String, SlotEntry)>,
-    pub orders: (Option<String>, Arc<Vec<crate::seams::Counted>>),
     pub secrets: [Content; PLACES],
     /// Every call fails until then.
     pub away_until: i64,
@@ -84,7 +90,6 @@ impl Kube {
             names: [name("a"), name("b")],
             objects: [None, None],
             slots: Vec::new(),
-            orders: Default::default(),
             secrets: [content; PLACES],
             away_until: 0,
             told: Vec::new(),
@@ -279,7 +284,7 @@ impl Kube {
         }
         let json = Arc::new(switches::record(&held.json, Value::clone(&json)));
         let record = serde_json::from_value(Value::clone(&json)).unwrap_or(record);
-        let before = is_off(Rule::SlotIsRead).then(|| Box::new(SlotEntry { before: None, ..held }));
+        let before = Some(Box::new(SlotEntry { before: None, ..held }));
         let entry = SlotEntry { version: Some(self.next_version()), record, json, before };
         match self.slots.iter_mut().find(|(id, _)| id == instance) {
             Some((_, old)) => *old = entry.clone(),
@@ -319,21 +324,6 @@ impl Kube {
         written.metadata.finalizers = Some(finalizers.clone());
         self.edit(place, move |object| object.metadata.finalizers = Some(finalizers));
         Ok(self.object(place).map_or_else(|| Arc::new(written), |one| one.object.clone()))
-    }
-
-    pub fn write_orders(
-        &mut self,
-        version: Option<&String>,
-        record: Vec<crate::seams::Counted>,
-    ) -> Result<(), Denied> {
-        if self.orders.0.as_ref() != version {
-            return Err(Denied::Conflict);
-        }
-        if self.orders.0.is_some() && *self.orders.1 == record {
-            return Ok(());
-        }
-        self.orders = (Some(self.next_version()), Arc::new(record));
-        Ok(())
     }
 }
 

@@ -24,7 +24,7 @@ switches! {
     IntentVersion "intent-version" => "a status is written only at the version that was decided from",
     SlotVersion "slot-version" => "the slot is written by compare-and-swap alone",
     SlotOutlives "slot-outlives" => "the slot outlives the object that took it",
-    SlotIsRead "slot-is-read" => "the slot is read past every cache",
+    SlotIsRead "slot-is-read" => "what the slot does not hold is believed only of a read past every cache",
     Lanes "lanes" => "a call of one lane never writes the record of the other",
     Unverified "unverified" => "an unverified order holds back no call of the other lane",
     Expectation "expectation" => "a closed lane disbelieves for one margin what contradicts it",

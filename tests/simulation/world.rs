@@ -1,7 +1,7 @@
 //! Everything outside of the processes: Kubernetes, the provider, and the ledger of what really
 //! happened. A delivered request is a method of it.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
     ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
     nature::{Nature, SECOND},
     origin::Origin,
-    seams::{Counted, Record},
+    seams::Record,
     shapes::{self, words},
 };
 
@@ -73,6 +73,8 @@ pub struct World {
     pub machines: Vec<Machine>,
     pub ledger: Ledger,
     pub windows: Windows,
+    /// The newest version of each slot that a process has seen.
+    pub seen_slots: HashMap<(usize, String), u64>,
     /// The right key or token.
     pub key: u32,
     pub coverage: Coverage,
@@ -100,6 +102,7 @@ impl World {
             ledger: Ledger::default(),
             windows: Windows::default(),
             key: 1,
+            seen_slots: HashMap::new(),
             coverage: Coverage::default(),
             steps: 0,
             story,
@@ -313,12 +316,21 @@ impl World {
         written
     }
 
-    pub fn write_orders(
-        &mut self,
-        version: Option<&String>,
-        record: Vec<Counted>,
-    ) -> Result<(), Denied> {
-        self.kube.write_orders(version, record)
+    /// The slot as a process sees it: as it is, or as it was before the last write, unless that would be
+    /// older than what the process has seen or written.
+    pub fn slot_as_seen(&mut self, process: usize, id: &str, may_lag: bool) -> Option<SlotEntry> {
+        let entry = self.kube.slot(id)?.clone();
+        let key = (process, id.to_owned());
+        let seen = self.seen_slots.get(&key).copied().unwrap_or_default();
+        let shown = match &entry.before {
+            Some(before) if may_lag && before.number() >= seen => {
+                self.coverage.saw(Seen::LaggingSlot);
+                SlotEntry::clone(before)
+            }
+            Some(_) | None => entry,
+        };
+        self.seen_slots.insert(key, shown.number());
+        shown.version.is_some().then_some(shown)
     }
 
     // ---- The provider's reads ----

@@ -180,7 +180,9 @@ impl Machine {
             None => next,
         };
         // However many of them there are, reads of one machine each hold nobody else up.
-        next.map(|due| if self.company.most() == 1 { Due { class: Class::Drift, ..due } } else { due })
+        next.map(
+            |due| if self.company.most() == 1 { Due { class: Class::Drift, ..due } } else { due },
+        )
     }
 
     /// Whether it may be read before its time, so that a batch is full.
@@ -266,9 +268,7 @@ impl Wish {
     /// When the next read is due of a machine that was last shown then.
     fn next(self, shown: Duration) -> Option<Due> {
         match self {
-            Self::News(every) => {
-                Some(Due { class: Class::Drift, at: shown.saturating_add(every) })
-            }
+            Self::News(every) => Some(Due { class: Class::Drift, at: shown.saturating_add(every) }),
             Self::At(at, class) => Some(Due { class, at }),
             Self::Nothing => None,
         }

@@ -141,11 +141,7 @@ impl Shelf {
         let is_due = |class: &Class| self.class_is_due_in(*class, now) == Some(Duration::ZERO);
         let oldest = |class: &Class| self.due[*class as usize].first().map(|(at, _)| *at);
         let due = Class::ALL.into_iter().filter(is_due);
-        let class = if self.served % FAIR == FAIR - 1 {
-            due.min_by_key(oldest)
-        } else {
-            due.min()
-        };
+        let class = if self.served % FAIR == FAIR - 1 { due.min_by_key(oldest) } else { due.min() };
         class.unwrap_or(Class::Drift)
     }
 
@@ -166,12 +162,8 @@ impl Shelf {
         let of_class = self.ripe(class, now);
         let mut taken = HashSet::new();
         let ids = [&first].into_iter().chain(of_class).chain(others).chain(soon);
-        let ids: Vec<InstanceId> = ids
-            .filter(fits)
-            .filter(|id| taken.insert(*id))
-            .take(company.most())
-            .cloned()
-            .collect();
+        let ids: Vec<InstanceId> =
+            ids.filter(fits).filter(|id| taken.insert(*id)).take(company.most()).cloned().collect();
         for id in &ids {
             if let Some(machine) = self.machines.get_mut(id) {
                 machine.reading = Some(now);

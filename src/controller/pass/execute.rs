@@ -14,7 +14,7 @@ use crate::{
     api::{ChangeKind, VmInstance, VmInstanceStatus},
     controller::{
         Context, field_managers,
-        store::{Credential, StoreError},
+        store::{Age, Credential, StoreError},
     },
     lifecycle::{
         Action, Change, Decision, Desired, Observed, Order, Outcome, Slot, intent, withdrawn,
@@ -52,7 +52,6 @@ pub async fn execute(
             let written = ctx.store.write_slot(id, slot, record.clone()).await;
             if let Ok(written) = &written {
                 ctx.sightings.slot(id, &written.record, ctx.clock.monotonic());
-                ctx.orders.nothing_follows(&slot.record, record).await;
             }
             done(written.map_or_else(not_done, |_| Outcome::Done), object)
         }
@@ -98,22 +97,21 @@ impl CallOf<'_> {
     async fn carry_out(&self, object: Arc<VmInstance>, decided: Moment) -> Executed {
         let not_made = |outcome, object| Executed { outcome, object, answered: None };
         let window = Window::of(self, decided);
-        let orders = &self.ctx.orders;
-        if let Err(error) = orders.reserve(self.desired, self.order).await {
-            return not_made(not_done(error), object);
-        }
+        let place = self.ctx.orders.reserve(self.desired, self.order, decided.wall).await;
+        let place = match place {
+            Ok(place) => place,
+            Err(error) => return not_made(not_done(error), object),
+        };
         // Nothing is taken for a call that would not be sent any more.
         if window.left(self).is_zero() {
-            orders.give_back(self.order).await;
             return not_made(Outcome::LostRace, object);
         }
         let held = match self.take_the_slot().await {
             Ok(held) => held,
-            Err(error) => {
-                orders.give_back(self.order).await;
-                return not_made(not_done(error), object);
-            }
+            Err(error) => return not_made(not_done(error), object),
         };
+        // From now on, the slot counts it.
+        drop(place);
         let taken_at = self.ctx.clock.monotonic();
         let before = object.status.clone().unwrap_or_default();
         let status = intent(self.desired, &before, self.observed, self.order, decided.wall);
@@ -122,7 +120,6 @@ impl CallOf<'_> {
             Err(error) => {
                 let statuses = (&before, &status);
                 let object = self.withdraw(object, statuses, held, &error, taken_at).await;
-                orders.give_back(self.order).await;
                 return not_made(not_done(error), object);
             }
         };
@@ -139,7 +136,7 @@ impl CallOf<'_> {
         let taken = self.order.taken.taken_by(&self.ctx.process, self.change().lane());
         let held = match store.write_slot(id, &self.order.slot, taken).await {
             Ok(held) => held,
-            Err(error @ StoreError::Failed(_)) => match store.slot(id).await {
+            Err(error @ StoreError::Failed(_)) => match store.slot(id, Age::Anew).await {
                 Ok(slot) if self.is_ours(&slot) => slot,
                 Ok(_) | Err(_) => return Err(error),
             },

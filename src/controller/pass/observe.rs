@@ -15,8 +15,8 @@ use crate::{
         waker::Name,
     },
     lifecycle::{
-        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, OrderCount,
-        Owner, PerLane, Read, needs, speaks_of_rest,
+        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, Owner,
+        PerLane, Read, needs, speaks_of_rest,
     },
 };
 
@@ -47,6 +47,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         instance: None,
         plan: None,
         slot: None,
+        slot_is_anew: false,
         holders: Holders::default(),
         orders: None,
         catalogue: None,
@@ -96,8 +97,13 @@ async fn gather(
         if reads.is_empty() {
             break;
         }
-        if reads == [Read::Slot] {
-            read_slot(ctx, desired, observed).await;
+        let age = match reads {
+            [Read::Slot] => Some(Age::Kept),
+            [Read::SlotAnew] => Some(Age::Anew),
+            _ => None,
+        };
+        if let Some(age) = age {
+            read_slot(ctx, desired, age, observed).await;
             continue;
         }
         // The cloud is asked for nothing without one.
@@ -118,7 +124,9 @@ async fn gather(
             note_reads(ctx, desired, observed);
             continue;
         }
-        if waits_for_trouble(ctx, desired, credential, observed) {
+        // Such reads fail for the credential, and another object tries again for all.
+        if ctx.troubles.with_own_reads(scope, &desired.object, now).is_some() {
+            observed.quota = Some(TOLD);
             break;
         }
         let calls = calls(ctx, desired, credential, reads, observed);
@@ -150,25 +158,6 @@ fn shows_type(read: &InstanceRead, desired: &Desired) -> bool {
     reading.value.as_ref().is_some_and(|instance| instance.type_id == desired.type_id)
 }
 
-/// Whether the reads that a pass makes for itself fail for its credential, and another object tries
-/// again for all. At rest, nothing is said of it.
-fn waits_for_trouble(
-    ctx: &Context,
-    desired: &Desired,
-    credential: &Credential,
-    observed: &mut Observed,
-) -> bool {
-    let now = ctx.clock.monotonic();
-    let trouble = ctx.troubles.with_own_reads(&credential.scope, &desired.object, now);
-    let Some(trouble) = trouble else { return false };
-    if observed.status_is_current {
-        observed.quota = Some(TOLD);
-    } else {
-        observed.trouble = Some(trouble);
-    }
-    true
-}
-
 /// How soon an object is served: a person waits for an edit, nobody for a look at what is at rest.
 fn class(status: &VmInstanceStatus, desired: &Desired) -> Class {
     if speaks_of_rest(status, desired.generation) {
@@ -198,7 +187,7 @@ fn calls(
     let scope = &credential.scope;
     let of = |read: &Read| match (read, observed.instance()) {
         (Read::Plan, _) => 1,
-        (Read::Instance | Read::Slot | Read::Orders, _) => 0,
+        (Read::Instance | Read::Slot | Read::SlotAnew | Read::Orders, _) => 0,
         (Read::Catalogue, Some(instance)) => ctx.offers.calls_for_catalogue(scope, instance),
         (Read::Prices, Some(instance)) => {
             let types = [&instance.type_id, &desired.type_id];
@@ -221,7 +210,8 @@ async fn fetch(
         // From the inventory.
         Read::Instance => {}
         Read::Plan => read_plan(ctx, desired, credential, observed).await,
-        Read::Slot => read_slot(ctx, desired, observed).await,
+        Read::Slot => read_slot(ctx, desired, Age::Kept, observed).await,
+        Read::SlotAnew => read_slot(ctx, desired, Age::Anew, observed).await,
         Read::Orders => read_orders(ctx, desired, credential, observed).await,
         Read::Catalogue => {
             let Some(instance) = observed.instance() else { return };
@@ -247,7 +237,7 @@ async fn fetch(
             observed.instance = Some(instance);
             observed.plan = Some(plan);
             note_reads(ctx, desired, observed);
-            read_slot(ctx, desired, observed).await;
+            read_slot(ctx, desired, Age::Kept, observed).await;
             observed.for_a_call = true;
         }
     }
@@ -297,9 +287,9 @@ fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadErro
 }
 
 /// The slot, and what is known of the objects that hold its lanes.
-async fn read_slot(ctx: &Context, desired: &Desired, observed: &mut Observed) {
+async fn read_slot(ctx: &Context, desired: &Desired, age: Age, observed: &mut Observed) {
     let id = &desired.instance_id;
-    let slot = ctx.store.slot(id).await;
+    let slot = ctx.store.slot(id, age).await;
     if let Ok(slot) = &slot {
         observed.since.lanes = ctx.sightings.slot(id, &slot.record, ctx.clock.monotonic());
         let holder = async |lane| match slot.record.lane(lane).held() {
@@ -313,6 +303,7 @@ async fn read_slot(ctx: &Context, desired: &Desired, observed: &mut Observed) {
         observed.holders = PerLane { of_type, of_power };
     }
     observed.slot = Some(slot.map_err(|error| error.to_string()));
+    observed.slot_is_anew = age == Age::Anew;
 }
 
 /// Whether the object that holds a lane looks after its change. Only a certain "no" counts as one.
@@ -337,11 +328,8 @@ async fn read_orders(
     credential: &Credential,
     observed: &mut Observed,
 ) {
-    let restore = observed.restore().cloned();
-    let place = restore.as_ref().map(|restore| &restore.stopped_by);
-    let ledger = ctx.store.orders().await;
-    let now = ctx.clock.now();
-    let count = ledger.map(|ledger| OrderCount::of(&ledger.record, &desired.object, place, now));
+    let place = observed.slot().and_then(|slot| slot.record.place());
+    let count = ctx.orders.count(desired, place, ctx.clock.now()).await;
     if let Ok(count) = &count {
         ctx.metrics.orders_within_the_hour(count.all.count);
     }

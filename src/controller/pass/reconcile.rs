@@ -45,12 +45,7 @@ pub async fn reconcile(object: Arc<VmInstance>, ctx: &Context) -> Result<NextLoo
     let next_look = follow(ctx, &desired, &verdict);
     match answered {
         Some(answered) => {
-            let without_effect = answered.without_effect();
             record(ctx, object, &desired, &before, &seen, answered, &verdict).await;
-            // The count can wait for the answer to be written down.
-            if let Some(order) = without_effect {
-                ctx.orders.give_back(&order).await;
-            }
         }
         None => publish(ctx, object, &before, &verdict).await?,
     }

@@ -27,14 +27,6 @@ pub struct Answered {
     pub taken_at: Duration,
 }
 
-impl Answered {
-    /// The call, if it certainly did nothing.
-    pub fn without_effect(&self) -> Option<Order> {
-        let none = matches!(self.answer, Answer::NotSent { .. } | Answer::Refused(_));
-        none.then(|| self.order.clone())
-    }
-}
-
 /// What the slot learns of an answer, and whether it learns it before the status does.
 enum Learns {
     /// An acceptance: first, so that a crash in between loses nothing.

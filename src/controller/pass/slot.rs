@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    controller::Context,
+    controller::{Context, store::Age},
     lifecycle::{ChangeId, Desired, Slot, SlotRecord},
 };
 
@@ -49,7 +49,7 @@ pub async fn update_slot(
             tracing::warn!(%error, instance = %id, %change, "cannot update the slot; trying again");
         }
     }
-    match ctx.store.slot(id).await {
+    match ctx.store.slot(id, Age::Anew).await {
         // Somebody else settled it.
         Ok(slot) if slot.record.lane_taken_by(&ctx.process, change).is_none() => None,
         Ok(slot) => Some(slot),

@@ -24,13 +24,6 @@ pub enum StoreError {
     Failed(String),
 }
 
-/// The trail of paid calls as it was read, with the version that a write must name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OrderLedger {
-    pub version: Option<String>,
-    pub record: Vec<Counted>,
-}
-
 /// A slot among all others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KeptSlot {
@@ -41,7 +34,7 @@ pub struct KeptSlot {
 /// How old what is read may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
-    /// As it was within the last minute.
+    /// As it was within the last minute, or as a watch shows it.
     Kept,
     /// As it is now.
     Anew,
@@ -58,8 +51,9 @@ pub trait Store: Send + Sync {
         age: Age,
     ) -> (SecretState, Option<Credential>);
 
-    /// The slot of an instance, read past every cache.
-    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError>;
+    /// The slot of an instance. One that was kept may be older than the object: a write that rests on it
+    /// fails then, and nothing else may rest on what it does not hold.
+    async fn slot(&self, instance: &InstanceId, age: Age) -> Result<Slot, StoreError>;
 
     /// Compare-and-swap: fails with `Conflict` unless the slot is still at `read`'s version.
     async fn write_slot(
@@ -75,15 +69,9 @@ pub trait Store: Send + Sync {
     /// Deletes a slot unless it was written since.
     async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError>;
 
-    /// The trail of paid calls, read past every cache.
-    async fn orders(&self) -> Result<OrderLedger, StoreError>;
-
-    /// Compare-and-swap: fails with `Conflict` unless the trail is still at `read`'s version.
-    async fn write_orders(
-        &self,
-        read: &OrderLedger,
-        record: Vec<Counted>,
-    ) -> Result<(), StoreError>;
+    /// The orders in all slots, as they are known: a limit may be passed by what others write in the
+    /// moment.
+    async fn orders(&self) -> Result<Vec<Counted>, StoreError>;
 
     /// Writes the status if the object is still at its resourceVersion; gives the written object.
     async fn write_status(

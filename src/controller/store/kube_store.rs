@@ -17,11 +17,9 @@ use serde_json::json;
 use zenlayer::{InstanceId, with_causes};
 
 use super::{
-    Age, Claims, Credential, KeptSlot, OrderLedger, Store, StoreError, credential,
-    leases::{
-        INSTANCE_ANNOTATION, MANAGED_BY, ORDERS_ANNOTATION, ORDERS_LEASE, SLOT_ANNOTATION,
-        lease_of, record_of, slot_name,
-    },
+    Age, Claims, Credential, KeptSlot, SlotCache, Store, StoreError, credential,
+    leases::{INSTANCE_ANNOTATION, MANAGED_BY, SLOT_ANNOTATION, lease_of, record_of, slot_name},
+    slots::slot_of,
 };
 use crate::{
     api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
@@ -42,6 +40,7 @@ pub struct KubeStore {
     leases: Api<Lease>,
     slot_namespace: String,
     claims: Claims,
+    slots: SlotCache,
     /// By namespace and name.
     secrets: Cache<(String, String), Arc<Secret>>,
     /// Which process publishes the events.
@@ -63,8 +62,15 @@ pub enum SlotsError {
 impl KubeStore {
     /// `client` has short time limits and no retry: a repeated create or update would hide a
     /// conflict.
-    pub fn new(client: Client, slot_namespace: &str, claims: Claims, identity: String) -> Self {
+    pub fn new(
+        client: Client,
+        slot_namespace: &str,
+        claims: Claims,
+        slots: SlotCache,
+        identity: String,
+    ) -> Self {
         Self {
+            slots,
             leases: Api::namespaced(client.clone(), slot_namespace),
             slot_namespace: slot_namespace.to_owned(),
             claims,
@@ -180,12 +186,18 @@ impl Store for KubeStore {
         }
     }
 
-    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+    async fn slot(&self, instance: &InstanceId, age: Age) -> Result<Slot, StoreError> {
+        if age == Age::Kept
+            && let Some(known) = self.slots.slot(instance)
+        {
+            return known;
+        }
         match self.leases.get_opt(&slot_name(instance)).await.map_err(failure)? {
-            Some(lease) => Ok(Slot {
-                record: record_of(&lease, SLOT_ANNOTATION)?,
-                version: lease.metadata.resource_version,
-            }),
+            Some(lease) => {
+                let slot = slot_of(&lease)?;
+                self.slots.is(instance, &slot);
+                Ok(slot)
+            }
             None => Ok(Slot::default()),
         }
     }
@@ -206,15 +218,30 @@ impl Store for KubeStore {
         if let Some(spec) = &mut lease.spec {
             spec.holder_identity = holders(&record);
         }
-        let version = self.swap(lease).await?;
-        Ok(Slot { version, record })
+        let written = self.swap(lease).await;
+        // Whatever is known is older than what is there, or may be.
+        let version = written.inspect_err(|_| self.slots.doubt(instance))?;
+        let slot = Slot { version, record };
+        self.slots.is(instance, &slot);
+        Ok(slot)
     }
 
     async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        if let Some(known) = self.slots.all() {
+            return Ok(known);
+        }
         let (label, value) = MANAGED_BY;
         let ours = ListParams::default().labels(&format!("{label}={value}"));
         let leases = self.leases.list(&ours).await.map_err(failure)?;
         Ok(leases.items.iter().filter_map(kept_slot).collect())
+    }
+
+    async fn orders(&self) -> Result<Vec<Counted>, StoreError> {
+        if let Some(known) = self.slots.orders() {
+            return Ok(known);
+        }
+        let slots = self.slots().await?;
+        Ok(slots.iter().flat_map(|kept| kept.slot.record.orders()).cloned().collect())
     }
 
     async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
@@ -222,27 +249,7 @@ impl Store for KubeStore {
         let preconditions = Some(Preconditions { resource_version, uid: None });
         let params = DeleteParams { preconditions, ..DeleteParams::default() };
         let deleted = self.leases.delete(&slot_name(&kept.instance), &params).await;
-        deleted.map(|_| ()).map_err(failure)
-    }
-
-    async fn orders(&self) -> Result<OrderLedger, StoreError> {
-        match self.leases.get_opt(ORDERS_LEASE).await.map_err(failure)? {
-            Some(lease) => Ok(OrderLedger {
-                record: record_of(&lease, ORDERS_ANNOTATION)?,
-                version: lease.metadata.resource_version,
-            }),
-            None => Ok(OrderLedger::default()),
-        }
-    }
-
-    async fn write_orders(
-        &self,
-        read: &OrderLedger,
-        record: Vec<Counted>,
-    ) -> Result<(), StoreError> {
-        let part = (ORDERS_ANNOTATION, &record);
-        let lease = lease_of(ORDERS_LEASE.to_owned(), read.version.clone(), part, None)?;
-        self.swap(lease).await.map(|_| ())
+        deleted.map(|_| ()).map_err(failure).inspect_err(|_| self.slots.doubt(&kept.instance))
     }
 
     async fn write_status(

@@ -12,12 +12,9 @@ use super::StoreError;
 
 /// Holds the slot's record.
 pub const SLOT_ANNOTATION: &str = "vm.zenlayer.com/slot";
-/// Holds the trail of paid calls.
-pub const ORDERS_ANNOTATION: &str = "vm.zenlayer.com/orders";
-/// The Lease of that trail.
-pub const ORDERS_LEASE: &str = "zvm-orders";
 /// Says which instance a slot belongs to; its name is a hash.
 pub const INSTANCE_ANNOTATION: &str = "vm.zenlayer.com/instance-id";
+const SLOT_PREFIX: &str = "zvm-slot-";
 /// Every Lease of the operator bears it.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "vm-operator");
 
@@ -25,7 +22,12 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "vm-operat
 pub fn slot_name(instance: &InstanceId) -> String {
     let hash = digest::digest(&digest::SHA256, instance.as_str().as_bytes());
     let hex: String = hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    format!("zvm-slot-{hex}")
+    format!("{SLOT_PREFIX}{hex}")
+}
+
+/// Whether a Lease is a slot.
+pub fn is_slot(lease: &Lease) -> bool {
+    lease.metadata.name.as_ref().is_some_and(|name| name.starts_with(SLOT_PREFIX))
 }
 
 /// The JSON that an annotation of a Lease holds.

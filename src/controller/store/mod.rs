@@ -5,9 +5,11 @@ mod claims;
 mod credential;
 mod kube_store;
 mod leases;
+mod slots;
 
-pub use api::{Age, KeptSlot, OrderLedger, Store, StoreError};
+pub use api::{Age, KeptSlot, Store, StoreError};
 pub use claims::{Claims, ObjectCache};
 pub use credential::{Credential, Scope};
 pub use kube_store::{KubeStore, SlotsError, problem};
-pub use leases::slot_name;
+pub use leases::{MANAGED_BY, slot_name};
+pub use slots::SlotCache;

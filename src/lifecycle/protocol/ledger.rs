@@ -3,15 +3,18 @@
 //! person time to notice.
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::change_id::ChangeId;
-use crate::lifecycle::ObjectKey;
+use serde_json::Value;
+
+use super::{change_id::ChangeId, lane::Holding};
+use crate::{api::ChangeKind, lifecycle::ObjectKey};
 
 /// What the limits look back on.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
-/// A paid call that was accepted, or may yet be. A stop that precedes one is counted in its place.
+/// A paid call that was accepted, or may yet be. A stop that precedes one is counted in its place, so that
+/// no machine is stopped for an order that may not be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     pub change: ChangeId,
@@ -22,6 +25,60 @@ pub struct Counted {
 impl Counted {
     pub fn is_recent(&self, now: Timestamp) -> bool {
         now.duration_since(self.at) < HOUR
+    }
+}
+
+/// The orders of one machine, kept in its slot. Each write that takes a lane, gives it back or ends what the
+/// machine is brought back to sees to them, too: they cost no write of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Orders(Vec<Counted>);
+
+impl Orders {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Counted> {
+        self.0.iter()
+    }
+
+    /// With the call of this holding, if that counts. An order takes the place of the stop before it, and a
+    /// start gives that back.
+    pub fn with(&self, holding: &Holding, place: Option<&ChangeId>) -> Self {
+        let mut orders = self.0.clone();
+        orders.retain(|one| one.is_recent(holding.started_at));
+        match holding.kind {
+            ChangeKind::Modify | ChangeKind::Stop => {
+                orders.retain(|one| Some(&one.change) != place && one.change != holding.change);
+                let (change, at) = (holding.change.clone(), holding.started_at);
+                orders.push(Counted { change, at, object: holding.object.clone() });
+            }
+            ChangeKind::Start => orders.retain(|one| Some(&one.change) != place),
+            ChangeKind::CancelDowngrade => {}
+        }
+        Self(orders)
+    }
+
+    /// Without a call that certainly did nothing: the place of the stop before it stays taken.
+    pub fn without(&self, change: &ChangeId, place: Option<&ChangeId>) -> Self {
+        let mut orders = self.0.clone();
+        match (place, orders.iter_mut().find(|one| one.change == *change)) {
+            (Some(place), Some(counted)) => counted.change = place.clone(),
+            _ => orders.retain(|one| one.change != *change),
+        }
+        Self(orders)
+    }
+}
+
+impl<'de> Deserialize<'de> for Orders {
+    /// What this version cannot read does not count, and keeps nothing else from being read.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entries = match Value::deserialize(deserializer)? {
+            Value::Array(entries) => entries,
+            _ => Vec::new(),
+        };
+        let read = |entry: Value| Counted::deserialize(entry).ok();
+        Ok(Self(entries.into_iter().filter_map(read).collect()))
     }
 }
 
@@ -70,14 +127,14 @@ impl Used {
 
 impl OrderCount {
     /// Counts all but what is reserved for the change that this machine was stopped for.
-    pub fn of(
-        record: &[Counted],
+    pub fn of<'a>(
+        orders: impl IntoIterator<Item = &'a Counted, IntoIter: Clone>,
         me: &ObjectKey,
         reserved: Option<&ChangeId>,
         now: Timestamp,
     ) -> Self {
-        let recent = record
-            .iter()
+        let recent = orders
+            .into_iter()
             .filter(|one| Some(&one.change) != reserved)
             .filter(|one| one.is_recent(now));
         Self {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     change_id::ChangeId,
     lane::{Expectation, Holding, HoldingState, Lane, LaneName},
+    ledger::{Counted, Orders},
 };
 use crate::lifecycle::ObjectKey;
 
@@ -33,6 +34,9 @@ pub struct SlotRecord {
     power_lane: Lane,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     restore: Option<Restore>,
+    /// The orders of the last hour.
+    #[serde(default, skip_serializing_if = "Orders::is_empty")]
+    orders: Orders,
 }
 
 /// What later versions of this record have in common with this one.
@@ -101,16 +105,27 @@ impl SlotRecord {
         self.with(name, self.lane(name).taken_by(process))
     }
 
-    /// Taken for a call; with `restore`, what the machine is brought back to is written in the same
-    /// write. `None`: the lane is taken, or another request may still take effect.
+    /// The orders that were made of this machine within the last hour, or may yet have been.
+    pub fn orders(&self) -> impl Iterator<Item = &Counted> {
+        self.orders.iter()
+    }
+
+    /// The stop whose place the next order takes.
+    pub fn place(&self) -> Option<&ChangeId> {
+        self.restore.as_ref().map(|restore| &restore.stopped_by)
+    }
+
+    /// Taken for a call, which is counted from then on; with `restore`, what the machine is brought back to
+    /// is written in the same write. `None`: the lane is taken, or another request may still take effect.
     pub fn taken(&self, holding: Holding, restore: Option<Restore>) -> Option<Self> {
         if self.is_open() {
             return None;
         }
         let name = LaneName::of(holding.kind);
+        let orders = self.orders.with(&holding, self.place());
         let lane = self.lane(name).free()?.take(holding);
         let restore = restore.or_else(|| self.restore.clone());
-        Some(Self { restore, ..self.with(name, lane) })
+        Some(Self { restore, orders, ..self.with(name, lane) })
     }
 
     /// The holder's call was accepted, or nobody can tell any more.
@@ -130,20 +145,34 @@ impl SlotRecord {
     }
 
     /// The holder's call was not made, was refused, or can no longer take effect. A stop takes what the
-    /// machine is brought back to along.
+    /// machine is brought back to along. One that was never answered counts no longer.
     pub fn given_back(&self, change: &ChangeId) -> Option<Self> {
         let name = self.lane_of(change)?;
         let restore = self.restore.clone().filter(|restore| restore.stopped_by != *change);
-        Some(Self { restore, ..self.with(name, self.lane(name).given_back(change)?) })
+        let orders = if self.lane(name).is_open() {
+            self.orders.without(change, restore.as_ref().map(|restore| &restore.stopped_by))
+        } else {
+            self.orders.clone()
+        };
+        Some(Self { restore, orders, ..self.with(name, self.lane(name).given_back(change)?) })
     }
 
-    /// The machine runs again, or is left as it is.
+    /// The machine runs again, or is left as it is. A stop that no order has followed counts no longer.
     pub fn restored(&self) -> Self {
-        Self { restore: None, ..self.clone() }
+        let orders = match self.place() {
+            Some(stop) => self.orders.without(stop, None),
+            None => self.orders.clone(),
+        };
+        Self { restore: None, orders, ..self.clone() }
     }
 
     /// Whether it says nothing any more but what reads must agree with for a while.
     pub fn is_free(&self) -> bool {
         self.restore.is_none() && LaneName::ALL.iter().all(|name| self.lane(*name).free().is_some())
+    }
+
+    /// Whether it counts for a limit of orders.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.orders.iter().any(|order| order.is_recent(now))
     }
 }

@@ -136,7 +136,7 @@ fn a_turn_that_is_given_back_is_the_next_ones_and_fills_no_bucket_above_its_burs
 /// 5 a second, 10 at once, and 30 s for each call.
 fn given_slow_client() -> Client {
     let mut options = given_options();
-    options.requests_per_second = std::num::NonZeroU32::new(5);
+    options.requests_per_second = NonZeroU32::new(5);
     options.burst = 10.try_into().unwrap();
     options.total_timeout = 30 * SECOND;
     given_client_with("http://127.0.0.1:9", options)
