@@ -620,6 +620,7 @@ impl Given {
     pub fn only_the_instance(mut self) -> Self {
         let one = &mut self.observed;
         (one.plan, one.slot, one.orders, one.catalogue) = (None, None, None, None);
+        one.slot_is_anew = false;
         one.for_a_call = false;
         self.list_prices = ListPrices::Unread;
         self

@@ -1,5 +1,6 @@
 //! The slot: two lanes, what the machine is brought back to, and the JSON of both.
 
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use zenlayer_vm_operator::{
@@ -135,6 +136,73 @@ fn only_an_open_call_holds_back_the_other_lane() {
     assert!(stands(HoldingState::Open).is_open());
     assert!(!stands(accepted()).is_open());
     assert!(!stands(HoldingState::Unverified).is_open());
+}
+
+// ---- The orders of the hour ----
+
+fn counted(record: &SlotRecord) -> Vec<String> {
+    record.orders().map(|order| order.change.to_string()).collect()
+}
+
+#[test]
+fn an_order_counts_from_the_write_that_takes_its_lane() {
+    let order = modify();
+    assert_eq!(counted(&taken(&free(), &order, HoldingState::Open)), [order.id.to_string()]);
+    for call in [start(), Change { kind: ChangeKind::CancelDowngrade, ..modify() }] {
+        assert!(counted(&taken(&free(), &call, HoldingState::Open)).is_empty(), "{:?}", call.kind);
+    }
+}
+
+#[test]
+fn a_call_that_was_not_made_counts_no_longer_and_one_that_was_answered_does() {
+    let order = modify();
+    let open = taken(&free(), &order, HoldingState::Open);
+    assert!(counted(&open.given_back(&order.id).unwrap()).is_empty());
+    for state in [accepted(), HoldingState::Unverified] {
+        let over = taken(&free(), &order, state).given_back(&order.id).unwrap();
+        assert_eq!(counted(&over), [order.id.to_string()]);
+    }
+    let closed = open.closed(expectation(&order, at(100))).unwrap();
+    assert_eq!(counted(&closed), [order.id.to_string()]);
+}
+
+#[test]
+fn an_order_takes_the_place_of_the_stop_before_it_and_gives_it_back() {
+    let (stop, order) = (stop(), modify());
+    let kept = restore(&stop.id, at(0));
+    let off = free().taken(open(&stop), Some(kept)).unwrap();
+    let off = off.closed(expectation(&stop, at(100))).unwrap();
+    assert_eq!(counted(&off), [stop.id.to_string()]);
+    let ordered = off.taken(open(&order), None).unwrap();
+    assert_eq!(counted(&ordered), [order.id.to_string()]);
+    let refused = ordered.given_back(&order.id).unwrap();
+    assert_eq!(counted(&refused), [stop.id.to_string()]);
+    // Nothing follows the stop, but what was ordered was.
+    assert!(counted(&refused.taken(open(&start()), None).unwrap()).is_empty());
+    assert!(counted(&refused.restored()).is_empty());
+    assert_eq!(counted(&ordered.restored()), [order.id.to_string()]);
+}
+
+#[test]
+fn an_order_counts_for_an_hour() {
+    let later = |moment: Timestamp, seconds| moment + SignedDuration::from_secs(seconds);
+    let first = modify();
+    let over = taken(&free(), &first, accepted()).given_back(&first.id).unwrap();
+    let begun = first.started_at;
+    assert!(over.counts(later(begun, 3599)) && !over.counts(later(begun, 3600)));
+    let second = Change { started_at: later(begun, 3600), ..stop() };
+    let next = over.taken(open(&second), None).unwrap();
+    assert_eq!(counted(&next), [second.id.to_string()]);
+}
+
+#[test]
+fn an_order_that_cannot_be_read_keeps_nothing_else_from_being_read() {
+    let order = modify();
+    let mut json = written(&taken(&free(), &order, accepted()));
+    json["orders"].as_array_mut().unwrap().push(json!({ "change": 7 }));
+    assert_eq!(counted(&read(&json)), [order.id.to_string()]);
+    json["orders"] = json!("none");
+    assert!(counted(&read(&json)).is_empty());
 }
 
 // ---- The JSON ----
