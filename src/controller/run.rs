@@ -27,7 +27,7 @@ use super::{
     cloud_view::{read_machines, rotated},
     connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
     reconcile,
-    store::{Claims, MANAGED_BY, ObjectCache, SlotCache, problem},
+    store::{Claims, ObjectCache, SlotCache, problem},
     sweep::Sweep,
     unreadable,
 };
@@ -175,10 +175,9 @@ pub async fn run(
 /// Keeps what is known of the slots as it is. While this watch fails, writes that rest on an old slot fail,
 /// and the slot is read by itself.
 async fn watch_slots(client: Client, namespace: &str, slots: SlotCache) {
-    let (label, value) = MANAGED_BY;
-    let ours =
-        watcher::Config::default().labels(&format!("{label}={value}")).timeout(WATCH_SECONDS);
-    let events = watcher(Api::<Lease>::namespaced(client, namespace), ours);
+    // Whatever labels a person has left on them.
+    let all = watcher::Config::default().timeout(WATCH_SECONDS);
+    let events = watcher(Api::<Lease>::namespaced(client, namespace), all);
     let events = events.backoff(watch_pauses(LONGEST_PAUSE));
     events
         .for_each(|event| {

@@ -34,7 +34,7 @@ async fn rests(stage: &Stage, operator: &Operator, reason: &str) -> VmInstance {
 
 /// Has the object looked at, whenever its next look is.
 async fn touched(stage: &Stage, operator: &Operator) {
-    let touch = json!({ "test/touched": jiff::Timestamp::now().to_string() });
+    let touch = json!({ "vm.zenlayer.com/release": jiff::Timestamp::now().to_string() });
     stage.patch("vm-1", json!({ "metadata": { "annotations": touch } })).await;
     operator.further_passes(1.0).await;
 }

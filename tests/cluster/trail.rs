@@ -303,7 +303,7 @@ async fn an_outage_is_written_down_once() {
     let before = Cost::of(&stage, "a").await;
     eventually("two further failures", LIMIT, async || {
         // Each failure in a row makes the pause longer, whoever looks.
-        let touched = json!({ "test/touched": jiff::Timestamp::now().to_string() });
+        let touched = json!({ "vm.zenlayer.com/release": jiff::Timestamp::now().to_string() });
         stage.patch("a", json!({ "metadata": { "annotations": touched } })).await;
         operator.further_passes(1.0).await;
         let looks = Cost::of(&stage, "a").await.looks;

@@ -258,7 +258,7 @@ async fn a_change_that_is_overdue_is_told_looked_at_seldom_and_never_ordered_aga
     // It comes to its end after all.
     stage.sim.post("console", json!({ "dropPlan": { "id": "overdue" } })).await;
     stage.sim.change_instance("overdue", json!({ "type": "c.2c4g" })).await;
-    let awake = json!({ "metadata": { "annotations": { "test/look": "now" } } });
+    let awake = json!({ "metadata": { "annotations": { "vm.zenlayer.com/release": "nothing" } } });
     stage.patch("overdue", awake).await;
     let object = stage.until_phase(&operator, "overdue", Phase::InSync).await;
     assert_eq!(object.status.unwrap().order_number, Some(number));
