@@ -12,6 +12,7 @@ use super::{
     plan::PlanView,
     prices::Prices,
     protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
+    selection::OtherOperator,
 };
 use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
 
@@ -48,6 +49,8 @@ pub struct Observed {
     pub account: Option<Trouble>,
     /// How often a paid call of the credential was refused in a row for a reason of its account.
     pub refused_in_a_row: u32,
+    /// Another operator of the cluster that serves this object, too.
+    pub served_by: Option<OtherOperator>,
 }
 
 /// Whether a status speaks of this generation of the spec, and of an object at rest.

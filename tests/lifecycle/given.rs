@@ -290,6 +290,7 @@ fn observed() -> Observed {
         trouble: None,
         account: None,
         refused_in_a_row: 0,
+        served_by: None,
     }
 }
 
@@ -859,6 +860,12 @@ impl Given {
 
     pub fn in_trouble(mut self, trouble: Trouble) -> Self {
         self.observed.trouble = Some(trouble);
+        self
+    }
+
+    pub fn served_by(mut self, holder: &str, namespaces: &[&str], selector: &str) -> Self {
+        let selection = Selection::parse(namespaces.iter().copied(), selector).unwrap();
+        self.observed.served_by = Some(OtherOperator { holder: holder.into(), selection });
         self
     }
 

@@ -10,4 +10,4 @@ pub use api::{Age, KeptSlot, OrderLedger, Store, StoreError};
 pub use claims::{Claims, ObjectCache};
 pub use credential::{Credential, Scope};
 pub use kube_store::{KubeStore, SlotsError, problem};
-pub use leases::slot_name;
+pub use leases::{MANAGED_BY, slot_name};

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, Reason},
-    lifecycle::protocol::Limit,
+    lifecycle::{protocol::Limit, selection::OtherOperator},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,10 @@ pub enum HeldBack {
     /// Ours is so many seconds ahead of the provider's.
     ClockSkewed {
         seconds: i64,
+    },
+    /// Another operator of the cluster serves the object, too.
+    ServedTwice {
+        other: OtherOperator,
     },
     /// An edit may be taken back at once.
     EditIsYoung {
@@ -55,7 +59,7 @@ pub enum HeldBack {
 impl HeldBack {
     pub fn settles_the_type(&self) -> bool {
         match self {
-            Self::InstanceUnusable { .. } => true,
+            Self::InstanceUnusable { .. } | Self::ServedTwice { .. } => true,
             Self::InstanceBusy { .. }
             | Self::ClockSkewed { .. }
             | Self::EditIsYoung { .. }
@@ -88,6 +92,7 @@ impl HeldBack {
                 ),
                 scene.at_rest(),
             ),
+            Self::ServedTwice { other } => served_twice(scene, other),
             Self::EditIsYoung { again_in } => Told::waiting(
                 Reason::Submitting,
                 format!("{}; the change is ordered in a moment (--order-delay)", differs(scene)),
@@ -134,6 +139,19 @@ impl HeldBack {
             ),
         }
     }
+}
+
+/// It ends with the other operator's lease, or with a label or an option that somebody changes.
+fn served_twice(scene: &Scene, other: &OtherOperator) -> Told {
+    let OtherOperator { holder, selection } = other;
+    let message = format!(
+        "{}; the operator {holder} serves this object, too (it selects {selection}), and nothing is \
+         ordered while two do: give them selections without a common object (--watch-namespaces, \
+         --selector), or stop one of them",
+        differs(scene)
+    );
+    let reason = Reason::ServedTwice;
+    Told::waiting(reason, message, scene.at_rest()).event(Worth::News(true, reason.as_str()))
 }
 
 fn unusable(scene: &Scene, state: &InstanceState) -> Told {
