@@ -24,7 +24,7 @@ use super::{
     neighbours::{Listed, Neighbours, Roll},
     store::{MANAGED_BY, problem},
 };
-use crate::lifecycle::{LeaseTimes, Selection};
+use crate::lifecycle::{LeaseTimes, Peer, Selection};
 
 /// The label of the leases of leaders, and its value.
 pub const LEADERS: (&str, &str) = ("app.kubernetes.io/component", "leader-election");
@@ -88,7 +88,9 @@ impl Election {
     pub fn begin(client: Client, candidate: Candidate, clock: Arc<dyn Clock>) -> Self {
         let (told, term) = watch::channel(None);
         let (end, ended) = oneshot::channel();
-        let (name, neighbours) = (lease_name(&candidate.selection), Neighbours::default());
+        let name = lease_name(&candidate.selection);
+        let me = Peer { holder: candidate.identity(), selection: candidate.selection.clone() };
+        let neighbours = Neighbours::of(me);
         let booth = Booth {
             leases: Api::namespaced(client, &candidate.namespace),
             roll: Roll::new(name.clone(), candidate.selection.clone(), candidate.times.lease),

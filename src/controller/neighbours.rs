@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::leader::Record;
 use crate::{
     api::VmInstance,
-    lifecycle::{OtherOperator, Selection},
+    lifecycle::{Peer, Selection},
 };
 
 /// The operators whose selections may overlap with ours; clones share them.
@@ -21,24 +21,35 @@ pub struct Neighbours(Arc<Known>);
 
 #[derive(Default)]
 struct Known {
-    others: Mutex<Vec<OtherOperator>>,
+    /// Ourselves, where we take part in an election.
+    me: Option<Peer>,
+    others: Mutex<Vec<Peer>>,
     news: Notify,
 }
 
 impl Neighbours {
-    /// One that serves this object, too.
-    pub fn serving(&self, object: &VmInstance) -> Option<OtherOperator> {
-        let meta = &object.metadata;
-        let namespace = meta.namespace.as_deref().unwrap_or_default();
-        let serves = |one: &&OtherOperator| one.selection.includes(namespace, meta.labels.as_ref());
-        self.lock().iter().find(serves).cloned()
+    pub fn of(me: Peer) -> Self {
+        Self(Arc::new(Known { me: Some(me), ..Known::default() }))
     }
 
-    pub fn all(&self) -> Vec<OtherOperator> {
+    /// All that serve this object, we among them; none, if we alone do.
+    pub fn serving(&self, object: &VmInstance) -> Vec<Peer> {
+        let meta = &object.metadata;
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let serves = |one: &&Peer| one.selection.includes(namespace, meta.labels.as_ref());
+        let mut all: Vec<Peer> = self.lock().iter().filter(serves).cloned().collect();
+        if !all.is_empty() {
+            all.extend(self.0.me.clone());
+            all.sort_by(|one, two| one.holder.cmp(&two.holder));
+        }
+        all
+    }
+
+    pub fn all(&self) -> Vec<Peer> {
         self.lock().clone()
     }
 
-    pub fn set(&self, others: Vec<OtherOperator>) {
+    pub fn set(&self, others: Vec<Peer>) {
         let before = std::mem::replace(&mut *self.lock(), others.clone());
         if before != others {
             self.0.news.notify_one();
@@ -50,7 +61,7 @@ impl Neighbours {
         self.0.news.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<OtherOperator>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Peer>> {
         self.0.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -81,7 +92,7 @@ impl Roll {
 
     /// The operators that may serve what we serve. One that is seen for the first time counts: it may
     /// be at work.
-    pub fn look(&mut self, listed: Vec<Listed>, now: Duration) -> Vec<OtherOperator> {
+    pub fn look(&mut self, listed: Vec<Listed>, now: Duration) -> Vec<Peer> {
         let names: HashSet<&String> = listed.iter().map(|one| &one.name).collect();
         self.unchanged.retain(|name, _| names.contains(name));
         let mut others = Vec::new();
@@ -96,7 +107,7 @@ impl Roll {
                 continue;
             };
             if selection.may_overlap(&self.selection) {
-                others.push(OtherOperator { holder, selection });
+                others.push(Peer { holder, selection });
             }
         }
         others.sort_by(|one, two| one.holder.cmp(&two.holder));
@@ -152,13 +163,14 @@ mod tests {
 
     #[test]
     fn an_object_that_only_we_select_is_not_served_by_the_other_one() {
-        let neighbours = Neighbours::default();
-        let other = OtherOperator { holder: "other".into(), selection: selected("shard=1") };
-        neighbours.set(vec![other.clone()]);
+        let peer =
+            |holder: &str, selector| Peer { holder: holder.into(), selection: selected(selector) };
+        let neighbours = Neighbours::of(peer("me", ""));
+        neighbours.set(vec![peer("other", "shard=1"), peer("another", "tier")]);
         let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
         let mut object = VmInstance::new("vm-1", serde_json::from_value(spec).unwrap());
-        assert_eq!(neighbours.serving(&object), None);
+        assert_eq!(neighbours.serving(&object), []);
         object.metadata.labels = Some([("shard".to_owned(), "1".to_owned())].into());
-        assert_eq!(neighbours.serving(&object), Some(other));
+        assert_eq!(neighbours.serving(&object), [peer("me", ""), peer("other", "shard=1")]);
     }
 }

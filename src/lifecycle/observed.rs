@@ -12,7 +12,7 @@ use super::{
     plan::PlanView,
     prices::Prices,
     protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
-    selection::OtherOperator,
+    selection::Peer,
 };
 use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
 
@@ -49,8 +49,8 @@ pub struct Observed {
     pub account: Option<Trouble>,
     /// How often a paid call of the credential was refused in a row for a reason of its account.
     pub refused_in_a_row: u32,
-    /// Another operator of the cluster that serves this object, too.
-    pub served_by: Option<OtherOperator>,
+    /// The operators of the cluster that serve this object, where there are several.
+    pub served_by: Vec<Peer>,
 }
 
 /// Whether a status speaks of this generation of the spec, and of an object at rest.

@@ -23,10 +23,10 @@ enum Requirement {
     Absent(String),
 }
 
-/// Another operator of the cluster that holds a lease.
+/// An operator of the cluster that holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OtherOperator {
-    /// Its process, as its lease names it.
+pub struct Peer {
+    /// Its process, as the lease names it.
     pub holder: String,
     pub selection: Selection,
 }

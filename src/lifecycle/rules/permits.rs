@@ -53,8 +53,8 @@ pub fn status_is_invalid(desired: &Desired, error: &InvalidStatus) -> Decision {
 
 /// Two operators may not know of each other's objects, and would each order for their own.
 pub fn object_is_served_twice(facts: &Facts) -> Option<Decision> {
-    let other = facts.observed.served_by.clone()?;
-    Some(Decision::report(HeldBack::ServedTwice { other }))
+    let by = facts.observed.served_by.clone();
+    (!by.is_empty()).then(|| Decision::report(HeldBack::ServedTwice { by }))
 }
 
 /// While a call of either lane may still take effect, nothing else is sent.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, Reason},
-    lifecycle::{protocol::Limit, selection::OtherOperator},
+    lifecycle::{protocol::Limit, selection::Peer},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -26,9 +26,9 @@ pub enum HeldBack {
     ClockSkewed {
         seconds: i64,
     },
-    /// Another operator of the cluster serves the object, too.
+    /// These operators of the cluster serve the object.
     ServedTwice {
-        other: OtherOperator,
+        by: Vec<Peer>,
     },
     /// An edit may be taken back at once.
     EditIsYoung {
@@ -92,7 +92,7 @@ impl HeldBack {
                 ),
                 scene.at_rest(),
             ),
-            Self::ServedTwice { other } => served_twice(scene, other),
+            Self::ServedTwice { by } => served_twice(scene, by),
             Self::EditIsYoung { again_in } => Told::waiting(
                 Reason::Submitting,
                 format!("{}; the change is ordered in a moment (--order-delay)", differs(scene)),
@@ -142,13 +142,15 @@ impl HeldBack {
 }
 
 /// It ends with the other operator's lease, or with a label or an option that somebody changes.
-fn served_twice(scene: &Scene, other: &OtherOperator) -> Told {
-    let OtherOperator { holder, selection } = other;
+fn served_twice(scene: &Scene, by: &[Peer]) -> Told {
+    let told = |peer: &Peer| format!("{} (it selects {})", peer.holder, peer.selection);
+    // Each of them writes the same.
+    let operators: Vec<String> = by.iter().map(told).collect();
     let message = format!(
-        "{}; the operator {holder} serves this object, too (it selects {selection}), and nothing is \
-         ordered while two do: give them selections without a common object (--watch-namespaces, \
-         --selector), or stop one of them",
-        differs(scene)
+        "{}; nothing is ordered while several operators serve this object: {}; give them selections \
+         without a common object (--watch-namespaces, --selector), or stop all but one",
+        differs(scene),
+        operators.join(", ")
     );
     let reason = Reason::ServedTwice;
     Told::waiting(reason, message, scene.at_rest()).event(Worth::News(true, reason.as_str()))
