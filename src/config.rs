@@ -2,11 +2,11 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
-    lifecycle::{Defaults, OrderLimits, Timing},
+    lifecycle::{Defaults, InvalidSelection, LeaseTimes, OrderLimits, Selection, Timing},
     telemetry::{LogFormat, USER_AGENT},
 };
 use zenlayer::{
@@ -46,9 +46,33 @@ pub struct RunArgs {
     /// use the same one, wherever it runs.
     #[arg(long, env = "SLOT_NAMESPACE", default_value = "zenlayer-vm-operator")]
     pub slot_namespace: String,
-    /// Watch only this namespace; without it, all of them.
-    #[arg(long, env = "WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// Serve only the objects in these namespaces, such as a,b; without it, in all of them.
+    #[arg(long, env = "WATCH_NAMESPACES", value_name = "NAMESPACE,…", default_value = "")]
+    pub watch_namespaces: String,
+    /// Serve only the objects with these labels, such as shard=1 or 'shard in (1,2)'; without it, with any.
+    #[arg(long, env = "SELECTOR", default_value = "")]
+    pub selector: String,
+    /// Serve only while holding a lease, of which there is one for each selection of objects. Without it
+    /// (--leader-elect=false) nothing keeps a second process from serving the same objects.
+    #[arg(
+        long,
+        env = "LEADER_ELECT",
+        default_value_t = true,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub leader_elect: bool,
+    /// How long another process waits before it takes a lease that is not renewed any more.
+    #[arg(long, env = "LEASE_DURATION", default_value = "35s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How long a leader goes on after its last renewal.
+    #[arg(long, env = "RENEW_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub renew_deadline: Duration,
+    /// Pause between two attempts to take or to renew the lease.
+    #[arg(long, env = "RETRY_PERIOD", default_value = "5s", value_parser = duration)]
+    pub retry_period: Duration,
     /// Longest time from the provider's signature check to an effect that every read shows; at
     /// least 60s. An unknown outcome is settled 300s plus this after the call.
     #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
@@ -178,6 +202,20 @@ pub enum ConfigError {
         .least.as_secs()
     )]
     ChangeDeadline { deadline: Duration, least: Duration },
+    #[error("--watch-namespaces or --selector is not valid")]
+    Selection(#[source] InvalidSelection),
+    #[error(
+        "--lease-duration is {lease:?} and --renew-deadline is {renew:?}: the lease must last longer, or \
+         another process would lead while this one still does"
+    )]
+    Lease { lease: Duration, renew: Duration },
+    #[error(
+        "--renew-deadline is {renew:?} and --retry-period is {retry:?}: it must be at least twice as long, \
+         so that one renewal may fail"
+    )]
+    Renewal { renew: Duration, retry: Duration },
+    #[error("--retry-period is {0:?}: it must be at least 100ms")]
+    Retry(Duration),
     #[error(
         "--testing-… flags are refused for endpoint {0}: they are for a loopback simulator only"
     )]
@@ -274,6 +312,26 @@ impl RunArgs {
                 object: self.max_orders_per_object_per_hour,
             },
         })
+    }
+
+    /// The objects that are served.
+    pub fn selection(&self) -> Result<Selection, ConfigError> {
+        let names = self.watch_namespaces.split(',').filter(|_| !self.watch_namespaces.is_empty());
+        Selection::parse(names, &self.selector).map_err(ConfigError::Selection)
+    }
+
+    pub fn lease_times(&self) -> Result<LeaseTimes, ConfigError> {
+        let (lease, renew, retry) = (self.lease_duration, self.renew_deadline, self.retry_period);
+        if retry < Duration::from_millis(100) {
+            return Err(ConfigError::Retry(retry));
+        }
+        if renew < retry.saturating_mul(2) {
+            return Err(ConfigError::Renewal { renew, retry });
+        }
+        if lease <= renew {
+            return Err(ConfigError::Lease { lease, renew });
+        }
+        Ok(LeaseTimes { lease, renew, retry })
     }
 
     fn timing(&self) -> Result<Timing, ConfigError> {

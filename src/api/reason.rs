@@ -81,6 +81,8 @@ reasons! {
     NamespaceOrderLimitReached => "Nothing; the change is ordered when the message says. If so many changes are meant, raise --max-orders-per-namespace-per-hour; if not, set the specs back, or suspend the objects.",
     /// The limit of orders per hour for one VmInstance is reached.
     ObjectOrderLimitReached => "Find out who keeps changing spec.instanceTypeId: two tools may fight over it. The change is ordered when the message says; --max-orders-per-object-per-hour raises the limit.",
+    /// Another operator of the cluster serves this object, too.
+    ServedTwice => "Nothing while an operator is replaced by one with other options: the older one's lease runs out. Else give the operators selections without a common object (--watch-namespaces, --selector), or stop one of them; the message names it.",
     /// A user released a change.
     Released => "Nothing; the machine is read again at once.",
     /// The VmInstance is being deleted.

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use zenlayer::{Cloud, Rate};
 
 use super::{
-    Clock,
+    Clock, Election,
     cloud_view::{Caller, Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
+    leadership::Leadership,
+    neighbours::Neighbours,
     orders::Orders,
     store::Store,
     waker::{Name, Waker},
@@ -24,6 +26,9 @@ pub struct Context {
     pub process: String,
     /// Objects that are to be looked at now.
     pub waker: Waker,
+    /// Whether this process leads; without an election it does.
+    pub(super) leadership: Leadership,
+    pub(super) neighbours: Neighbours,
     pub(super) inventory: Inventory,
     pub(super) limiter: Limiter,
     pub(super) offers: OfferCache,
@@ -57,6 +62,8 @@ impl Context {
             metrics,
             process: random_name(),
             waker,
+            leadership: Leadership::always(),
+            neighbours: Neighbours::default(),
             inventory,
             limiter,
             offers,
@@ -66,9 +73,13 @@ impl Context {
             troubles,
         }
     }
-}
 
-impl Context {
+    /// Only while it is elected.
+    pub fn elected_by(self, election: &Election) -> Self {
+        let (leadership, neighbours) = (election.leadership(), election.neighbours());
+        Self { leadership, neighbours, ..self }
+    }
+
     /// An object is gone: nothing is read for it, and its turns go to others.
     pub(super) fn forget(&self, name: &Name) {
         self.inventory.leave(name);

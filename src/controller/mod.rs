@@ -7,19 +7,26 @@ mod clock;
 mod cloud_view;
 mod connect;
 mod context;
+mod election;
 mod field_managers;
+mod leader;
+mod leadership;
+mod neighbours;
 mod orders;
 mod pass;
 mod run;
 mod store;
 mod sweep;
+mod term;
 mod unreadable;
 mod waker;
+mod watch;
 
 pub use clock::{Clock, SystemClock};
 pub use cloud_view::read_due;
 pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
+pub use election::{Candidate, Election, LEADERS};
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{

@@ -8,11 +8,9 @@ use std::{
 };
 
 use futures::StreamExt;
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::{
-    Api, Client, ResourceExt,
+    Client, ResourceExt,
     api::ListParams,
-    core::DeserializeGuard,
     runtime::{
         Controller, Predicate, WatchStreamExt, controller::Action,
         controller::Config as ControllerConfig, predicates, reflector::ObjectRef, watcher,
@@ -25,15 +23,16 @@ use zenlayer::InstanceId;
 use super::{
     Context, StoreError,
     cloud_view::{read_machines, rotated},
-    connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
+    connect::watch_pauses,
     reconcile,
     store::{Claims, ObjectCache, SlotCache, problem},
     sweep::Sweep,
-    unreadable,
+    term::serve_terms,
+    watch::{objects, watch, watch_slots},
 };
 use crate::{
     api::{CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, VmInstance},
-    lifecycle::{self, NextLook, backoff},
+    lifecycle::{self, NextLook, Selection, backoff},
     telemetry::WatchHealth,
 };
 
@@ -46,8 +45,8 @@ pub const GRACE: Duration = Duration::from_secs(55);
 pub struct Settings {
     /// The namespace of the slots.
     pub slot_namespace: String,
-    /// Only this namespace; `None`: all.
-    pub watch_namespace: Option<String>,
+    /// The objects that are served.
+    pub selection: Selection,
     /// Passes at once.
     pub concurrency: u16,
     /// How long a graceful end waits for running passes.
@@ -77,26 +76,22 @@ struct Shell {
     failures: Mutex<HashMap<String, u32>>,
 }
 
-/// The objects that the settings let the operator see.
-fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstance>> {
-    match &settings.watch_namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    }
-}
-
 /// Says clearly what is missing, before the watch would only retry.
 pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError> {
-    match objects(client.clone(), settings).list(&ListParams::default().limit(1)).await {
-        Ok(_) => Ok(()),
-        // A group that nobody serves is answered with a plain text, which has no reason.
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd),
-        Err(error) => Err(RunError::List(problem(&error))),
+    let one = ListParams::default().limit(1);
+    for api in objects(client, &settings.selection) {
+        match api.list(&one).await {
+            Ok(_) => {}
+            // A group that nobody serves is answered with a plain text, which has no reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Err(RunError::NoCrd),
+            Err(error) => return Err(RunError::List(problem(&error))),
+        }
     }
+    Ok(())
 }
 
-/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch; `health` learns
-/// that the first list is complete.
+/// Runs until `stop` resolves, then lets running passes end; tells whether all have. `client` is for the
+/// watch; `health` learns that the first list is complete.
 pub async fn run(
     client: Client,
     settings: Settings,
@@ -104,20 +99,15 @@ pub async fn run(
     (objects_seen, slots): (ObjectCache, SlotCache),
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
-) {
-    let watches_slots = watch_slots(client.clone(), &settings.slot_namespace, slots);
-    let api = objects(client, &settings);
-    let Settings { grace, concurrency, sweep, .. } = settings;
+) -> bool {
+    let Settings { grace, concurrency, sweep, selection, slot_namespace } = settings;
+    let watches_slots = watch_slots(&client, &slot_namespace, slots);
     let ctx = Arc::new(ctx);
     let claims = objects_seen.claims();
     let (writer, reader) = (objects_seen.writer, claims.cache.clone());
-    let pause = ctx.defaults.timing.secret / 2;
-    let rotated = rotated(reader.clone(), ctx.store.clone(), ctx.digests.clone(), pause);
     let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
-    let (store, watched, indexed) = (ctx.store.clone(), ctx.clone(), claims.clone());
-    let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .backoff(watch_pauses(LONGEST_PAUSE))
-        .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
+    let (watched, indexed) = (ctx.clone(), claims.clone());
+    let stream = watch(&client, &selection, &ctx.store)
         .modify(forget_what_nobody_reads)
         .inspect(move |event| {
             if let Ok(event) = event {
@@ -140,9 +130,9 @@ pub async fn run(
                 .combine(deletion),
             Default::default(),
         );
-    let reads = read_machines(ctx.clone());
-    let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
-    let swept = sweep_slots(shell.clone(), claims, sweep);
+    let shell = Arc::new(Shell { ctx: ctx.clone(), failures: Mutex::default() });
+    let (working, swept) = (shell.clone(), claims.clone());
+    let terms = serve_terms(ctx, claims, move || work(working.clone(), swept.clone(), sweep));
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
     tokio::spawn(async move {
@@ -154,7 +144,6 @@ pub async fn run(
         .with_config(ControllerConfig::default().concurrency(concurrency))
         // The watch pauses by itself; a pause here would hold up whatever else wakes an object.
         .trigger_backoff(watch_pauses(Duration::ZERO))
-        .reconcile_on(rotated)
         .reconcile_on(woken)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
@@ -162,34 +151,31 @@ pub async fn run(
         .run(pass, on_error, shell)
         .for_each(|_| std::future::ready(()));
     tokio::select! {
-        () = passes => {}
-        () = swept => {}
-        () = reads => {}
-        () = watches_slots => {}
+        () = passes => true,
+        () = terms => true,
+        () = watches_slots => true,
         () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
+            false
         }
     }
 }
 
-/// Keeps what is known of the slots as it is. While this watch fails, writes that rest on an old slot fail,
-/// and the slot is read by itself.
-async fn watch_slots(client: Client, namespace: &str, slots: SlotCache) {
-    // Whatever labels a person has left on them.
-    let all = watcher::Config::default().timeout(WATCH_SECONDS);
-    let events = watcher(Api::<Lease>::namespaced(client, namespace), all);
-    let events = events.backoff(watch_pauses(LONGEST_PAUSE));
-    events
-        .for_each(|event| {
-            match event {
-                Ok(event) => slots.saw(&event),
-                Err(error) => {
-                    tracing::warn!(%error, "the watch of the slots failed; it starts again")
-                }
-            }
-            std::future::ready(())
-        })
-        .await;
+/// What goes on beside the passes while this process leads.
+async fn work(shell: Arc<Shell>, claims: Claims, sweep: Duration) {
+    let ctx = &shell.ctx;
+    let pause = ctx.defaults.timing.secret / 2;
+    let cache = claims.cache.clone();
+    let rotated = rotated(cache, ctx.store.clone(), ctx.digests.clone(), pause);
+    let woken = rotated.for_each(|object| {
+        ctx.waker.wake([(object.namespace.unwrap_or_default(), object.name)]);
+        std::future::ready(())
+    });
+    tokio::select! {
+        () = sweep_slots(&shell, claims, sweep) => {}
+        () = read_machines(ctx.clone()) => {}
+        () = woken => {}
+    }
 }
 
 /// What would only take memory.
@@ -242,15 +228,27 @@ fn wake_others(ctx: &Context, object: &VmInstance) {
     ctx.waker.wake(others.map(|other| (other.namespace().unwrap_or_default(), other.name_any())));
 }
 
-/// Says that the change of a deleted object goes on: neither the machine nor the order is touched.
+/// Says that the change of a deleted object goes on: neither the machine nor the order is touched. One
+/// that only another operator selects from now on is not deleted.
 fn say_farewell(ctx: &Context, object: &VmInstance) {
     let Some(event) = lifecycle::farewell(object) else { return };
+    if !ctx.leadership.serves(ctx.clock.monotonic()) {
+        return;
+    }
     let (store, object) = (ctx.store.clone(), object.clone());
-    tokio::spawn(async move { store.publish_event(&object, &event).await });
+    tokio::spawn(async move {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        if let Ok(Some(other)) = store.object(&namespace, &name).await
+            && other.metadata.uid == object.metadata.uid
+        {
+            return;
+        }
+        store.publish_event(&object, &event).await;
+    });
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
-async fn sweep_slots(shell: Arc<Shell>, claims: Claims, pause: Duration) {
+async fn sweep_slots(shell: &Shell, claims: Claims, pause: Duration) {
     let ctx = &shell.ctx;
     let mut sweep = Sweep::default();
     loop {
@@ -282,6 +280,10 @@ enum PassError {
 
 /// One pass as a task of its own: whatever becomes of the loop, it goes on to its end.
 async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, PassError> {
+    if !shell.ctx.leadership.serves(shell.ctx.clock.monotonic()) {
+        // All objects are looked at once this process is elected.
+        return Ok(Action::await_change());
+    }
     let uid = object.uid().unwrap_or_default();
     let span = tracing::info_span!(
         "reconcile",

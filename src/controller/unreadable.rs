@@ -45,7 +45,7 @@ pub fn readable(
 }
 
 /// A stand-in that carries the name alone.
-fn named(metadata: ObjectMeta) -> VmInstance {
+pub fn named(metadata: ObjectMeta) -> VmInstance {
     let spec = VmInstanceSpec {
         instance_id: String::new(),
         instance_type_id: String::new(),

@@ -10,6 +10,7 @@
 //! | `facts`, `rules`, `decide` | what may be done now? `rules/mod.rs` is an ordered list of small rules: the specification |
 //! | `situation` | what does each situation say, which event, when to look again, what is remembered? |
 //! | `settle`, `remember`, `write` | what did the pass mean for the status? |
+//! | `selection` | which objects does an operator serve, and may another one serve them, too? |
 //! | `refusal`, `backoff`, `offers`, `plan`, `prices`, `time` | what a refusal rests on, how long a pause is, what the provider offers and plans |
 
 // Time and chance are arguments: clippy.toml lists what is refused here.
@@ -34,6 +35,7 @@ mod read;
 mod refusal;
 mod remember;
 mod rules;
+mod selection;
 mod settle;
 pub mod situation;
 mod standing;
@@ -60,7 +62,8 @@ pub use protocol::{
 };
 pub use read::Read;
 pub use refusal::of_reads as problem_of_reads;
+pub use selection::{InvalidSelection, Peer, Selection};
 pub use settle::{intent, invalid, settle, taken_out, withdrawn};
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;
-pub use timing::Timing;
+pub use timing::{LeaseTimes, Timing};

@@ -12,6 +12,7 @@ use super::{
     plan::PlanView,
     prices::Prices,
     protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
+    selection::Peer,
 };
 use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
 
@@ -50,6 +51,8 @@ pub struct Observed {
     pub account: Option<Trouble>,
     /// How often a paid call of the credential was refused in a row for a reason of its account.
     pub refused_in_a_row: u32,
+    /// The operators of the cluster that serve this object, where there are several.
+    pub served_by: Vec<Peer>,
 }
 
 /// Whether a status speaks of this generation of the spec, and of an object at rest.

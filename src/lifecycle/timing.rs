@@ -39,6 +39,17 @@ pub struct Timing {
     pub restore_bound: Duration,
 }
 
+/// How long a leader leads without a word, and how often it says one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// After so long without a change of the lease another process may take it.
+    pub lease: Duration,
+    /// After so long without a renewal the leader stops by itself.
+    pub renew: Duration,
+    /// Pause between two attempts to take or to renew it.
+    pub retry: Duration,
+}
+
 impl Default for Timing {
     fn default() -> Self {
         Self::new(Duration::from_secs(300), Duration::from_secs(300))

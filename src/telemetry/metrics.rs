@@ -60,6 +60,8 @@ pub struct Metrics {
     held_back: Counter,
     requests_per_second: Gauge<f64, AtomicU64>,
     waiting: Gauge,
+    leader: Gauge,
+    overlapping_operators: Gauge,
     watch_healthy: Gauge,
     watch_silence: Gauge,
     health: WatchHealth,
@@ -121,6 +123,17 @@ impl Metrics {
             "Objects and reads that wait for a call to the provider",
             Gauge::clone(&waiting),
         );
+        let (leader, overlapping_operators) = Default::default();
+        registry.register(
+            "leader",
+            "1 while this process leads, 0 while it stands by",
+            Gauge::clone(&leader),
+        );
+        registry.register(
+            "overlapping_operators",
+            "Other operators of the cluster that may serve the same objects",
+            Gauge::clone(&overlapping_operators),
+        );
         let (watch_healthy, watch_silence) = Default::default();
         registry.register(
             "watch_healthy",
@@ -144,6 +157,8 @@ impl Metrics {
             held_back,
             requests_per_second,
             waiting,
+            leader,
+            overlapping_operators,
             watch_healthy,
             watch_silence,
             health,
@@ -186,6 +201,14 @@ impl Metrics {
     pub fn quota(&self, rate: f64, waiting: usize) {
         self.requests_per_second.set(rate);
         self.waiting.set(waiting.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    pub fn overlapping_operators(&self, count: usize) {
+        self.overlapping_operators.set(count.try_into().unwrap_or(i64::MAX));
     }
 
     pub fn watch_failed(&self) {

@@ -145,6 +145,36 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
                 with(&["--log-filter", "a=b=c"]),
                 &["log filter \"a=b=c\"", "write it as info"],
             ),
+            (
+                "a lease that is over before its holder stops",
+                with(&["--lease-duration", "30s"]),
+                &["--lease-duration is 30s and --renew-deadline is 30s", "must last longer"],
+            ),
+            (
+                "one renewal and no more",
+                with(&["--retry-period", "16s"]),
+                &["--renew-deadline is 30s and --retry-period is 16s", "twice as long"],
+            ),
+            (
+                "no pause at all",
+                with(&["--retry-period", "0s"]),
+                &["--retry-period is 0ns", "at least 100ms"],
+            ),
+            (
+                "a name that no namespace has",
+                with(&["--watch-namespaces", "a,"]),
+                &["--watch-namespaces", "\"\" is not the name"],
+            ),
+            (
+                "half a selector",
+                with(&["--selector", "a in b"]),
+                &["--selector", "\"a in b\" is not a requirement", "key in (a,b)"],
+            ),
+            (
+                "a word that is neither true nor false",
+                with(&["--leader-elect=maybe"]),
+                &["--leader-elect"],
+            ),
             ("an option that does not exist", with(&["--region", "x"]), &["--region"]),
         ],
     );

@@ -76,7 +76,12 @@ async fn a_slot_that_cannot_be_read_holds_every_call_back_until_it_is_mended() {
     assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());
     // A field that a later version adds holds nothing back.
     lease(&stage, json!({ slot: r#"{"form":"lanes","type":{"later":1},"later":{}}"# })).await;
-    stage.patch("vm-1", json!({ "metadata": { "annotations": { "vm.zenlayer.com/release": null } } })).await;
+    stage
+        .patch(
+            "vm-1",
+            json!({ "metadata": { "annotations": { "vm.zenlayer.com/release": null } } }),
+        )
+        .await;
     stage.until_phase(&operator, "vm-1", Phase::InSync).await;
     assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
     no_panic(&operator);

@@ -85,7 +85,7 @@ fn operator_by_name(stage: &Stage, folder: &tempfile::TempDir, env: &[(&str, &st
         .envs(env.iter().copied())
         .args(["run", "--log-format", "text", "--endpoint", &stage.sim.endpoint()])
         .args(["--slot-namespace", &stage.slot_namespace])
-        .args(["--watch-namespace", &stage.namespace])
+        .args(["--watch-namespaces", &stage.namespace])
         .args(["--http-listen", "127.0.0.1:0", "--testing-poll", "1s"]);
     Process::start("vm-operator", command, &folder.path().join("log")).unwrap()
 }
@@ -357,7 +357,7 @@ async fn inside() {
         .env("KUBECONFIG", folder.join("kubeconfig"))
         .args(["run", "--log-format", "text", "--endpoint", "http://[::1]:9443"])
         .args(["--slot-namespace", &variable("TEST_SLOTS")])
-        .args(["--watch-namespace", &variable("TEST_OBJECTS"), "--testing-poll", "1s"]);
+        .args(["--watch-namespaces", &variable("TEST_OBJECTS"), "--testing-poll", "1s"]);
     let operator = Process::start("vm-operator", command, &folder.join("operator.log")).unwrap();
     let get = async |path: &str| -> Result<String, String> {
         let url = format!("http://[::1]:8080/{path}");

@@ -8,7 +8,7 @@ use serde_json::json;
 use zenlayer::{InstanceId, InstanceTypeId};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, POWER_FINALIZER, Phase, Strategy, VmInstance},
-    controller::{Age, KubeStore, ObjectCache, SlotCache, Store, StoreError},
+    controller::{Age, Clock, KubeStore, ObjectCache, SlotCache, Store, StoreError},
     lifecycle::{ChangeId, Holding, HoldingState, LaneName, ObjectKey, SlotRecord},
 };
 
@@ -189,7 +189,7 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
         names.map(|name| lab.store.get(name).status.unwrap().phase.unwrap())
     };
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
-    assert_eq!(lab.store.counted(), 2);
+    assert_eq!(lab.store.counted(lab.clock.now()), 2);
     // Ordered two hours later, the first two are forgotten.
     lab.pass_time(Duration::from_secs(7200)).await;
     lab.store.edit("vm-1", |object| {
@@ -199,7 +199,7 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
     lab.wake("vm-1");
     lab.pass_time(Duration::from_secs(600)).await;
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
-    assert_eq!(lab.store.counted(), 1);
+    assert_eq!(lab.store.counted(lab.clock.now()), 1);
 }
 
 /// Its spec cannot be read, so nothing else is done about its machine, and it is released all the same.
@@ -230,13 +230,17 @@ async fn a_stop_without_effect_is_not_counted_and_the_next_one_comes_later_and_l
         "action": "StopInstances", "instance": VM, "times": "always",
     }));
     lab.pass_time(Duration::from_secs(300)).await;
-    assert_eq!(lab.store.counted(), 1, "the first one may still take effect");
+    assert_eq!(lab.store.counted(lab.clock.now()), 1, "the first one may still take effect");
     let mut ended = Vec::new();
     for minute in 6..24 * 60 {
         lab.pass_time(Duration::from_secs(60)).await;
         let status = lab.store.get(VM).status.unwrap();
         let in_flight = status.power.change.is_some();
-        assert_eq!(lab.store.counted(), usize::from(in_flight), "minute {minute}: {status:?}");
+        assert_eq!(
+            lab.store.counted(lab.clock.now()),
+            usize::from(in_flight),
+            "minute {minute}: {status:?}"
+        );
         let stops = lab.calls_of(VM, "StopInstances");
         if ended.last().is_none_or(|(last, _)| stops > *last) {
             ended.push((stops, minute));

@@ -249,9 +249,9 @@ impl InMemory {
         });
     }
 
-    /// How many paid calls the limit counts.
-    pub fn counted(&self) -> usize {
-        let counts = |slot: &Slot| slot.record.orders().count();
+    /// How many paid calls the limit counts at this time.
+    pub fn counted(&self, now: Timestamp) -> usize {
+        let counts = |slot: &Slot| slot.record.orders().filter(|one| one.is_recent(now)).count();
         self.with(|table| table.slots.values().map(counts).sum())
     }
 

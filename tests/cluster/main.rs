@@ -29,6 +29,7 @@ mod pod_security;
 mod preflight;
 mod probes;
 mod rbac;
+mod replicas;
 mod resize;
 mod stage;
 mod status_contract;

@@ -162,7 +162,11 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             "the resize has no event".to_owned()
         }
         ("leases", "get") => {
-            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the Lease").await
+            stage.declare("c.2c4g").await;
+            let line = refused(&operator, "cannot get resource \"leases\"").await;
+            assert_eq!(operator.metric("zenlayer_vm_leader").await, 0.0);
+            no_call_and_no_status(&stage).await;
+            format!("the operator cannot lead: {line}")
         }
         ("leases", "create") => {
             stage.declare("c.2c4g").await;
@@ -185,7 +189,7 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             stage.until_phase(&operator, "vm-1", Phase::InSync).await;
             refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;
             let slots = stage.slots().list(&Default::default()).await.unwrap().items;
-            assert_eq!(slots.len(), 2, "the slot and the trail: {slots:?}");
+            assert_eq!(slots.len(), 3, "the slot, the trail and the leader: {slots:?}");
             "a slot that says nothing any more is never deleted".to_owned()
         }
         other => panic!("{other:?} is granted, and no test knows what it is for"),

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,10 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use zenlayer_vm_operator::api::{Phase, VmInstance};
+use zenlayer_vm_operator::{
+    api::{Phase, VmInstance},
+    controller::LEADERS,
+};
 
 use harness::{
     ControlPlane, Operator, Simulator,
@@ -60,6 +66,8 @@ pub struct Stage {
     pub slot_namespace: String,
     pub sim: Simulator,
     kubeconfig: PathBuf,
+    /// An operator was started here before.
+    started: AtomicBool,
 }
 
 /// A simulation with these instances (YAML list items) and short times.
@@ -115,7 +123,8 @@ impl Stage {
         let kubeconfig = plane.kubeconfig_for(id, &token);
         let sim = Simulator::start(world, sim_arguments).await;
         let slot_namespace = slot_namespace.to_owned();
-        let stage = Self { plane, client, namespace, slot_namespace, sim, kubeconfig };
+        let started = AtomicBool::default();
+        let stage = Self { plane, client, namespace, slot_namespace, sim, kubeconfig, started };
         stage.credentials("zenlayer-credentials").await;
         stage
     }
@@ -155,12 +164,28 @@ impl Stage {
         self.start(arguments.iter().map(ToString::to_string).collect(), false)
     }
 
+    /// One of several that stand for election, with a wire. The leases are those of the arguments.
+    pub fn replica(&self, arguments: &[&str]) -> Operator {
+        self.launch(with_flag(quick(arguments), ["--testing-answer-limit", "1h"]), true)
+    }
+
     /// The operator's way to the API server.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
+    /// One after another that is gone, or frozen: what is left of its lease is not waited for.
     fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {
+        if self.started.swap(true, Ordering::Relaxed) {
+            let (label, value) = LEADERS;
+            let select = format!("{label}={value}");
+            let delete = ["delete", "leases", "--namespace", &self.slot_namespace, "-l", &select];
+            self.plane.kubectl_ok(&delete);
+        }
+        self.launch(arguments, wired)
+    }
+
+    fn launch(&self, arguments: Vec<String>, wired: bool) -> Operator {
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),

@@ -24,8 +24,8 @@ use zenlayer_vm_operator::{
     lifecycle::{
         Action, Change, ChangeId, Claim, Decision, Defaults, Desired, Expectation, Holder, Holders,
         Holding, HoldingState, Known, LaneName, Memory, ObjectKey, Observed, Order, OrderCount,
-        Outcome, Owner, PerLane, Prices, Read, Restore, SecretState, Since, Size, Slot, SlotRecord,
-        Trouble, TypePrice, Verdict, decide, needs, settle, speaks_of_rest,
+        Outcome, Owner, Peer, PerLane, Prices, Read, Restore, SecretState, Selection, Since, Size,
+        Slot, SlotRecord, Trouble, TypePrice, Verdict, decide, needs, settle, speaks_of_rest,
     },
 };
 
@@ -291,6 +291,7 @@ fn observed() -> Observed {
         trouble: None,
         account: None,
         refused_in_a_row: 0,
+        served_by: Vec::new(),
     }
 }
 
@@ -863,6 +864,12 @@ impl Given {
 
     pub fn in_trouble(mut self, trouble: Trouble) -> Self {
         self.observed.trouble = Some(trouble);
+        self
+    }
+
+    pub fn served_by(mut self, holder: &str, namespaces: &[&str], selector: &str) -> Self {
+        let selection = Selection::parse(namespaces.iter().copied(), selector).unwrap();
+        self.observed.served_by.push(Peer { holder: holder.into(), selection });
         self
     }
 

@@ -110,7 +110,8 @@ fn ends(situation: &Situation) -> Ends {
             | HeldBack::OrderLimit { .. }
             | HeldBack::AnswersLost { .. }
             | HeldBack::DoesNotStop { .. } => ByItself,
-            HeldBack::InstanceUnusable { .. }
+            HeldBack::ServedTwice { .. }
+            | HeldBack::InstanceUnusable { .. }
             | HeldBack::ClockSkewed { .. }
             | HeldBack::OrdersUnknown { .. } => OnceMended,
         },

@@ -100,6 +100,13 @@ fn messages_say_what_is_and_what_to_do() {
             given().target(LARGE, 3).ended(entry.clone()),
             vec![SMALL, LARGE, "vm.zenlayer.com/release=", &entry_id],
         ),
+        (
+            "served by two operators",
+            given().served_by("pod-a_1", &[], "").served_by("pod-b_2", &["shop"], "shard=1"),
+            vec![
+                "pod-a_1 (it selects all objects), pod-b_2 (it selects objects in shop with shard=1)",
+            ],
+        ),
         ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
         ("suspended", given().suspended(), vec![SMALL, LARGE, "spec.suspend", "would be resized"]),
         (
@@ -364,6 +371,7 @@ fn events_tell_each_thing_once() {
         ("refused", given().answered(Answer::Refused(refused)), vec![(true, "RequestInvalid")]),
         ("rearmed", rearmed, vec![(false, "ChangeReleased")]),
         ("a stop without effect", stop_without_effect(), vec![(true, "PowerChangeHadNoEffect")]),
+        ("served twice", given().served_by("a", &[], ""), vec![(true, "ServedTwice")]),
         ("limited", given().orders(ordered_by_all(100)), vec![(true, "OrderLimitReached")]),
         (
             "failed, and now for another reason",

@@ -58,7 +58,7 @@ pub fn ordered_by_all(count: u32) -> OrderCount {
 }
 
 pub fn rows() -> Vec<Row> {
-    let before = [delay(), account(), offers(), policies(), limits()];
+    let before = [delay(), account(), offers(), policies(), limits(), served_twice()];
     [before.concat(), sizes()].concat()
 }
 
@@ -315,6 +315,60 @@ fn limits() -> Vec<Row> {
             "113s",
         ),
     ]
+}
+
+/// Another operator serves the object, too.
+fn served_twice() -> Vec<Row> {
+    let two = |given: Given| given.served_by("a", &[], "").served_by("b", &["shop"], "shard=1");
+    let held = "Waiting ServedTwice Ready=False InSync=False Reconciling";
+    vec![
+        (
+            "nothing is ordered while two operators serve it",
+            two(given()),
+            "Nothing ServedTwice",
+            held,
+            "rest",
+        ),
+        (
+            "and nothing is read for an order, or counted",
+            two(given()).without(Read::ForACall).without(Read::Orders),
+            "Nothing ServedTwice",
+            held,
+            "rest",
+        ),
+        (
+            "a scheduled change is not cancelled either",
+            two(given_change_scheduled()).wants(HUGE),
+            "Nothing ServedTwice",
+            held,
+            "rest",
+        ),
+        (
+            "what is in sync is as with one",
+            two(given().of_type(LARGE)),
+            "Nothing InSync",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "a change in flight is followed as by one",
+            two(given().in_flight(&given_change(ChangeState::Accepted, 60))),
+            "Nothing Accepted",
+            GOES,
+            "12s",
+        ),
+        (
+            "a machine that is off is started",
+            two(given().stopped_for_a_change(60)),
+            "Start Calling",
+            "Changing StartInProgress Ready=False InSync=False Reconciling",
+            "5s",
+        ),
+    ]
+}
+
+fn given_change_scheduled() -> Given {
+    given().in_flight(&given_change(ChangeState::Observed, 60)).prepaid().scheduled(LARGE)
 }
 
 /// An order whose type shows, and whose machine shows this much.

@@ -151,7 +151,7 @@ situations! {
         NoLongerFollowed, Unwanted;
     Others "": DuplicateClaim, HeldElsewhere, ForeignPlan, BeingDeleted;
     AtRest "": InSync, Drift, Suspended, Refused;
-    HeldBack "": InstanceBusy, InstanceUnusable, ClockSkewed, EditIsYoung, OrderLimit, OrdersUnknown,
+    HeldBack "": InstanceBusy, InstanceUnusable, ClockSkewed, ServedTwice, EditIsYoung, OrderLimit, OrdersUnknown,
         AnswersLost, DoesNotStop;
 }
 

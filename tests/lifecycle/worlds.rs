@@ -380,6 +380,9 @@ fn some_knowledge(mut given: Given, bias: u64, rng: &mut Rng) -> Given {
     if rng.chance(100) {
         given = given.in_trouble(trouble(Reason::ApiUnavailable, false, 20));
     }
+    if rng.chance(50) {
+        given = given.served_by("another", &[], "");
+    }
     if rng.chance(200) {
         given = given.plan_is_due();
     }

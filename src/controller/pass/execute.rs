@@ -263,7 +263,8 @@ impl CallOf<'_> {
     }
 }
 
-/// The window in which the call may be sent, by the monotonic clock.
+/// The window in which the call may be sent, by the monotonic clock. It ends with the term: whoever leads
+/// next may begin then.
 struct Window {
     clock_at_start: Duration,
     since_start: Duration,
@@ -279,6 +280,6 @@ impl Window {
     fn left(&self, call: &CallOf<'_>) -> Duration {
         let now = call.ctx.clock.monotonic();
         let passed = now.saturating_sub(self.clock_at_start).saturating_add(self.since_start);
-        call.desired.timing.send_window.saturating_sub(passed)
+        call.desired.timing.send_window.saturating_sub(passed).min(call.ctx.leadership.left(now))
     }
 }

@@ -57,6 +57,7 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         trouble: None,
         account: None,
         refused_in_a_row: 0,
+        served_by: ctx.neighbours.serving(object),
     };
     if let Some(credential) = &credential {
         let scope = &credential.scope;

@@ -9,7 +9,10 @@ mod permits;
 mod power;
 mod records;
 
-use self::{at_rest::*, in_flight::*, looking::*, ordering::*, power::*, records::*};
+use self::{
+    at_rest::*, in_flight::*, looking::*, ordering::*, permits::object_is_served_twice, power::*,
+    records::*,
+};
 use super::{decision::Decision, facts::Facts};
 
 pub use permits::status_is_invalid;
@@ -71,6 +74,7 @@ const RULES: &[Rule] = &[
     change_was_ordered_before,
     answers_to_the_change_were_lost,
     instance_state_forbids_changes,
+    object_is_served_twice,
     edit_is_too_young,
     account_is_refused,
     orders_are_needed,

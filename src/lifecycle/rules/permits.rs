@@ -17,6 +17,7 @@ use crate::lifecycle::{
 pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
     const PERMITS: &[fn(&Facts) -> Option<Decision>] = &[
         status_is_readable,
+        object_is_served_twice,
         a_request_may_still_take_effect,
         lane_is_taken,
         reads_for_a_call_are_needed,
@@ -48,6 +49,12 @@ pub fn status_is_invalid(desired: &Desired, error: &InvalidStatus) -> Decision {
         desired.object.name
     );
     Decision::report(Looking::InvalidStatus { problem })
+}
+
+/// Two operators may not know of each other's objects, and would each order for their own.
+pub fn object_is_served_twice(facts: &Facts) -> Option<Decision> {
+    let by = facts.observed.served_by.clone();
+    (!by.is_empty()).then(|| Decision::report(HeldBack::ServedTwice { by }))
 }
 
 /// While a call of either lane may still take effect, nothing else is sent.

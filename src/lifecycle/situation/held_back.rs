@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api::{ChangeKind, Reason},
-    lifecycle::protocol::Limit,
+    lifecycle::{protocol::Limit, selection::Peer},
 };
 
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +25,10 @@ pub enum HeldBack {
     /// Ours is so many seconds ahead of the provider's.
     ClockSkewed {
         seconds: i64,
+    },
+    /// These operators of the cluster serve the object.
+    ServedTwice {
+        by: Vec<Peer>,
     },
     /// An edit may be taken back at once.
     EditIsYoung {
@@ -55,7 +59,7 @@ pub enum HeldBack {
 impl HeldBack {
     pub fn settles_the_type(&self) -> bool {
         match self {
-            Self::InstanceUnusable { .. } => true,
+            Self::InstanceUnusable { .. } | Self::ServedTwice { .. } => true,
             Self::InstanceBusy { .. }
             | Self::ClockSkewed { .. }
             | Self::EditIsYoung { .. }
@@ -88,6 +92,7 @@ impl HeldBack {
                 ),
                 scene.at_rest(),
             ),
+            Self::ServedTwice { by } => served_twice(scene, by),
             Self::EditIsYoung { again_in } => Told::waiting(
                 Reason::Submitting,
                 format!("{}; the change is ordered in a moment (--order-delay)", differs(scene)),
@@ -134,6 +139,21 @@ impl HeldBack {
             ),
         }
     }
+}
+
+/// It ends with the other operator's lease, or with a label or an option that somebody changes.
+fn served_twice(scene: &Scene, by: &[Peer]) -> Told {
+    let told = |peer: &Peer| format!("{} (it selects {})", peer.holder, peer.selection);
+    // Each of them writes the same.
+    let operators: Vec<String> = by.iter().map(told).collect();
+    let message = format!(
+        "{}; nothing is ordered while several operators serve this object: {}; give them selections \
+         without a common object (--watch-namespaces, --selector), or stop all but one",
+        differs(scene),
+        operators.join(", ")
+    );
+    let reason = Reason::ServedTwice;
+    Told::waiting(reason, message, scene.at_rest()).event(Worth::News(true, reason.as_str()))
 }
 
 fn unusable(scene: &Scene, state: &InstanceState) -> Told {

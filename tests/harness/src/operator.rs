@@ -47,7 +47,7 @@ impl Operator {
             .args(["--http-listen", &format!("127.0.0.1:{port}")])
             .args(&options.arguments);
         if let Some(namespace) = options.watch_namespace {
-            command.args(["--watch-namespace", namespace]);
+            command.args(["--watch-namespaces", namespace]);
         }
         let log = folder.path().join("vm-operator.log");
         let process = Process::start("vm-operator", command, &log).expect("it can be started");
