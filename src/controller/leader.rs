@@ -128,6 +128,7 @@ impl Elector {
                 let number = self.term(now).map(|term| term.number);
                 self.terms += u64::from(number.is_none());
                 self.term = Some(Term { number: self.terms, until }).filter(|_| now < until);
+                self.outdated = false;
                 self.see(version, record, now);
                 self.due = begun.saturating_add(self.times.retry);
             }
@@ -252,8 +253,18 @@ mod tests {
         assert_eq!(server.lease.as_ref().unwrap().transitions, 0);
         let next = steps(&mut b, &mut server, secs(1), Way::Open);
         assert_eq!((b.term(secs(1)), next), (None, secs(3)));
-        // It is renewed by whoever holds it, and it stays acquired when it was.
-        steps(&mut a, &mut server, secs(5), Way::Open);
+        // It is renewed by whoever holds it, without a read, and it stays acquired when it was.
+        a.failed(secs(0));
+        let Step::Read = a.next(secs(5), wall(secs(5))) else { panic!("a write may have landed") };
+        a.read(server.read(), secs(5));
+        let Step::Write(version, record) = a.next(secs(5), wall(secs(5))) else {
+            panic!("it is a's")
+        };
+        // As election does: what is not known yet counts as unknown.
+        a.failed(secs(5));
+        let written = server.write(version, &record);
+        a.wrote(record, written, secs(5), secs(5));
+        assert!(matches!(a.next(secs(10), wall(secs(10))), Step::Write(..)));
         let lease = server.lease.clone().unwrap();
         assert_eq!((lease.acquired, lease.renewed), (Some(wall(secs(0))), Some(wall(secs(5)))));
         let (version, released) = a.release().unwrap();

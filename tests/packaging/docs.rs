@@ -113,6 +113,7 @@ fn the_page_names_each_event() {
         Reason::OrderLimitReached,
         Reason::NamespaceOrderLimitReached,
         Reason::ObjectOrderLimitReached,
+        Reason::ServedTwice,
     ];
     expected.extend(reasons.map(|reason| reason.as_str().to_owned()));
     names_exactly("Events", &expected);
