@@ -94,10 +94,10 @@ async fn of_two_objects_of_one_machine_the_younger_acts_within_seconds_of_the_en
     .await;
 }
 
-/// The slot outlives its object by all margins, and no longer.
+/// The slot outlives its object by all margins, and no longer; one that was ordered counts for an hour.
 #[tokio::test]
 async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_that_is_off_is_kept() {
-    let names = ["gone", "off"];
+    let names = ["gone", "off", "ordered"];
     let stage = crowd(&names.map(|name| (name, postpaid(name))), QUICK).await;
     let operator = stage.operator(&[SHORT, &["--testing-sweep", "1s"]].concat());
     operator.ready().await;
@@ -117,11 +117,21 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
             status.refusal.is_some() && status.power.restore.is_some()
         })
         .await;
+    stage.sim.fault(json!({
+        "action": "ModifyInstanceType", "instance": "gone", "kind": "error", "status": 400,
+        "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED", "times": "always",
+    })).await;
+    declare(&stage, "ordered", "c.2c4g", json!({})).await;
+    stage.until_phase(&operator, "ordered", Phase::InSync).await;
     declare(&stage, "gone", "c.2c4g", json!({})).await;
-    stage.until_phase(&operator, "gone", Phase::InSync).await;
-    assert!(slot("gone").await.is_some() && slot("off").await.is_some());
-    stage.objects().delete("gone", &Default::default()).await.unwrap();
-    until_gone(&stage, "gone").await;
+    stage.until_phase(&operator, "gone", Phase::Failed).await;
+    for name in names {
+        assert!(slot(name).await.is_some(), "{name}");
+    }
+    for name in ["ordered", "gone"] {
+        stage.objects().delete(name, &Default::default()).await.unwrap();
+        until_gone(&stage, name).await;
+    }
     eventually("the end of the slot", LIMIT, async || match slot("gone").await {
         None => Ok(()),
         Some(lease) => Err(format!("{:?}\n{}", lease.metadata, operator.process.tail())),
@@ -129,4 +139,5 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
     .await;
     assert!(operator.process.log().contains("deleted a slot that says nothing any more"));
     assert!(slot("off").await.is_some(), "what a machine is brought back to is kept");
+    assert!(slot("ordered").await.is_some(), "the order counts");
 }

@@ -7,7 +7,7 @@
 //! A test can have something happen right before an effect or a read: see [`Point`].
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{HashSet, BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -375,6 +375,8 @@ pub struct Lab {
     queue: BTreeSet<(Duration, String)>,
     failures: HashMap<String, u32>,
     pub passes: HashMap<String, usize>,
+    /// Objects that are not looked at any more.
+    gone: HashSet<String>,
     pub calls: Calls,
 }
 
@@ -433,6 +435,7 @@ impl Lab {
             queue: BTreeSet::new(),
             failures: HashMap::new(),
             passes: HashMap::new(),
+            gone: HashSet::new(),
             calls: Calls::new(),
         };
         for name in names {
@@ -548,7 +551,9 @@ impl Lab {
     /// Objects that are to be looked at now.
     fn hear(&mut self) {
         for (_, woken) in self.ctx.waker.take() {
-            self.wake(&woken);
+            if !self.gone.contains(&woken) {
+                self.wake(&woken);
+            }
         }
     }
 
@@ -565,8 +570,14 @@ impl Lab {
         self.queue.retain(|(_, other)| other != name);
     }
 
-    pub fn delete(&mut self, name: &str) {
+    /// Not looked at any more.
+    pub fn retire(&mut self, name: &str) {
         self.leave(name);
+        self.gone.insert(name.to_owned());
+    }
+
+    pub fn delete(&mut self, name: &str) {
+        self.retire(name);
         self.store.with(|table| table.objects.remove(name));
     }
 

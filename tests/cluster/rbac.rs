@@ -100,7 +100,7 @@ async fn what_fails(resource: &str, verb: &str) -> String {
     let swept = [SHORT, &["--testing-sweep", "1s"]].concat();
     let mut operator = match (resource, verb) {
         ("vminstances", "get") => stage.operator_on_a_wire(SHORT),
-        ("leases", "list" | "delete") => stage.operator(&swept),
+        ("leases", "delete") => stage.operator(&swept),
         _ => stage.operator(SHORT),
     };
     match (resource, verb) {
@@ -184,12 +184,23 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             assert_ne!(phase, Some(Phase::InSync), "the slot cannot have been closed");
             format!("the slot is never closed, and the object stays {phase:?}")
         }
-        ("leases", "list" | "delete") => {
+        ("leases", "list" | "watch") => {
             stage.declare("c.2c4g").await;
             stage.until_phase(&operator, "vm-1", Phase::InSync).await;
-            refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;
+            let line = refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;
+            format!("each slot is read by itself: {line}")
+        }
+        ("leases", "delete") => {
+            // What was ordered counts for an hour, and its slot is kept for that.
+            stage.sim.fault(json!({
+                "action": "ModifyInstanceType", "kind": "error", "status": 400, "times": "always",
+                "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED",
+            })).await;
+            stage.declare("c.2c4g").await;
+            stage.until_phase(&operator, "vm-1", Phase::Failed).await;
+            refused(&operator, "cannot delete resource \"leases\"").await;
             let slots = stage.slots().list(&Default::default()).await.unwrap().items;
-            assert_eq!(slots.len(), 3, "the slot, the trail and the leader: {slots:?}");
+            assert_eq!(slots.len(), 2, "the slot and the leader: {slots:?}");
             "a slot that says nothing any more is never deleted".to_owned()
         }
         other => panic!("{other:?} is granted, and no test knows what it is for"),
