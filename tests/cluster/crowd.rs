@@ -138,7 +138,7 @@ impl Cost {
                 cancel: codes("CancelInstanceDowngrade"),
                 stop: codes("StopInstances"),
                 start: codes("StartInstances"),
-                looks: codes("DescribeInstances").len(),
+                looks: requests.iter().filter(|one| shows(one, name)).count(),
                 plans: codes("DescribeInstanceTypeStatus").len(),
                 status_writes: audit.iter().filter(written).count(),
             }
@@ -166,13 +166,18 @@ pub async fn rest(stage: &Stage, operator: &Operator, names: &[&str]) -> Vec<Cos
     after
 }
 
-/// Waits until each of these objects was looked at in at least one whole pass: a pass reads its
-/// instance once or twice.
+/// Whether this is a read of the machine, alone or among others.
+fn shows(request: &Value, name: &str) -> bool {
+    let ids = request["body"]["instanceIds"].as_array().into_iter().flatten();
+    request["action"] == "DescribeInstances" && ids.into_iter().any(|id| id == name)
+}
+
+/// Waits until the machine of each of these objects was read three times more.
 async fn looked_at_again(stage: &Stage, operator: &Operator, names: &[&str]) {
     let looks = async |name: &str| {
-        let path = format!("requests?action=DescribeInstances&instance={name}");
-        let log = stage.sim.get(&path).await;
-        log["requests"].as_array().expect("a log is a list").len()
+        let log = stage.sim.get("requests?action=DescribeInstances").await;
+        let requests = log["requests"].as_array().expect("a log is a list").iter();
+        requests.filter(|one| shows(one, name)).count()
     };
     let mut before = Vec::new();
     for name in names {

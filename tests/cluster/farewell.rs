@@ -117,10 +117,13 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
             status.refusal.is_some() && status.power.restore.is_some()
         })
         .await;
-    stage.sim.fault(json!({
-        "action": "ModifyInstanceType", "instance": "gone", "kind": "error", "status": 400,
-        "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED", "times": "always",
-    })).await;
+    stage
+        .sim
+        .fault(json!({
+            "action": "ModifyInstanceType", "instance": "gone", "kind": "error", "status": 400,
+            "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED", "times": "always",
+        }))
+        .await;
     declare(&stage, "ordered", "c.2c4g", json!({})).await;
     stage.until_phase(&operator, "ordered", Phase::InSync).await;
     declare(&stage, "gone", "c.2c4g", json!({})).await;

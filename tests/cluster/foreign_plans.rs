@@ -57,7 +57,7 @@ async fn a_plan_to_the_declared_type_is_adopted_without_a_call() {
     stage.sim.advance(CHANGE).await;
     let object = until_in_sync(&stage, &operator, "vm-2").await;
     assert_eq!(shown(&object, "InSync"), "True InSync");
-    let cost = Cost { writes: 5, ..Cost::default() };
+    let cost = Cost { catalogues: 1, writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "plans to the declared type", LOOKED_AT, cost).await;
 }
 

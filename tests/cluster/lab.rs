@@ -7,7 +7,7 @@
 //! A test can have something happen right before an effect or a read: see [`Point`].
 
 use std::{
-    collections::{HashSet, BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},

@@ -217,14 +217,14 @@ async fn fetch(
         Read::Catalogue => {
             let Some(instance) = observed.instance() else { return };
             let read = ctx.offers.catalogue(ctx.cloud.as_ref(), credential, instance).await;
-            note_own_read(ctx, credential, read.as_ref().err());
+            note_throttling(ctx, credential, read.as_ref().err());
             observed.catalogue = Some(read);
         }
         Read::Prices => {
             let Some(instance) = observed.instance() else { return };
             let cloud = ctx.cloud.as_ref();
             let prices = ctx.offers.prices(cloud, credential, instance, &desired.type_id).await;
-            note_own_read(ctx, credential, prices.failure());
+            note_throttling(ctx, credential, prices.failure());
             observed.prices = Some(prices);
         }
         Read::ForACall => {
@@ -281,10 +281,15 @@ fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadErro
         let freed = ctx.troubles.own_read_answered(scope);
         return ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
     };
-    if is_throttled(error) {
-        ctx.limiter.throttled(scope, now);
-    }
+    note_throttling(ctx, credential, Some(error));
     ctx.troubles.own_read_failed(scope, error, trouble_of(error), now);
+}
+
+/// An order does without what is on offer, so a failure to read that is nobody's trouble.
+fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
+    if error.is_some_and(is_throttled) {
+        ctx.limiter.throttled(&credential.scope, ctx.clock.monotonic());
+    }
 }
 
 /// The slot, and what is known of the objects that hold its lanes.
