@@ -123,27 +123,23 @@ impl Metrics {
             "Objects and reads that wait for a call to the provider",
             Gauge::clone(&waiting),
         );
-        let (leader, overlapping_operators) = Default::default();
-        registry.register(
-            "leader",
-            "1 while this process leads, 0 while it stands by",
-            Gauge::clone(&leader),
-        );
-        registry.register(
+        let mut gauge = |name: &str, help: &str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let leader = gauge("leader", "1 while this process leads, 0 while it stands by");
+        let overlapping_operators = gauge(
             "overlapping_operators",
             "Other operators of the cluster that may serve the same objects",
-            Gauge::clone(&overlapping_operators),
         );
-        let (watch_healthy, watch_silence) = Default::default();
-        registry.register(
+        let watch_healthy = gauge(
             "watch_healthy",
             "1 while the objects are listed and the Kubernetes API answers the watch, else 0",
-            Gauge::clone(&watch_healthy),
         );
-        registry.register(
+        let watch_silence = gauge(
             "watch_silence_seconds",
             "Time since the Kubernetes API last answered a list or a watch",
-            Gauge::clone(&watch_silence),
         );
         Self {
             registry: Arc::new(registry),
