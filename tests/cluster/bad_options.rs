@@ -135,7 +135,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             (
                 "no requests at all",
                 with(&["--requests-per-second", "0"]),
-                &["--requests-per-second", "0 is not in 1..=1000"],
+                &["--requests-per-second", "write a number from 0.01 to 1000"],
             ),
             ("no passes at once", with(&["--concurrency", "0"]), &["--concurrency"]),
             ("an address without a port", with(&["--http-listen", "0.0.0.0"]), &["--http-listen"]),
