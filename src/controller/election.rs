@@ -168,7 +168,7 @@ impl Booth {
                         self.elector.read(found, self.clock.monotonic());
                     }
                     Err(problem) => {
-                        tracing::warn!(lease = self.name, problem, "cannot read the lease");
+                        tracing::warn!(lease = self.name, %problem, "cannot read the lease");
                         self.elector.failed(now);
                     }
                 }
@@ -207,7 +207,7 @@ impl Booth {
                 self.look = now.saturating_add(lease / 2);
             }
             Err(problem) => {
-                tracing::warn!(problem, "cannot list the leases of other operators");
+                tracing::warn!(%problem, "cannot list the leases of other operators");
                 self.look = now.saturating_add(retry);
             }
         }
@@ -242,7 +242,7 @@ impl Booth {
             }
             Ok(Err(error)) => {
                 let problem = problem(&error);
-                tracing::warn!(lease = self.name, problem, "cannot write the lease");
+                tracing::warn!(lease = self.name, %problem, "cannot write the lease");
                 Written::Unknown
             }
             Err(_) => {

@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    const TIMES: LeaseTimes = LeaseTimes { lease: secs(35), renew: secs(30), retry: secs(5) };
+    const USUAL: LeaseTimes = LeaseTimes { lease: secs(35), renew: secs(30), retry: secs(5) };
 
     const fn secs(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn candidate(name: &str) -> Elector {
-        Elector::new(name.to_owned(), TIMES)
+        Elector::new(name.to_owned(), USUAL)
     }
 
     /// Takes steps until it pauses, each of which takes no time; gives the time of the next one.

@@ -15,6 +15,7 @@ mod neighbours;
 mod orders;
 mod pass;
 mod run;
+mod seen;
 mod store;
 mod sweep;
 mod term;

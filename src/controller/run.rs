@@ -22,22 +22,22 @@ use zenlayer::InstanceId;
 
 use super::{
     Context, StoreError,
-    cloud_view::{read_machines, rotated},
+    cloud_view::read_machines,
     connect::watch_pauses,
     reconcile,
+    seen::seen,
     store::{Claims, ObjectCache, SlotCache, problem},
     sweep::Sweep,
-    term::serve_terms,
+    term::{serve_terms, wake_rotated},
     watch::{objects, watch, watch_slots},
 };
 use crate::{
     api::{CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, VmInstance},
-    lifecycle::{self, NextLook, Selection, backoff},
+    lifecycle::{NextLook, Selection, backoff},
     telemetry::WatchHealth,
 };
 
-/// How long a graceful end waits for running passes: longer than a call waits for its answer, and less
-/// than the 60 s that the Pod is given.
+/// How long a graceful end waits for passes: longer than a call for its answer; the Pod has 60 s.
 pub const GRACE: Duration = Duration::from_secs(55);
 
 /// How the loop runs.
@@ -164,17 +164,10 @@ pub async fn run(
 /// What goes on beside the passes while this process leads.
 async fn work(shell: Arc<Shell>, claims: Claims, sweep: Duration) {
     let ctx = &shell.ctx;
-    let pause = ctx.defaults.timing.secret / 2;
-    let cache = claims.cache.clone();
-    let rotated = rotated(cache, ctx.store.clone(), ctx.digests.clone(), pause);
-    let woken = rotated.for_each(|object| {
-        ctx.waker.wake([(object.namespace.unwrap_or_default(), object.name)]);
-        std::future::ready(())
-    });
     tokio::select! {
-        () = sweep_slots(&shell, claims, sweep) => {}
+        () = wake_rotated(ctx, &claims) => {}
         () = read_machines(ctx.clone()) => {}
-        () = woken => {}
+        () = sweep_slots(&shell, claims.clone(), sweep) => {}
     }
 }
 
@@ -199,52 +192,6 @@ fn our_annotations(object: &VmInstance) -> Option<u64> {
 /// An object that is about to be deleted has to be looked at.
 fn deletion(object: &VmInstance) -> Option<u64> {
     Some(u64::from(object.metadata.deletion_timestamp.is_some()))
-}
-
-/// What an event of the watch means for other objects: those of the same machine may act once their
-/// owner is gone, or on its way.
-fn seen(ctx: &Context, event: &watcher::Result<watcher::Event<VmInstance>>) {
-    match event {
-        Ok(watcher::Event::Delete(object)) => {
-            ctx.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
-            say_farewell(ctx, object);
-            wake_others(ctx, object);
-        }
-        Ok(watcher::Event::Apply(object)) if object.metadata.deletion_timestamp.is_some() => {
-            wake_others(ctx, object);
-        }
-        Ok(_) => {}
-        Err(error) => {
-            ctx.metrics.watch_failed();
-            tracing::warn!(%error, "the watch failed; it starts again");
-        }
-    }
-}
-
-fn wake_others(ctx: &Context, object: &VmInstance) {
-    let Ok(instance) = InstanceId::new(object.spec.instance_id.clone()) else { return };
-    let others = ctx.store.claims(&instance).into_iter();
-    let others = others.filter(|other| other.metadata.uid != object.metadata.uid);
-    ctx.waker.wake(others.map(|other| (other.namespace().unwrap_or_default(), other.name_any())));
-}
-
-/// Says that the change of a deleted object goes on: neither the machine nor the order is touched. One
-/// that only another operator selects from now on is not deleted.
-fn say_farewell(ctx: &Context, object: &VmInstance) {
-    let Some(event) = lifecycle::farewell(object) else { return };
-    if !ctx.leadership.serves(ctx.clock.monotonic()) {
-        return;
-    }
-    let (store, object) = (ctx.store.clone(), object.clone());
-    tokio::spawn(async move {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-        if let Ok(Some(other)) = store.object(&namespace, &name).await
-            && other.metadata.uid == object.metadata.uid
-        {
-            return;
-        }
-        store.publish_event(&object, &event).await;
-    });
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.
@@ -366,7 +313,7 @@ mod tests {
     use crate::{
         api::VmInstanceStatus,
         controller::{Age, Credential, KeptSlot, Store, SystemClock},
-        lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord},
+        lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord, Timing},
         telemetry::Metrics,
     };
     use zenlayer::{Client as Provider, ClientOptions, Endpoint, InstanceId, Rate};
@@ -456,7 +403,7 @@ mod tests {
             let action = on_error(object.clone(), &error, shell.clone());
             assert_eq!(
                 action,
-                Action::requeue(backoff::pause(failures, &lifecycle::Timing::default(), "uid"))
+                Action::requeue(backoff::pause(failures, &Timing::default(), "uid"))
             );
         }
         let text = metrics.encode().unwrap();

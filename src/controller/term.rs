@@ -4,9 +4,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use kube::ResourceExt;
+use futures::StreamExt;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
-use super::{Context, leader::Term, store::Claims};
+use super::{Context, cloud_view::rotated, leader::Term, store::Claims};
+use crate::api::VmInstance;
 
 /// Serves in every term that this process is elected for.
 pub async fn serve_terms<W: Future<Output = ()>>(
@@ -40,9 +42,8 @@ fn begin(ctx: &Context, claims: &Claims) {
 
 fn wake_all(ctx: &Context, claims: &Claims) {
     let objects = claims.cache.state();
-    let name = |object: &Arc<crate::api::VmInstance>| {
-        (object.namespace().unwrap_or_default(), object.name_any())
-    };
+    let name =
+        |object: &Arc<VmInstance>| (object.namespace().unwrap_or_default(), object.name_any());
     ctx.waker.wake(objects.iter().map(name));
 }
 
@@ -71,6 +72,17 @@ async fn lost(ctx: &Context, term: Term) {
             Some(_) | None => return,
         }
     }
+}
+
+/// Wakes the objects whose Secret was changed.
+pub async fn wake_rotated(ctx: &Context, claims: &Claims) {
+    let (cache, pause) = (claims.cache.clone(), ctx.defaults.timing.secret / 2);
+    let rotated = rotated(cache, ctx.store.clone(), ctx.digests.clone(), pause);
+    let wake = |object: ObjectRef<VmInstance>| {
+        ctx.waker.wake([(object.namespace.unwrap_or_default(), object.name)]);
+        std::future::ready(())
+    };
+    rotated.for_each(wake).await;
 }
 
 /// What another operator may serve, too, is looked at again when that changes.
