@@ -12,6 +12,7 @@ mod answers;
 mod at_rest;
 mod cancel;
 mod coverage;
+mod edges;
 mod fences;
 mod findings;
 mod given;

@@ -1,0 +1,215 @@
+//! Where a rule hangs on two things, what each of them decides alone; and moments to the second.
+
+use zenlayer_vm_operator::{
+    api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
+    lifecycle::{LaneName, Memory, SecretState, kept_for},
+};
+
+use crate::{
+    given::{
+        Given, HUGE, LARGE, SMALL, at, given, given_call, given_change, given_entry,
+        order, refused, secs, transport, without_fence,
+    },
+    table::{does, says},
+};
+
+/// A PREPAID machine of type SMALL whose plan to LARGE is being taken back by a call with a token.
+fn cancelling_with_a_token(ago: i64) -> Given {
+    let cancel = given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, ago);
+    given().prepaid().bearer().wants(SMALL).scheduled(LARGE).in_flight(&without_fence(cancel))
+}
+
+#[test]
+fn a_cancellation_with_a_token_is_decided_anew_without_a_person() {
+    assert_eq!(does(&cancelling_with_a_token(901)), "Nothing NotMade");
+}
+
+#[test]
+fn an_object_is_kept_for_its_machine_to_the_second() {
+    let kept = |ago| does(&given().wants(SMALL).stopped_for_a_change(60).deleted(ago));
+    assert_ne!(kept(3600), "EndRestore PowerLeftAsItIs");
+    assert_eq!(kept(3601), "EndRestore PowerLeftAsItIs");
+}
+
+#[test]
+fn an_object_whose_spec_cannot_be_read_is_kept_for_the_rest_of_its_time() {
+    let timing = given().desired().timing;
+    let kept = |given: Given| kept_for(&given.object, &timing, at(0));
+    assert_eq!(kept(given().finalizer(true)), None);
+    assert_eq!(kept(given().finalizer(false).deleted(100)), None);
+    assert_eq!(kept(given().finalizer(true).deleted(100)), Some(secs(3500)));
+    assert_eq!(kept(given().finalizer(true).deleted(4000)), Some(secs(0)));
+    // By a clock that is behind that of the API server.
+    assert_eq!(kept(given().finalizer(true).deleted(-10)), Some(secs(3600)));
+}
+
+#[test]
+fn the_number_of_an_order_is_none_of_a_cancellation() {
+    let remembered = |kind| {
+        let change = given_call(kind, ChangeState::Accepted, 60);
+        let mut given = given().remembering(&change);
+        given.status().order_number = Some("3471".into());
+        let memory = Memory::from_status(given.status()).unwrap();
+        memory.in_lane(LaneName::Type).unwrap().order_number.clone()
+    };
+    assert_eq!(remembered(ChangeKind::Modify), order("3471"));
+    assert_eq!(remembered(ChangeKind::CancelDowngrade), None);
+}
+
+#[test]
+fn a_call_in_the_other_lane_makes_a_status_unreadable() {
+    let status = |of_type, of_power| {
+        let call = |kind| given_call(kind, ChangeState::Accepted, 60).to_api();
+        let mut status = VmInstanceStatus::default();
+        (status.change, status.power.change) = (Some(call(of_type)), Some(call(of_power)));
+        Memory::from_status(&status).is_ok()
+    };
+    assert!(status(ChangeKind::Modify, ChangeKind::Stop));
+    assert!(!status(ChangeKind::Start, ChangeKind::Stop));
+    assert!(!status(ChangeKind::Modify, ChangeKind::CancelDowngrade));
+}
+
+/// A call that ended for the current target.
+fn ended(kind: ChangeKind, outcome: HistoryOutcome, count: usize) -> Given {
+    let entry = HistoryEntry { kind, ..given_entry(SMALL, LARGE, 3, outcome) };
+    (0..count).fold(given().target(LARGE, 3), |given, _| given.ended(entry.clone()))
+}
+
+#[test]
+fn a_single_stop_whose_answer_was_lost_is_no_try() {
+    let tries = |kind, outcome, count| {
+        let given = ended(kind, outcome, count);
+        let memory = given.seen().memory.unwrap();
+        memory.without_effect(&given.desired(), kind).map(|(tries, _)| tries)
+    };
+    let (lost, done) = (HistoryOutcome::Unverified, HistoryOutcome::Completed);
+    assert_eq!(tries(ChangeKind::Stop, lost, 1), None);
+    assert_eq!(tries(ChangeKind::Stop, lost, 2), Some(2));
+    assert_eq!(tries(ChangeKind::Stop, done, 1), Some(1));
+    assert_eq!(tries(ChangeKind::Start, lost, 1), Some(1));
+    assert_eq!(tries(ChangeKind::Start, done, 1), None);
+}
+
+#[test]
+fn a_change_that_either_read_shows_is_not_undone() {
+    let seen = |given: Given| given.seen().shows_nothing_of_its_change();
+    let changed = || given().in_flight(&given_change(ChangeState::Observed, 60));
+    assert!(seen(changed()));
+    assert!(!seen(changed().of_type(LARGE)));
+    assert!(!seen(changed().processing(LARGE)));
+    assert!(seen(changed().processing(HUGE)));
+    assert!(!seen(changed().instance(|one| one.type_id = crate::given::type_id(LARGE))));
+    assert!(!seen(changed().type_status(|one| one.current = crate::given::type_id(LARGE))));
+    assert!(!seen(given()));
+    assert!(!seen(given().in_flight(&given_change(ChangeState::Accepted, 60))));
+}
+
+#[test]
+fn what_is_denied_is_asked_again_once_the_spec_allows_it() {
+    let denied = given().prepaid().priced(10, 20).denies_upgrades().step();
+    assert_eq!(does(&denied), "Nothing Refused");
+    let mut allowed = denied;
+    allowed.object.spec.prepaid_upgrade = None;
+    assert_eq!(does(&allowed), "Modify Calling");
+}
+
+/// A paid call that was refused for a reason of the account, three times in a row, and whose pause is over.
+fn refused_often() -> Given {
+    let scarce = || refused(403, "AUTHFAILURE_UNAUTHORIZED_OPERATION");
+    let mut given = given().answered(scarce()).step();
+    given.status().refusal.as_mut().unwrap().attempts = 3;
+    given.later(10 * 3600)
+}
+
+fn attempts(given: Given) -> Option<i64> {
+    let refused = given.answered(refused(403, "AUTHFAILURE_UNAUTHORIZED_OPERATION")).step();
+    refused.object.status.unwrap().refusal.map(|refusal| refusal.attempts)
+}
+
+#[test]
+fn attempts_are_counted_of_one_call_from_one_type_to_one_type() {
+    assert_eq!(attempts(refused_often()), Some(4));
+    assert_eq!(attempts(refused_often().of_type(HUGE)), Some(1));
+    let mut other = refused_often();
+    other.status().refusal.as_mut().unwrap().kind = ChangeKind::CancelDowngrade;
+    assert_eq!(attempts(other), Some(1));
+}
+
+#[test]
+fn a_refusal_is_kept_for_its_attempts_only_while_it_is_of_this_target_and_passes() {
+    let left = |given: Given| given.suspended().then().object.status.unwrap().refusal.is_some();
+    assert!(left(refused_often()));
+    assert!(!left(refused_often().wants(HUGE).generation(4)));
+    assert!(!left(refused_often().credential("another")));
+    assert!(!left(refused_often().requested_at("now")));
+    let for_good = given().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"));
+    assert!(left(for_good.clone().step()));
+    assert!(!left(for_good.step().charged("SPOT")));
+}
+
+#[test]
+fn only_the_withdrawal_of_its_own_cancellation_asks_once_more() {
+    let asked = |kind, handled: &str| {
+        let call = given_call(kind, ChangeState::Submitting, 60);
+        let given = given().cancel_plan(handled).handled_cancel(handled);
+        let held = given.holding(&call, zenlayer_vm_operator::lifecycle::HoldingState::Open);
+        assert_eq!(does(&held), "Nothing Withdrawn");
+        held.then().object.status.unwrap().handled.cancel_plan.is_none()
+    };
+    assert!(asked(ChangeKind::CancelDowngrade, LARGE));
+    assert!(!asked(ChangeKind::CancelDowngrade, HUGE));
+    assert!(!asked(ChangeKind::Modify, SMALL));
+}
+
+#[test]
+fn a_change_that_is_undone_counts_for_the_target_to_which_it_leads() {
+    let undone = |wants: &str| {
+        let observed = given_change(ChangeState::Observed, 600);
+        let given = given().wants(wants).generation(5).target(wants, 5).in_flight(&observed);
+        let given = given.later(700);
+        assert_eq!(does(&given), "Nothing Undone");
+        given.then().object.status.unwrap().history.last().unwrap().target_generation
+    };
+    assert_eq!(undone(LARGE), 5);
+    assert_eq!(undone(HUGE), 3);
+}
+
+#[test]
+fn what_a_person_is_asked_stays_while_nothing_can_be_read() {
+    let asked = given().prepaid().in_flight(&given_change(ChangeState::Unverified, 700)).then();
+    let question = asked.object.status.clone().unwrap().pending_decision;
+    assert!(question.is_some());
+    let unread = asked.clone().instance_fails(transport()).then();
+    assert_eq!(unread.object.status.unwrap().pending_decision, question);
+    // Of a change that is not there any more, nothing is asked.
+    let mut gone = asked.free_slot();
+    gone.status().change = None;
+    let unread = gone.instance_fails(transport()).then();
+    assert_eq!(unread.object.status.unwrap().pending_decision, None);
+}
+
+#[test]
+fn a_failure_that_differs_says_so() {
+    let missing = given().cloud_unread().secret(SecretState::NotFound).then();
+    let incomplete = SecretState::Incomplete { problem: "the key token is empty".into() };
+    assert!(says(&missing.secret(incomplete)).contains("the key token is empty"));
+}
+
+#[test]
+fn a_status_that_cannot_be_read_asks_nothing_and_says_since_when_nothing_is_read() {
+    let mut given = given().prepaid().in_flight(&given_change(ChangeState::Unverified, 700)).then();
+    assert!(given.status().pending_decision.is_some());
+    given.status().change.as_mut().unwrap().id = String::new();
+    given.status().change.as_mut().unwrap().to = String::new();
+    let status = given.later(60).then().object.status.unwrap();
+    assert_eq!(status.pending_decision, None);
+    assert_eq!(status.instance.unwrap().unread_since.unwrap().0, at(60));
+}
+
+#[test]
+fn a_pass_that_has_nothing_to_say_begins_no_target() {
+    let mut given = given().of_type(LARGE).then().cloud_unread();
+    given.observed.quota = Some(secs(7));
+    given.status().target = None;
+    assert_eq!(given.then().object.status.unwrap().target, None);
+}
