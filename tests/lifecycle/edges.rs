@@ -1,16 +1,17 @@
 //! Where a rule hangs on two things, what each of them decides alone; and moments to the second.
 
+use zenlayer::{ApiError, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
-    lifecycle::{LaneName, Memory, SecretState, kept_for},
+    lifecycle::{Desired, HoldingState, LaneName, Memory, SecretState, invalid, kept_for},
 };
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, at, given, given_call, given_change, given_entry,
-        order, refused, secs, transport, without_fence,
+        Given, HUGE, LARGE, SMALL, accepted_at, api_error, at, given, given_call, given_change,
+        given_entry, order, refused, request, secs, transport, without_fence,
     },
-    table::{does, says},
+    table::{does, ready_message, says},
 };
 
 /// A PREPAID machine of type SMALL whose plan to LARGE is being taken back by a call with a token.
@@ -152,7 +153,7 @@ fn only_the_withdrawal_of_its_own_cancellation_asks_once_more() {
     let asked = |kind, handled: &str| {
         let call = given_call(kind, ChangeState::Submitting, 60);
         let given = given().cancel_plan(handled).handled_cancel(handled);
-        let held = given.holding(&call, zenlayer_vm_operator::lifecycle::HoldingState::Open);
+        let held = given.holding(&call, HoldingState::Open);
         assert_eq!(does(&held), "Nothing Withdrawn");
         held.then().object.status.unwrap().handled.cancel_plan.is_none()
     };
@@ -208,8 +209,112 @@ fn a_status_that_cannot_be_read_asks_nothing_and_says_since_when_nothing_is_read
 
 #[test]
 fn a_pass_that_has_nothing_to_say_begins_no_target() {
-    let mut given = given().of_type(LARGE).then().cloud_unread();
-    given.observed.quota = Some(secs(7));
+    let change = given_change(ChangeState::Accepted, 60);
+    let entry = HistoryEntry {
+        id: change.id.0.clone(),
+        ..given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed)
+    };
+    let accepted = accepted_at(change.started_at, "3471");
+    let mut given = given().of_type(LARGE).then().ended(entry).holding(&change, accepted);
     given.status().target = None;
+    assert_eq!(does(&given), "FreeLane Freed");
     assert_eq!(given.then().object.status.unwrap().target, None);
+}
+
+#[test]
+fn what_a_person_is_asked_of_an_ended_change_stays_while_nothing_can_be_read() {
+    let observed = given_change(ChangeState::Observed, 600);
+    let undone = given().target(LARGE, 3).in_flight(&observed).later(700).then();
+    let question = undone.object.status.clone().unwrap().pending_decision;
+    assert!(question.is_some());
+    let unread = undone.instance_fails(transport()).then();
+    assert_eq!(unread.object.status.unwrap().pending_decision, question);
+}
+
+#[test]
+fn a_failure_that_comes_again_with_another_request_id_is_no_news() {
+    let failing = |id: &str| {
+        let error = ApiError { request_id: request(id), ..api_error(500, Some("A_CODE")) };
+        ReadError::Api { error, date: Some(at(0)), sent_at: at(0) }
+    };
+    let first = given().instance_fails(failing("T-FIRST")).then();
+    let said = ready_message(first.object.status.as_ref().unwrap()).to_owned();
+    assert!(said.contains("T-FIRST"));
+    assert_eq!(says(&first.instance_fails(failing("T-SECOND"))), said);
+}
+
+#[test]
+fn an_invalid_spec_asks_nothing_and_says_since_when_nothing_is_read() {
+    let given = given().prepaid().in_flight(&given_change(ChangeState::Unverified, 700)).then();
+    let before = given.object.status.clone().unwrap();
+    assert!(before.pending_decision.is_some());
+    let mut object = given.object;
+    object.spec.instance_type_id = "c 2".into();
+    let error = Desired::from_object(&object, &given.defaults).unwrap_err();
+    let status = invalid(&before, 4, &error, at(60)).status;
+    assert_eq!(status.pending_decision, None);
+    assert_eq!(status.instance.unwrap().unread_since.unwrap().0, at(60));
+}
+
+#[test]
+fn a_change_that_waits_for_its_cycle_has_been_seen() {
+    let accepted = given_change(ChangeState::Accepted, 60);
+    let seen = given().prepaid().in_flight(&accepted).scheduled(LARGE).then();
+    let change = seen.object.status.unwrap().change.unwrap();
+    assert_eq!(change.state, ChangeState::Observed);
+}
+
+#[test]
+fn what_was_seen_moves_only_with_what_is_seen() {
+    let seen = given().of_type(LARGE).then();
+    let times = |given: &Given| {
+        let instance = given.object.status.clone().unwrap().instance.unwrap();
+        (instance.observed_at.0, instance.last_read_at.unwrap().0, instance.unread_since.is_some())
+    };
+    assert_eq!(times(&seen), (at(0), at(0), false));
+    let mut unread = seen.clone().later(100).instance_fails(transport()).then();
+    assert_eq!(times(&unread), (at(0), at(0), true));
+    unread.observed = given().of_type(LARGE).later(200).observed;
+    assert_eq!(times(&unread.clone().later(200).then()), (at(0), at(200), false));
+    let renamed = unread.later(200).instance(|instance| instance.name = Some("mail".into()));
+    assert_eq!(times(&renamed.then()), (at(200), at(200), false));
+}
+
+#[test]
+fn a_machine_that_is_not_there_counts_as_unread_for_two_looks_at_once() {
+    let unread_since = |seconds| {
+        let missing = given().of_type(LARGE).then().missing_for(seconds).then();
+        missing.object.status.unwrap().instance.map(|one| one.unread_since.map(|time| time.0))
+    };
+    assert_eq!((unread_since(0), unread_since(5)), (Some(None), Some(Some(at(-600)))));
+}
+
+#[test]
+fn only_what_cannot_be_read_is_unread() {
+    let unread = |given: Given| {
+        let status = given.then().object.status.unwrap();
+        status.instance.unwrap().unread_since.is_some()
+    };
+    let seen = || given().of_type(LARGE).then().cloud_unread();
+    assert!(unread(seen().of_another_version(LaneName::Type)));
+    assert!(unread(seen().of_another_version(LaneName::Power)));
+    let unmade = given_change(ChangeState::Submitting, 60);
+    let held = seen().holding(&unmade, HoldingState::Open);
+    assert_eq!(does(&held), "Nothing Withdrawn");
+    assert!(!unread(held));
+}
+
+#[test]
+fn a_call_that_was_not_made_keeps_the_object_until_it_is_settled() {
+    let unmade = given_call(ChangeKind::Stop, ChangeState::Submitting, 60);
+    let given = given().cloud_unread().finalizer(true).holding(&unmade, HoldingState::Open);
+    assert_eq!(does(&given), "Nothing Withdrawn");
+    assert_eq!(does(&given.known_for(2)), "Nothing BeingMade");
+}
+
+#[test]
+fn an_object_that_cannot_change_its_machine_is_no_longer_kept_for_it() {
+    let off = "TakeFinalizerOff PowerIsFreeToGo";
+    assert_eq!(does(&given().finalizer(true).duplicate_of(Some("older"))), off);
+    assert_eq!(does(&given().finalizer(true).state("RELEASING")), off);
 }
