@@ -318,3 +318,75 @@ fn an_object_that_cannot_change_its_machine_is_no_longer_kept_for_it() {
     assert_eq!(does(&given().finalizer(true).duplicate_of(Some("older"))), off);
     assert_eq!(does(&given().finalizer(true).state("RELEASING")), off);
 }
+
+#[test]
+fn another_object_starts_a_machine_only_once_it_has_been_off_for_too_long() {
+    let off = |ago| does(&given().wants(SMALL).duplicate_of(None).stopped_for_a_change(ago));
+    assert_ne!(off(1800), "Start Calling");
+    assert_eq!(off(1801), "Start Calling");
+}
+
+#[test]
+fn a_machine_is_not_started_while_anything_may_still_change_its_state() {
+    let off = || given().wants(SMALL).stopped_for_a_change(1900);
+    assert_eq!(does(&off()), "Start Calling");
+    let open = given_change(ChangeState::Submitting, 60);
+    assert_ne!(does(&off().in_flight(&open)), "Start Calling");
+    // A start was seen to take effect, and this read may lag.
+    let seen = given_call(ChangeKind::Start, ChangeState::Observed, 60);
+    assert_ne!(does(&off().closed(&seen, at(250))), "Start Calling");
+}
+
+#[test]
+fn a_start_that_has_to_wait_does_not_hide_what_is_said_of_the_object() {
+    let open = given_change(ChangeState::Submitting, 60);
+    let off = given().wants(SMALL).duplicate_of(None).stopped_for_a_change(1900);
+    let waits = off.held_by("other", &open, HoldingState::Open);
+    assert_eq!(does(&waits), "TakeFinalizerOff PowerIsFreeToGo");
+}
+
+#[test]
+fn a_deleted_object_goes_once_its_machine_is_back_whatever_becomes_of_its_change() {
+    let changing = given().in_flight(&given_change(ChangeState::Accepted, 60)).finalizer(true);
+    assert_eq!(does(&changing), "Nothing Accepted");
+    assert_eq!(does(&changing.deleted(10)), "TakeFinalizerOff PowerIsFreeToGo");
+}
+
+#[test]
+fn a_machine_that_runs_is_not_back_while_another_object_holds_its_power_state() {
+    let stop = given_call(ChangeKind::Stop, ChangeState::Submitting, 60);
+    let given = given().wants(SMALL).stopped_for_a_change(60).state("RUNNING");
+    assert_eq!(does(&given), "EndRestore PowerRestored");
+    assert_ne!(
+        does(&given.held_by("other", &stop, HoldingState::Open)),
+        "EndRestore PowerRestored"
+    );
+}
+
+#[test]
+fn a_call_waits_for_the_open_one_of_the_other_lane_before_anything_is_read_for_it() {
+    let start = given_call(ChangeKind::Start, ChangeState::Submitting, 60);
+    let mut given = given().in_flight(&start);
+    given.observed.for_a_call = false;
+    assert_eq!(does(&given), "Nothing HeldElsewhere");
+}
+
+#[test]
+fn a_change_that_somebody_else_ordered_has_no_fence() {
+    let followed = given().target(LARGE, 3).processing(LARGE);
+    assert_eq!(does(&followed), "Nothing Adopted");
+    let change = followed.then().object.status.unwrap().change.unwrap();
+    assert_eq!((change.adopted, change.fence), (true, None));
+}
+
+#[test]
+fn no_call_takes_the_name_of_one_that_the_slot_still_knows() {
+    assert_eq!(does(&given()), "Modify Calling");
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 0);
+    assert_eq!(does(&given().state("STOPPED").closed(&stop, at(250))), "Nothing TooOld");
+    let held = given().held_by("other", &stop, accepted_at(at(0), "3471"));
+    assert_eq!(does(&held), "Nothing TooOld");
+    let earlier = given_call(ChangeKind::Stop, ChangeState::Accepted, 1);
+    let held = given().held_by("other", &earlier, accepted_at(at(0), "3471"));
+    assert_eq!(does(&held), "Modify Calling");
+}
