@@ -3,7 +3,10 @@
 use zenlayer::{ApiError, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
-    lifecycle::{Desired, HoldingState, LaneName, Memory, SecretState, invalid, kept_for},
+    lifecycle::{
+        Desired, HoldingState, LaneName, Memory, SecretState, Situation, invalid, kept_for,
+        situation::Looking,
+    },
 };
 
 use crate::{
@@ -389,4 +392,22 @@ fn no_call_takes_the_name_of_one_that_the_slot_still_knows() {
     let earlier = given_call(ChangeKind::Stop, ChangeState::Accepted, 1);
     let held = given().held_by("other", &earlier, accepted_at(at(0), "3471"));
     assert_eq!(does(&held), "Modify Calling");
+}
+
+/// Whether the stop of a machine that is missing ends.
+fn stop_ends(state: ChangeState, ago: i64, missing_for: u64) -> bool {
+    let stop = given_call(ChangeKind::Stop, state, ago);
+    let given = given().stop_first().in_flight(&stop).missing_for(missing_for);
+    match given.decide().situation {
+        Situation::Looking(Looking::InstanceGone { power, .. }) => power.is_some(),
+        situation => panic!("{situation:?}"),
+    }
+}
+
+#[test]
+fn a_stop_ends_with_its_machine_once_nothing_can_come_of_it_and_no_read_lags() {
+    assert!(stop_ends(ChangeState::Accepted, 60, 300));
+    assert!(!stop_ends(ChangeState::Accepted, 60, 299), "one margin");
+    assert!(!stop_ends(ChangeState::Submitting, 60, 300));
+    assert!(stop_ends(ChangeState::Submitting, 601, 300));
 }
