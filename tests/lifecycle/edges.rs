@@ -4,7 +4,7 @@ use zenlayer::{ApiError, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Desired, HoldingState, LaneName, Memory, SecretState, Situation, invalid, kept_for,
+        Desired, HoldingState, LaneName, Memory, Read, SecretState, Situation, invalid, kept_for,
         situation::Looking,
     },
 };
@@ -410,4 +410,35 @@ fn a_stop_ends_with_its_machine_once_nothing_can_come_of_it_and_no_read_lags() {
     assert!(!stop_ends(ChangeState::Accepted, 60, 299), "one margin");
     assert!(!stop_ends(ChangeState::Submitting, 60, 300));
     assert!(stop_ends(ChangeState::Submitting, 601, 300));
+}
+
+/// In sync and at rest by what the status says, and nothing was read yet.
+fn resting(change: impl FnOnce(&mut VmInstanceStatus)) -> Given {
+    let mut given = given().of_type(LARGE).then();
+    change(given.status());
+    given
+}
+
+#[test]
+fn the_slot_is_read_for_each_thing_that_may_be_under_way() {
+    let needs = |given: Given| given.nothing_read().needs();
+    let call = |kind| Some(given_call(kind, ChangeState::Accepted, 60).to_api());
+    let off = given().stopped_for_a_change(60).object.status.unwrap().power;
+    assert_eq!(needs(resting(|_| {})), [Read::Instance]);
+    assert_eq!(needs(resting(|status| status.change = call(ChangeKind::Modify))), [Read::Slot]);
+    assert_eq!(needs(resting(|status| status.power.change = call(ChangeKind::Stop))), [Read::Slot]);
+    assert_eq!(needs(resting(|status| status.power = off)), [Read::Slot]);
+    assert_eq!(needs(resting(|_| {}).finalizer(true)), [Read::Slot]);
+}
+
+#[test]
+fn the_plan_is_read_for_each_thing_that_may_be_under_way() {
+    let needs = |given: Given| given.without(Read::Plan).needs();
+    assert!(needs(resting(|_| {})).is_empty());
+    assert_eq!(needs(resting(|_| {}).finalizer(true)), [Read::Plan]);
+    assert_eq!(needs(resting(|_| {}).of_type(SMALL)), [Read::Plan], "what may be ordered");
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
+    let held = resting(|_| {}).held_by("other", &stop, accepted_at(at(-60), "3471"));
+    assert!(needs(held.clone()).is_empty());
+    assert_eq!(needs(held.state("STOPPED")), [Read::Plan]);
 }
