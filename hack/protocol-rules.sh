@@ -35,6 +35,7 @@ sed -n 's/^    [A-Z][A-Za-z]* "\([a-z-]*\)" => "\(.*\)",$/\1|\2/p' tests/simulat
     # What chance seldom brings about is looked for in a world that is made for it.
     case $name in
       freshness) SIMULATION_WORLD=stale look "$sentence" "$name" < /dev/null ;;
+      signed-at) SIMULATION_WORLD=edges look "$sentence" "$name" < /dev/null ;;
       *) look "$sentence" "$name" < /dev/null ;;
     esac
   done
