@@ -384,3 +384,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_lane_says_which_process_took_it_and_nothing_else_changes() {
+    let record = taken(&free(), &modify(), HoldingState::Open);
+    let mine = record.taken_by("a", LaneName::Type);
+    assert_eq!(mine.lane_taken_by("a", &modify().id), Some(LaneName::Type));
+    assert_eq!(mine.lane_taken_by("b", &modify().id), None);
+    assert_eq!(mine.lane_taken_by("a", &stop().id), None);
+    assert_eq!(mine.lane(LaneName::Type).holding().unwrap().change, modify().id);
+    assert_eq!(mine.taken_by("a", LaneName::Power), mine);
+    assert_eq!(free().taken_by("a", LaneName::Type), free());
+}

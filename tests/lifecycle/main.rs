@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `given` | the one builder of objects, memories, observations and slots |
 //! | `table` | how a row is run and described |
+//! | `edges` | what each of two things decides alone, and moments to the second |
 //! | `at_rest`, `in_flight`, `unreadable`, `answers`, `refusals`, `ownership`, `fences` | tables |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
@@ -12,6 +13,7 @@ mod answers;
 mod at_rest;
 mod cancel;
 mod coverage;
+mod edges;
 mod fences;
 mod findings;
 mod given;

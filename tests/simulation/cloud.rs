@@ -129,6 +129,8 @@ pub struct Machine {
     pub touched_at: Option<i64>,
     /// Whether a person ever powered it on or off.
     pub was_powered: bool,
+    /// When a person last switched it off while it ran, if it has not run since.
+    pub switched_off_at: Option<i64>,
     changes: usize,
 }
 
@@ -161,6 +163,7 @@ impl Machine {
             replica: [None; 2],
             touched_at: None,
             was_powered: false,
+            switched_off_at: None,
             changes: 0,
         }
     }
@@ -257,6 +260,7 @@ impl Machine {
         self.enter(at, next, None);
         if next == Power::Running {
             self.off_by = OffBy::Nobody;
+            self.switched_off_at = None;
         }
     }
 
@@ -307,7 +311,8 @@ impl Machine {
         if let Some((status, code)) = self.objection(order) {
             return Ruling::Refused { status, code };
         }
-        let at = now + rng.range(0, nature.registration);
+        let shortest = if nature.edges && rng.chance(700) { nature.registration } else { 0 };
+        let at = now + rng.range(shortest, nature.registration);
         let silent = rng.chance(nature.silent);
         let effect = match order {
             Order::Modify(to) => Effect::Plan { to, fails: rng.chance(nature.fails) },
@@ -363,7 +368,8 @@ impl Machine {
         let mut moment = match stuck {
             Some((moment, _)) => moment,
             None if rng.chance(nature.lag / 4) => {
-                let replica = Some((now, now + rng.range(5 * SECOND, READ_LAG)));
+                let shortest = if nature.edges { READ_LAG } else { 5 * SECOND };
+                let replica = Some((now, now + rng.range(shortest, READ_LAG)));
                 self.replica[endpoint] = replica;
                 if rng.chance(600) {
                     self.replica[1 - endpoint] = replica;
@@ -372,7 +378,7 @@ impl Machine {
             }
             None if rng.chance(nature.lag / 2) => {
                 let longest = rng.of(&[3 * SECOND, 20 * SECOND, READ_LAG]);
-                now - rng.range(0, longest)
+                if nature.edges { now - longest } else { now - rng.range(0, longest) }
             }
             None => now,
         };
@@ -400,6 +406,7 @@ impl Machine {
             }
             (false, Power::Running) => {
                 self.off_by = OffBy::Person;
+                self.switched_off_at = Some(now);
                 self.enter(now, Power::Stopping, Some((now + 5 * SECOND, Power::Stopped)));
             }
             // Whatever is going on, it is the person's will from now on.

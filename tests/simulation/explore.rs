@@ -215,8 +215,10 @@ fn shortened(which: Which, law: &str, kind: &str) -> String {
 fn repeated(which: Which) -> String {
     let Which { seed, most_steps, cut, without } = which;
     let cut = cut.map_or(String::new(), |cut| format!(" SIMULATION_CUT={cut}"));
+    let world = std::env::var("SIMULATION_WORLD").ok();
+    let world = world.map_or(String::new(), |world| format!(" SIMULATION_WORLD={world}"));
     format!(
-        "SIMULATION_SEED={seed} SIMULATION_STEPS={most_steps} SIMULATION_WITHOUT={without}{cut} \
+        "SIMULATION_SEED={seed} SIMULATION_STEPS={most_steps} SIMULATION_WITHOUT={without}{cut}{world} \
          cargo test --test simulation production_keeps -- --nocapture"
     )
 }

@@ -1,10 +1,14 @@
 //! Requests in the air: what becomes of each is drawn when it is made, and it happens at its moment.
 
+use jiff::Timestamp;
+
 use crate::{
     coverage::Seen,
     executor::{Failure, Kind, Request},
     flying::Flying,
-    nature::{Nature, SECOND},
+    ledger::PostInfo,
+    moments::since_start,
+    nature::{Nature, SECOND, SIGNATURE_LIFE},
     run::{Event, Run},
     seams,
 };
@@ -33,6 +37,9 @@ impl Run<'_> {
         for mut request in registered {
             let id = request.id;
             let mut fate = self.fate(request.kind);
+            if let Some(info) = &request.post {
+                self.at_the_edge(info, &mut fate);
+            }
             let label = std::mem::take(&mut request.label);
             let line = || format!("{process}: {label}{}", fate.in_words());
             match request.kind {
@@ -70,6 +77,17 @@ impl Run<'_> {
             }
             self.after(answer, Event::Answer(id));
         }
+    }
+
+    /// Where everything takes as long as it may, a late call lands as its signature ends.
+    fn at_the_edge(&mut self, info: &PostInfo, fate: &mut Fate) {
+        let late = fate.deliver.is_some_and(|deliver| deliver >= SECOND);
+        if !self.nature().edges || !late {
+            return;
+        }
+        let signed = since_start(Timestamp::from_second(info.signed_at).unwrap_or_default());
+        let last = signed + SIGNATURE_LIFE - self.rng.range(0, 5 * SECOND) - self.now();
+        fate.deliver = Some(last.max(1));
     }
 
     /// A call that its process was about to send when it froze leaves it only afterwards.

@@ -303,6 +303,12 @@ impl Kube {
         Ok(())
     }
 
+    /// Somebody else deletes them all.
+    pub fn lose_the_slots(&mut self) {
+        self.version += 1;
+        self.slots.clear();
+    }
+
     /// The finalizers of an object as they were read, with or without the operator's own.
     pub fn set_finalizer(
         &mut self,

@@ -30,16 +30,27 @@ pub const LAWS: &[(&str, &str)] = &[
     ("L11", "an object comes to the state that a fresh one comes to, in bounded time"),
     ("L12", "a call lands on the type, or on the plan, that it was decided for"),
     ("L13", "in a world without trouble nothing is tried every second"),
+    ("L14", "a machine that a person switched off stays off"),
+    ("L15", "a slot that says nothing, or that nobody names, is gone in bounded time"),
+    ("L16", "a call leaves only while its signature counts, and no other one may still land"),
 ];
 
 /// For so many seconds a call with a token is waited for that is not paid for.
 const TOKEN_LIFE: i64 = 900;
+
+/// A call leaves within so many seconds after its lane was taken.
+const LONGEST_SECTION: i64 = 6;
 
 /// How many ended changes a history may drop the oldest of.
 const HISTORY_LIMIT: usize = 10;
 
 impl World {
     fn breaks(&mut self, law: &'static str, kind: &str, detail: String) {
+        // All other laws rest on the slot.
+        let kept = matches!((law, kind), ("L1", "ordered twice") | ("L2" | "L4" | "L7", _));
+        if self.nature.loses_slots && !kept {
+            return;
+        }
         let (at, steps) = (self.now, self.steps);
         let broken = Broken { law, kind: kind.to_owned(), detail: detail.clone(), at, steps };
         if self.ledger.break_law(broken) {
@@ -279,7 +290,7 @@ impl World {
         let exists = |stored: &Stored| {
             stored.object.metadata.uid.as_deref().is_some_and(|uid| uid.starts_with(head))
         };
-        self.ledger.taken.iter().any(|one| one.0 == id)
+        self.ledger.taken.iter().any(|one| one.id == id)
             && !self.kube.objects.iter().flatten().any(exists)
     }
 
@@ -298,11 +309,71 @@ impl World {
         }
     }
 
+    /// L8, at the end: nobody is asked about a call that was never made, where its process could give the
+    /// lane back.
+    pub fn l8_was_made(&mut self, place: usize) {
+        let Some(stored) = self.kube.object(place) else { return };
+        let Some(id) = shapes::asked(&stored.status).and_then(|asked| asked.change) else { return };
+        let of_change = |post: &Post| post.change.as_ref().is_some_and(|change| change.id == id);
+        let mut taken = self.ledger.taken.iter().filter(|one| one.id == id).peekable();
+        let given_back = taken.peek().is_some() && taken.all(|one| !one.forgivable);
+        if given_back && !self.ledger.posts.iter().any(of_change) {
+            let detail = format!("change {id}");
+            self.breaks("L8", "asked about a call that was never made", detail);
+        }
+    }
+
     /// L9: a call is made only with its intent written and its slot taken.
     pub fn l9_has_an_intent(&mut self, uid: &str, info: &PostInfo) {
         if self.ledger.intent_of(uid, info).is_none() {
             let detail = format!("{:?} signed at {}", info.order, info.signed_at);
             self.breaks("L9", "a call without an intent", detail);
+        }
+    }
+
+    /// L16: a call leaves only with a signature that the provider takes by its own clock, and only while
+    /// no other call of its machine may still land.
+    pub fn l16_may_leave(&mut self, info: &PostInfo) {
+        let ahead = info.signed_at - info.sent_at;
+        let life = SIGNATURE_LIFE / 1000;
+        // A process may freeze after its decision, and a clock that stops meanwhile does not tell.
+        let old = -ahead > life && !self.nature.monotonic_sleeps;
+        if !info.bearer && (ahead > life || old) {
+            let detail = format!("{:?} signed {ahead} s ahead", info.order);
+            self.breaks("L16", "a call with a void signature", detail);
+        }
+        let now = self.now_seconds();
+        // One with a token may land for ever.
+        let other = self
+            .ledger
+            .unsettled(now)
+            .find(|(post, _)| post.info.machine == info.machine && !post.info.bearer);
+        if let Some((_, change)) = other {
+            let detail = format!("{:?} while {} may land", info.order, change.id);
+            self.breaks("L16", "a call while another one may still land", detail);
+        }
+    }
+
+    /// L14: a start is for what the operator has stopped. Where a stop or a start of its own may have
+    /// taken effect since the slot last said nothing of the power state, nobody can tell who switched the
+    /// machine off.
+    pub fn l14_stays_off(&mut self, info: &PostInfo) {
+        let Some(off_at) = self.machines[info.machine].switched_off_at else { return };
+        let since = self.ledger.power_free_at[info.machine];
+        let nothing_done = |id: &str| {
+            self.ledger.posts.iter().any(|post| {
+                let of_change = post.change.as_ref().is_some_and(|change| change.id == id);
+                of_change && post.known_refused && !post.forgivable
+            })
+        };
+        let doubtful = self.ledger.taken.iter().any(|one| {
+            let power = one.kind == words::STOP || one.kind == words::START;
+            let before = one.at >= since && one.at < info.sent_at - LONGEST_SECTION;
+            power && before && one.machine == info.machine && !nothing_done(&one.id)
+        });
+        if at(off_at).as_second() < info.sent_at && !doubtful {
+            let detail = format!("{} was switched off at {off_at}", MACHINES[info.machine]);
+            self.breaks("L14", "started although a person switched it off", detail);
         }
     }
 
@@ -406,6 +477,11 @@ impl World {
         }
     }
 
+    /// L15: see `quiet`.
+    pub fn l15_is_kept(&mut self, kind: &str, instance: &str) {
+        self.breaks("L15", kind, format!("slot of {instance}"));
+    }
+
     /// L13: in a world without trouble nothing is tried every second.
     pub fn l13_is_restless(&mut self, place: usize) {
         let stored = self.kube.object(place);
@@ -442,6 +518,8 @@ impl World {
         let off = match self.nature.date {
             Date::Exact => 0,
             Date::Absent => return None,
+            Date::Ahead(by) if self.nature.edges => by,
+            Date::Behind(by) if self.nature.edges => -by,
             Date::Ahead(by) => self.rng.range(0, by),
             Date::Behind(by) => -self.rng.range(0, by),
         };

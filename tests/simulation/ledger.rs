@@ -55,6 +55,21 @@ pub struct Post {
     pub heard_at: Option<i64>,
 }
 
+/// A lane that was taken for a call.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub id: String,
+    pub machine: usize,
+    pub kind: String,
+    /// The pass that took it, and its process.
+    pub task: u64,
+    pub process: usize,
+    /// Seconds since 1970, by the provider's clock.
+    pub at: i64,
+    /// Its process could not give it back before the fence, had it made no call.
+    pub forgivable: bool,
+}
+
 /// An intent, with its object's uid and the pass that wrote it. A clock that is set back may lead to
 /// the same name twice.
 #[derive(Clone, Debug)]
@@ -96,8 +111,8 @@ pub struct Broken {
 pub struct Ledger {
     /// Every intent that a pass wrote after it had taken the slot.
     pub intents: Vec<Intent>,
-    /// Which pass took the slot for which change.
-    pub taken: Vec<(String, u64)>,
+    /// The lanes that were taken, each for a change.
+    pub taken: Vec<Taken>,
     pub posts: Vec<Post>,
     pub orders: Vec<Accepted>,
     /// How often more than once a change may be ordered.
@@ -108,6 +123,8 @@ pub struct Ledger {
     pub reads: Vec<(usize, View)>,
     /// Machines with any accepted call.
     pub touched: [bool; 2],
+    /// When the slot of which machine last said nothing of its power state, in seconds since 1970.
+    pub power_free_at: [i64; 2],
     pub broken: Vec<Broken>,
 }
 
@@ -164,14 +181,21 @@ impl Ledger {
         })
     }
 
-    /// The answers that are being written down at this moment cannot be, before `until`: forgivable
-    /// where that is past the fence.
+    /// The answers that are being written down at this moment cannot be, before `until`, and no lane is
+    /// given back: forgivable where that is past the fence.
     pub fn forgive(&mut self, process: Option<usize>, now_seconds: i64, until: i64) {
         let fence = |post: &Post| post.info.signed_at + FENCE;
         for post in &mut self.posts {
             let of_process = process.is_none_or(|process| process == post.process);
             if of_process && now_seconds <= fence(post) && until >= fence(post) - 60 {
                 post.forgivable = true;
+            }
+        }
+        for taken in &mut self.taken {
+            let fence = taken.at + FENCE;
+            let of_process = process.is_none_or(|process| process == taken.process);
+            if of_process && now_seconds <= fence && until >= fence - 60 {
+                taken.forgivable = true;
             }
         }
     }

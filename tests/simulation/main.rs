@@ -16,8 +16,8 @@
 //!
 //! `SIMULATION_SEED=n` repeats one run and prints its story (`SIMULATION_STORY=whole`: every request),
 //! `SIMULATION_RUNS=n` makes as many, from `SIMULATION_FIRST=n` on,
-//! `SIMULATION_STEPS=n` sets how long they are, `SIMULATION_OFF=rule` switches a rule of the protocol
-//! off.
+//! `SIMULATION_STEPS=n` sets how long they are, `SIMULATION_WORLD=name` makes them all in a world of one
+//! kind (`nature`), `SIMULATION_OFF=rule` switches a rule of the protocol off.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 

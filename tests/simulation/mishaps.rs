@@ -87,7 +87,7 @@ impl Run<'_> {
     /// The process does not run for a while; what it has sent goes on without it.
     pub fn freeze(&mut self, process: usize) -> i64 {
         let one = &mut self.processes[process];
-        let longest = self.rng.of(&[4, 10, 60, 400, 1500]);
+        let longest = self.rng.of(self.world.nature.freezes);
         let pause = self.rng.range(1, longest) * SECOND;
         if one.up && one.frozen_until.is_none() {
             one.frozen_until = Some(self.world.now + pause);

@@ -20,6 +20,9 @@ pub const SIGNATURE_LIFE: i64 = 300 * SECOND;
 /// The largest distance of clocks at which the operator signs, in seconds.
 const SKEW: i64 = 240;
 
+/// A little less, so that a read that takes its time does not make it more.
+const NEAR: i64 = SKEW - 10;
+
 /// The clock in the provider's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Date {
@@ -86,6 +89,8 @@ pub struct Nature {
     // The processes.
     pub crash: u64,
     pub freeze: u64,
+    /// For how many seconds at most, one of these.
+    pub freezes: &'static [i64],
     pub monotonic_sleeps: bool,
     pub both_lead: bool,
     pub sluggish: i64,
@@ -98,6 +103,10 @@ pub struct Nature {
     pub power_user: bool,
     /// People change nothing but the declared type, back and forth.
     pub fickle: bool,
+    /// Whatever may take a while takes as long as the assumptions allow, to the second.
+    pub edges: bool,
+    /// Somebody deletes the record of a slot now and then.
+    pub loses_slots: bool,
 }
 
 impl Nature {
@@ -105,6 +114,11 @@ impl Nature {
     /// which everything fails gets nowhere.
     pub fn draw(rng: &mut Rng, most_steps: u64) -> Self {
         let mut nature = Self::draw_all(rng, most_steps);
+        // Drawn apart, so that all other runs are what they were.
+        let mut apart = rng.clone().fork();
+        if let Some(special) = special(&mut apart) {
+            return special(nature, &mut apart, most_steps);
+        }
         if rng.chance(500) {
             let kept = 1 + rng.below(3);
             let mut kinds: Vec<usize> = (0..TROUBLES.len()).collect();
@@ -117,6 +131,94 @@ impl Nature {
             }
         }
         nature
+    }
+
+    /// Every delay is as long as the assumptions allow: calls land as their signature ends, effects
+    /// show as the margin ends, clocks are as far off as a call is signed at.
+    fn at_the_edges(self, rng: &mut Rng, most_steps: u64) -> Self {
+        let quiet = self.calm();
+        let (date, off) = rng.of(&[
+            (Date::Exact, NEAR),
+            (Date::Exact, NEAR),
+            (Date::Absent, NEAR),
+            (Date::Behind(NEAR), 0),
+            (Date::Ahead(NEAR / 2), NEAR / 2),
+            (Date::Ahead(NEAR), 0),
+        ]);
+        let mut skew = || rng.of(&[-off, 0, off]) * SECOND;
+        let skew = [skew(), skew()];
+        Self {
+            date,
+            skew,
+            edges: true,
+            // Long enough for a wait to come to its end.
+            steps: most_steps,
+            both_lead: rng.chance(200),
+            prepaid: rng.chance(200),
+            bearer: false,
+            lag: rng.of(&[0, 700, 1000]),
+            order_limits: [100; 3],
+            registration: rng.of(&[0, REGISTRATION, REGISTRATION]),
+            processing: rng.of(&[0, 20]) * SECOND,
+            late: rng.of(&[400, 900]),
+            lost_answer: rng.odds(),
+            crash: rng.of(&[0, 0, 6]),
+            people: rng.of(&[400, 1500]) * SECOND,
+            console: self.console,
+            silent: 0,
+            fails: 0,
+            ..quiet
+        }
+    }
+
+    /// Processes freeze for long in the middle of a pass, while people change the machine.
+    fn stale(self, rng: &mut Rng, most_steps: u64) -> Self {
+        Self {
+            steps: most_steps,
+            both_lead: false,
+            freeze: rng.of(&[100, 300]),
+            freezes: &[1500],
+            console: rng.of(&[200, 600]) * SECOND,
+            people: rng.of(&[400, 1500]) * SECOND,
+            power_user: false,
+            stop_first: rng.chance(200),
+            ..self.calm()
+        }
+    }
+
+    /// People switch machines off and on that are stopped for a change, and calls are refused.
+    fn switched(self, rng: &mut Rng, _: u64) -> Self {
+        Self {
+            stop_first: true,
+            power_user: true,
+            console: rng.of(&[30, 60, 200]) * SECOND,
+            people: rng.of(&[90, 400]) * SECOND,
+            busy: rng.of(&[0, 500]),
+            throttled: rng.of(&[0, 200]),
+            not_sent: rng.of(&[0, 300]),
+            lag: rng.of(&[0, 300, 700]),
+            crash: self.crash,
+            ..self.calm()
+        }
+    }
+
+    /// Somebody deletes the record of a slot, by which no law is promised but that nothing is ordered
+    /// twice, and nothing forgotten.
+    fn without_slots(self, rng: &mut Rng, _: u64) -> Self {
+        Self {
+            loses_slots: true,
+            objects: self.machines,
+            stop_first: false,
+            fickle: true,
+            people: rng.of(&[20, 90]) * SECOND,
+            silent: 0,
+            fails: 0,
+            lost_answer: rng.of(&[0, 300]),
+            late: rng.odds(),
+            lag: self.lag,
+            crash: self.crash,
+            ..self.calm()
+        }
     }
 
     fn draw_all(rng: &mut Rng, most_steps: u64) -> Self {
@@ -180,6 +282,7 @@ impl Nature {
             watch_lag: rng.odds(),
             crash: rng.of(&[0, 0, 0, 2, 6, 20]),
             freeze: rng.of(&[0, 0, 0, 4, 15, 60]),
+            freezes: &[4, 10, 60, 400, 1500],
             monotonic_sleeps: rng.chance(300),
             both_lead: rng.chance(500),
             sluggish: rng.of(&[1, 1, 4, 15, 50]),
@@ -190,6 +293,8 @@ impl Nature {
             releases: rng.of(&[0, 300, 700]),
             power_user: rng.chance(300),
             fickle: rng.chance(300),
+            edges: false,
+            loses_slots: false,
         }
     }
 
@@ -210,8 +315,35 @@ impl Nature {
         for (_, without) in TROUBLES {
             without(&mut calm);
         }
-        Self { date: Date::Exact, ..calm }
+        Self { date: Date::Exact, edges: false, ..calm }
     }
+}
+
+/// A world made of one that was drawn, for runs of so many steps.
+type Special = fn(Nature, &mut Rng, u64) -> Nature;
+
+/// What chance alone seldom brings together: its name (`SIMULATION_WORLD=name` makes every run one), and
+/// how many of a hundred runs are one.
+const SPECIAL: &[(&str, u64, Special)] = &[
+    ("edges", 6, Nature::at_the_edges),
+    ("stale", 4, Nature::stale),
+    ("without-slots", 4, Nature::without_slots),
+    ("switched", 4, Nature::switched),
+];
+
+fn special(rng: &mut Rng) -> Option<Special> {
+    if let Ok(name) = std::env::var("SIMULATION_WORLD") {
+        let found = SPECIAL.iter().find(|(known, ..)| *known == name);
+        return Some(found.unwrap_or_else(|| panic!("no world is called {name}")).2);
+    }
+    let mut drawn = rng.below(100);
+    SPECIAL.iter().find_map(|(_, share, special)| match drawn.checked_sub(*share) {
+        None => Some(*special),
+        Some(rest) => {
+            drawn = rest;
+            None
+        }
+    })
 }
 
 /// A kind of trouble, and how a run is freed of it.

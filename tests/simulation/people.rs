@@ -100,6 +100,9 @@ impl Run<'_> {
         if self.rng.chance(self.nature().releases) && self.answers(place, &stored.object) {
             return;
         }
+        if self.nature().loses_slots && self.rng.chance(400) {
+            return self.lose_the_slots();
+        }
         let choices = if self.nature().fickle { 9 } else { 20 };
         match self.rng.below(choices) {
             0..9 => {
@@ -196,6 +199,11 @@ impl Run<'_> {
             None if in_flight => self.world.coverage.saw(Seen::DeletedInFlight),
             None => {}
         }
+    }
+
+    fn lose_the_slots(&mut self) {
+        self.world.tell(|| "a person deletes the slots".to_owned());
+        self.world.kube.lose_the_slots();
     }
 
     fn recreate(&mut self, place: usize) {

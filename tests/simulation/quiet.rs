@@ -30,6 +30,9 @@ pub const BOUND: i64 = 20 * HOUR;
 /// What nothing has become of for so long is not waited for any more: longer than any pause of the
 /// protocol, the longest of which is 6 h.
 const PATIENCE: i64 = 7 * HOUR;
+/// Within this time a slot that is over must be gone: all margins, the longest time that an object is
+/// kept for its machine, and two looks at all slots.
+const SLOT_BOUND: i64 = 20 * MINUTE + HOUR + 2 * 10 * MINUTE + MINUTE;
 /// A fresh object has as long.
 const FRESH_BOUND: i64 = 8 * HOUR;
 
@@ -199,11 +202,31 @@ impl Run<'_> {
         self.world.l2_number_is_kept();
         for place in 0..PLACES {
             self.world.l8_lost_no_answer(place);
+            self.world.l8_was_made(place);
         }
+        self.until_slots_are_gone();
         if self.world.ledger.broken.is_empty() {
             self.world.coverage.saw(Seen::Calm);
         }
         since
+    }
+
+    /// Runs until every slot that says nothing, or that nobody names, is gone. One that is written
+    /// meanwhile is not over yet.
+    fn until_slots_are_gone(&mut self) {
+        let end = self.now() + SLOT_BOUND;
+        let over = |entry: &(String, SlotEntry)| self.world.why_over(&entry.0, &entry.1.json);
+        let mut left: Vec<(String, SlotEntry)> = self.world.kube.slots.clone();
+        left.retain(|entry| over(entry).is_some());
+        while !left.is_empty() && self.step(end) {
+            let slot = |name: &str| self.world.kube.slot(name).map(|entry| &entry.version);
+            left.retain(|(name, entry)| slot(name) == Some(&entry.version));
+        }
+        for (name, entry) in left {
+            if let Some(why) = self.world.why_over(&name, &entry.json) {
+                self.world.l15_is_kept(why, &name);
+            }
+        }
     }
 
     /// Changes with whatever becomes of a machine.
@@ -247,6 +270,23 @@ impl Run<'_> {
 }
 
 impl World {
+    /// Why a slot is to be deleted, by what it says and by the objects that are there; `None`: it is kept.
+    fn why_over(&self, instance: &str, record: &Value) -> Option<&'static str> {
+        let says_nothing =
+            shapes::holders(record).next().is_none() && !shapes::slot_restores(record);
+        if says_nothing {
+            return Some("a slot that says nothing");
+        }
+        let objects = || self.kube.objects.iter().flatten();
+        let named = objects().any(|one| one.object.spec.instance_id == instance);
+        let uid = |one: &Stored| one.object.metadata.uid.clone().unwrap_or_default();
+        let held = objects().any(|one| shapes::mentions(record, &uid(one)));
+        // A request with a token never expires.
+        let waits =
+            self.nature.bearer && shapes::holders(record).any(|one| one.state != "accepted");
+        (!named && !held && !waits).then_some("a slot that nobody names")
+    }
+
     /// Whether a person is asked about something that only a person can judge: a change whose outcome
     /// nobody knows, an order that did nothing, or what somebody else did. Of what is not
     /// an order, only an accepted cancellation waits for a person.

@@ -203,6 +203,11 @@ pub fn slot_restores(record: &Value) -> bool {
     record.get("restore").is_some()
 }
 
+/// Whether no stop and no start holds its lane, and no machine waits to be brought back.
+pub fn says_nothing_of_the_power(record: &Value) -> bool {
+    record.pointer("/power/holding").is_none() && !slot_restores(record)
+}
+
 /// Whether status or slot names this change anywhere but in a text for people.
 pub fn mentions(value: &Value, id: &str) -> bool {
     match value {

@@ -13,7 +13,7 @@ use crate::{
     cloud::{MACHINES, Machine, OffBy, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
     kube::{Content, Denied, Kube, SlotEntry, Written},
-    ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, key},
+    ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, Taken, key},
     nature::{Nature, SECOND},
     origin::Origin,
     seams::Record,
@@ -178,7 +178,7 @@ impl World {
         for told in shapes::in_flight(now) {
             self.notice_in_flight(&told, before, now);
             let taken =
-                self.ledger.taken.iter().any(|one| one.0 == told.id && one.1 == origin.task);
+                self.ledger.taken.iter().any(|one| one.id == told.id && one.task == origin.task);
             let known = |old: &Intent| old.task == origin.task && old.told.id == told.id;
             if taken && shapes::is_open(&told) && !self.ledger.intents.iter().any(known) {
                 self.l10_is_wanted(written, machine, &told);
@@ -264,10 +264,21 @@ impl World {
             self.tell(|| format!("   slot of {instance}: {}", slot_in_words(&json)));
             for held in shapes::holders(&json) {
                 if !shapes::slot_holds(&before, &held.id) {
-                    self.ledger.taken.push((held.id, origin.task));
+                    self.ledger.taken.push(Taken {
+                        id: held.id,
+                        machine: machine_index(instance),
+                        kind: held.kind,
+                        task: origin.task,
+                        process: origin.process,
+                        at: crate::moments::at(self.now).as_second(),
+                        forgivable: false,
+                    });
                 }
             }
             let machine = machine_index(instance);
+            if shapes::says_nothing_of_the_power(&json) {
+                self.ledger.power_free_at[machine] = crate::moments::at(self.now).as_second();
+            }
             self.l2_is_remembered(machine);
             self.l3_is_held(machine);
         } else {
@@ -428,6 +439,7 @@ impl World {
     /// A process has begun a call.
     pub fn post_begins(&mut self, process: usize, request: u64, uid: &str, info: PostInfo) {
         self.l9_has_an_intent(uid, &info);
+        self.l16_may_leave(&info);
         if info.bearer {
             self.coverage.saw(Seen::Bearer);
         }
@@ -543,6 +555,9 @@ impl World {
         let Some((uid, change)) = change else { return Answered::Accepted { number: None } };
         self.l3_lands_while_held(&change, info);
         self.l12_lands_on_what_it_was_for(&change, info, found);
+        if info.order == Order::Start && !info.bearer {
+            self.l14_stays_off(info);
+        }
         if !info.is_paid() {
             return Answered::Accepted { number: None };
         }
