@@ -37,8 +37,10 @@ fn rests_on_what_the_slot_lacks(
     now: Timestamp,
 ) -> bool {
     let Ok(memory) = &observed.memory else { return false };
-    if let Action::SetFinalizer(set) = decision.action {
-        return !set;
+    match decision.action {
+        Action::Nothing => {}
+        Action::SetFinalizer(set) => return !set,
+        Action::WriteSlot { .. } | Action::Call(_) => return false,
     }
     let told = decision.situation.told(&scene(desired, observed, memory, now));
     told.remembers.iter().any(|memo| match memo {

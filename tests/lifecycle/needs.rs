@@ -72,7 +72,11 @@ fn at_rest() -> Vec<(&'static str, Given, &'static str)> {
         ("one that is complete", in_sync().ended(entry(HistoryOutcome::Completed)), "Instance"),
         ("suspended, the type differs", known(given().suspended()), "Instance Slot"),
         ("observed, the type differs", known(given().observing()), "Instance Slot"),
-        ("an object that is kept", in_sync().finalizer(true), "Slot Instance Plan"),
+        (
+            "an object that need not be kept any longer",
+            in_sync().finalizer(true),
+            "Slot Instance Plan SlotAnew",
+        ),
         (
             "an object that is being deleted has nothing to look at",
             in_sync().deleted(5),
