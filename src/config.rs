@@ -360,6 +360,7 @@ impl RunArgs {
         }
         if let Some(drift) = self.testing.testing_drift {
             timing.drift = drift;
+            timing.secret = timing.secret.min(drift);
         }
         Ok(timing)
     }

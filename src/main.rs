@@ -46,7 +46,7 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let listener = telemetry::bind(args.http_listen)?;
     let health = WatchHealth::default();
     let metrics = Metrics::of(health.clone());
-    let Connections { watches, calls } =
+    let Connections { watches, slots: slot_watch, calls } =
         Connections::open(&health, args.testing.testing_answer_limit).await?;
 
     tracing::info!(
@@ -60,7 +60,8 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let (objects, slots) = (ObjectCache::default(), SlotCache::default());
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
     let (namespace, claims) = (&args.slot_namespace, objects.claims());
-    let store = KubeStore::new(calls.clone(), namespace, claims, slots.clone(), identity.clone());
+    let (known, life, name) = (slots.clone(), defaults.timing.secret, identity.clone());
+    let store = KubeStore::new(calls.clone(), namespace, claims, known, life, name);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
@@ -88,7 +89,8 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
         let election = elect.then(|| Election::begin(calls, candidate, clock));
         let ctx = election.iter().fold(ctx, Context::elected_by);
         let caches = (objects, slots);
-        let all_ended = run(watches, settings, ctx, caches, known, stop_signal()).await;
+        let all_ended =
+            run((watches, slot_watch), settings, ctx, caches, known, stop_signal()).await;
         // Whoever leads next begins at once, so it is not told while something goes on here.
         if let Some(election) = election.filter(|_| all_ended) {
             election.end().await;

@@ -1,4 +1,4 @@
-//! The two connections to the Kubernetes API: one for the watch, one for single calls.
+//! The connections to the Kubernetes API: one for each watch, one for single calls.
 
 use std::{task::Poll, time::Duration};
 
@@ -46,8 +46,10 @@ pub fn watch_pauses(longest: Duration) -> ExponentialBackoff {
 
 /// Clients of the Kubernetes API.
 pub struct Connections {
-    /// For lists and watches: they may be quiet, but not for ever.
+    /// For lists and watches of objects: they may be quiet, but not for ever.
     pub watches: Client,
+    /// The same for slots. That they are told of says nothing of the objects.
+    pub slots: Client,
     /// For single calls: short limits and no retry, because a repeated write would hide a conflict.
     pub calls: Client,
 }
@@ -66,7 +68,11 @@ impl Connections {
         calls.read_timeout = Some(call_limit.unwrap_or(CALL_LIMIT));
         calls.default_retry = false;
         config.read_timeout = Some(WATCH_SILENCE);
-        Ok(Self { watches: observed(config, health.clone())?, calls: Client::try_from(calls)? })
+        Ok(Self {
+            slots: Client::try_from(config.clone())?,
+            watches: observed(config, health.clone())?,
+            calls: Client::try_from(calls)?,
+        })
     }
 }
 

@@ -93,7 +93,7 @@ pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError>
 /// Runs until `stop` resolves, then lets running passes end; tells whether all have. `client` is for the
 /// watch; `health` learns that the first list is complete.
 pub async fn run(
-    client: Client,
+    (client, slot_watch): (Client, Client),
     settings: Settings,
     ctx: Context,
     (objects_seen, slots): (ObjectCache, SlotCache),
@@ -101,7 +101,7 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> bool {
     let Settings { grace, concurrency, sweep, selection, slot_namespace } = settings;
-    let watches_slots = watch_slots(&client, &slot_namespace, slots);
+    let watches_slots = watch_slots(&slot_watch, &slot_namespace, slots);
     let ctx = Arc::new(ctx);
     let claims = objects_seen.claims();
     let (writer, reader) = (objects_seen.writer, claims.cache.clone());

@@ -261,7 +261,8 @@ async fn on_the_real_api_server_only_one_of_two_writers_gets_a_slot() {
         let client = stage.client.clone();
         let (claims, process) = (objects.claims(), process.to_owned());
         // Nothing watches the slots here, so each one is read past every cache.
-        KubeStore::new(client, &stage.slot_namespace, claims, SlotCache::default(), process)
+        let (slots, life) = (SlotCache::default(), Duration::from_secs(60));
+        KubeStore::new(client, &stage.slot_namespace, claims, slots, life, process)
     };
     let (first, second) = (store("first"), store("second"));
     let id = InstanceId::new(VM).unwrap();

@@ -29,8 +29,7 @@ use crate::{
 
 /// Longest note that the API server takes, in bytes.
 const NOTE_LIMIT: usize = 1024;
-/// How long a Secret is kept, and how many are.
-const SECRET_LIFE: Duration = Duration::from_secs(60);
+/// How many Secrets are kept.
 const MOST_SECRETS: u64 = 10_000;
 /// Who publishes the events.
 const REPORTER: &str = "vm.zenlayer.com/vm-operator";
@@ -61,12 +60,13 @@ pub enum SlotsError {
 
 impl KubeStore {
     /// `client` has short time limits and no retry: a repeated create or update would hide a
-    /// conflict.
+    /// conflict. A Secret is kept for `secret_life`.
     pub fn new(
         client: Client,
         slot_namespace: &str,
         claims: Claims,
         slots: SlotCache,
+        secret_life: Duration,
         identity: String,
     ) -> Self {
         Self {
@@ -74,7 +74,7 @@ impl KubeStore {
             leases: Api::namespaced(client.clone(), slot_namespace),
             slot_namespace: slot_namespace.to_owned(),
             claims,
-            secrets: Cache::builder().max_capacity(MOST_SECRETS).time_to_live(SECRET_LIFE).build(),
+            secrets: Cache::builder().max_capacity(MOST_SECRETS).time_to_live(secret_life).build(),
             identity,
             client,
         }
