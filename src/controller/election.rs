@@ -138,13 +138,10 @@ struct Booth {
 impl Booth {
     async fn stand(mut self, mut ended: oneshot::Receiver<()>) {
         loop {
-            let stepped = async {
-                self.step().await;
-            };
             tokio::select! {
                 biased;
                 _ = &mut ended => break,
-                () = stepped => {}
+                () = self.step() => {}
             }
         }
         self.tell(None);
@@ -255,11 +252,11 @@ impl Booth {
     /// The second try is for a lease of which nobody knows how it is.
     async fn release(&mut self) {
         for _ in 0..2 {
-            if let Some((version, record)) = self.elector.release() {
-                if let Written::Done(_) = self.write(version, &record, RELEASE_LIMIT).await {
-                    tracing::info!(lease = self.name, "released the lease");
-                    return;
-                }
+            if let Some((version, record)) = self.elector.release()
+                && let Written::Done(_) = self.write(version, &record, RELEASE_LIMIT).await
+            {
+                tracing::info!(lease = self.name, "released the lease");
+                return;
             }
             let Ok(Some(lease)) = self.leases.get_opt(&self.name).await else { return };
             let version = lease.metadata.resource_version.clone().unwrap_or_default();
