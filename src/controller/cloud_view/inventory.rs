@@ -12,26 +12,13 @@ use zenlayer::{Batch, Instance, InstanceId, ReadError, Reading};
 
 use super::{
     limiter::Class,
+    machine::{InstanceRead, Interest},
     shelf::{Meaning, Plan, Shelf},
 };
 use crate::controller::{
     store::{Credential, Scope},
     waker::Name,
 };
-
-/// What a read shows of one instance.
-pub type InstanceRead = Result<Reading<Option<Instance>>, ReadError>;
-
-/// How an object wants its machine to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interest {
-    /// So often, and it is woken when the machine is not as it was.
-    AtRest(Duration),
-    /// After so long, and it is woken after that read.
-    Once(Duration),
-    /// When it asks.
-    Nothing,
-}
 
 /// All machines. Time is the monotonic time of the caller's clock.
 pub struct Inventory {

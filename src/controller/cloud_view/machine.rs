@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use zenlayer::MOST_IDS;
+use zenlayer::{Instance, MOST_IDS, ReadError, Reading};
 
-use super::{
-    inventory::{InstanceRead, Interest},
-    limiter::Class,
-};
+use super::limiter::Class;
 use crate::{controller::waker::Name, lifecycle::backoff::fnv};
 
 /// Looks further away than this are of machines that nobody waits for.
@@ -19,6 +16,20 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const NEWS: Duration = Duration::from_secs(5);
 /// How long after a read in which it was missing a machine is asked for alone.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// What a read shows of one instance.
+pub type InstanceRead = Result<Reading<Option<Instance>>, ReadError>;
+
+/// How an object wants its machine to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// So often, and it is woken when the machine is not as it was.
+    AtRest(Duration),
+    /// After so long, and it is woken after that read.
+    Once(Duration),
+    /// When it asks.
+    Nothing,
+}
 
 /// With whom a machine may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

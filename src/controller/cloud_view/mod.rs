@@ -14,8 +14,9 @@ mod troubles;
 #[cfg(test)]
 mod tests;
 
-pub use inventory::{InstanceRead, Interest, Inventory};
+pub use inventory::Inventory;
 pub use limiter::{Ask, Caller, Class, Limiter};
+pub use machine::{InstanceRead, Interest};
 pub use offers::OfferCache;
 pub use reading::{read_due, read_machines, trouble_of};
 pub use rotation::{Digests, rotated};

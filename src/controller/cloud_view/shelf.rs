@@ -8,9 +8,8 @@ use std::{
 use zenlayer::{Batch, Found, Instance, InstanceId, InstanceIds, MOST_IDS, ReadError, Reading};
 
 use super::{
-    inventory::{InstanceRead, Interest},
     limiter::Class,
-    machine::{Due, Machine},
+    machine::{Due, InstanceRead, Interest, Machine},
     troubles::{is_of_credential, is_shared},
 };
 use crate::controller::{store::Credential, waker::Name};

@@ -8,11 +8,7 @@ use zenlayer::{
     InstanceTypeId, ReadError, Reading,
 };
 
-use super::{
-    inventory::{Interest, Inventory},
-    limiter::Class,
-    shelf::Plan,
-};
+use super::{inventory::Inventory, limiter::Class, machine::Interest, shelf::Plan};
 use crate::controller::{
     store::{Credential, Scope},
     waker::Name,
