@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{Hash, Hasher},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -29,10 +28,10 @@ use super::{
     store::{Claims, ObjectCache, SlotCache, problem},
     sweep::Sweep,
     term::{serve_terms, wake_rotated},
-    watch::{objects, watch, watch_slots},
+    watch::{deletion, forget_what_nobody_reads, objects, our_annotations, watch, watch_slots},
 };
 use crate::{
-    api::{CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, VmInstance},
+    api::VmInstance,
     lifecycle::{NextLook, Selection, backoff},
     telemetry::WatchHealth,
 };
@@ -169,29 +168,6 @@ async fn work(shell: Arc<Shell>, claims: Claims, sweep: Duration) {
         () = read_machines(ctx.clone()) => {}
         () = sweep_slots(&shell, claims.clone(), sweep) => {}
     }
-}
-
-/// What would only take memory.
-fn forget_what_nobody_reads(object: &mut VmInstance) {
-    object.metadata.managed_fields = None;
-    if let Some(annotations) = &mut object.metadata.annotations {
-        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
-    }
-}
-
-/// Those of others wake nobody.
-fn our_annotations(object: &VmInstance) -> Option<u64> {
-    let annotations = object.metadata.annotations.as_ref();
-    let ours = [RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, CANCEL_PLAN_ANNOTATION]
-        .map(|name| annotations.and_then(|all| all.get(name)));
-    let mut hasher = std::hash::DefaultHasher::new();
-    ours.hash(&mut hasher);
-    Some(hasher.finish())
-}
-
-/// An object that is about to be deleted has to be looked at.
-fn deletion(object: &VmInstance) -> Option<u64> {
-    Some(u64::from(object.metadata.deletion_timestamp.is_some()))
 }
 
 /// Looks at all slots now and then, and forgets what is known of objects that are gone.

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    hash::{Hash, Hasher},
     sync::Arc,
 };
 
@@ -23,7 +24,10 @@ use super::{
     connect::{LONGEST_PAUSE, WATCH_SECONDS, watch_pauses},
     unreadable,
 };
-use crate::{api::VmInstance, lifecycle::Selection};
+use crate::{
+    api::{CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, VmInstance},
+    lifecycle::Selection,
+};
 
 type Seen<K> = watcher::Result<Event<K>>;
 pub type Objects = Api<DeserializeGuard<VmInstance>>;
@@ -85,6 +89,29 @@ pub fn watch(
         };
         stream::iter(events)
     })
+}
+
+/// What would only take memory.
+pub fn forget_what_nobody_reads(object: &mut VmInstance) {
+    object.metadata.managed_fields = None;
+    if let Some(annotations) = &mut object.metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
+/// Those of others wake nobody.
+pub fn our_annotations(object: &VmInstance) -> Option<u64> {
+    let annotations = object.metadata.annotations.as_ref();
+    let ours = [RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, CANCEL_PLAN_ANNOTATION]
+        .map(|name| annotations.and_then(|all| all.get(name)));
+    let mut hasher = std::hash::DefaultHasher::new();
+    ours.hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// An object that is about to be deleted has to be looked at.
+pub fn deletion(object: &VmInstance) -> Option<u64> {
+    Some(u64::from(object.metadata.deletion_timestamp.is_some()))
 }
 
 type Name = (Option<String>, String);

@@ -23,7 +23,7 @@ fn secs(seconds: u64) -> Duration {
 }
 
 fn id(number: usize) -> InstanceId {
-    InstanceId::new(format!("vm-{number:05}")).unwrap()
+    InstanceId::new(format!("vm-{number:05}")).expect("it is an id")
 }
 
 fn name(number: usize) -> Name {
@@ -40,7 +40,7 @@ fn instance(id: &InstanceId) -> Instance {
         id: id.clone(),
         name: None,
         zone_id: None,
-        type_id: InstanceTypeId::new("c.1c2g".to_owned()).unwrap(),
+        type_id: InstanceTypeId::new("c.1c2g".to_owned()).expect("it is a type"),
         state: InstanceState::Running,
         charge_type: ChargeType::Postpaid,
         cpu_count: None,
