@@ -482,8 +482,14 @@ impl Lab {
     fn step_to(&mut self, time: Duration) {
         let mut service = self.shared.lock();
         for call in service.log.calls.drain(..) {
-            let instance = call.instance.unwrap_or_default();
-            *self.calls.entry((instance, call.action)).or_default() += 1;
+            // A read may be of several machines.
+            let many = call.body.as_ref().and_then(|body| body["instanceIds"].as_array());
+            let many = many.into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned));
+            let mut instances: BTreeSet<String> = many.collect();
+            instances.extend(call.instance);
+            for instance in instances {
+                *self.calls.entry((instance, call.action.clone())).or_default() += 1;
+            }
         }
         let by = time.saturating_sub(self.clock.monotonic());
         service.clock.step(SignedDuration::try_from(by).unwrap()).unwrap();

@@ -184,7 +184,12 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             assert_ne!(phase, Some(Phase::InSync), "the slot cannot have been closed");
             format!("the slot is never closed, and the object stays {phase:?}")
         }
-        ("leases", "list" | "watch") => {
+        ("leases", "list") => {
+            let told = reports(&stage, &operator, "KubernetesUnavailable", "cannot list resource");
+            let told = told.await;
+            format!("the orders of the hour are not known, so none is made: {told}")
+        }
+        ("leases", "watch") => {
             stage.declare("c.2c4g").await;
             stage.until_phase(&operator, "vm-1", Phase::InSync).await;
             let line = refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;

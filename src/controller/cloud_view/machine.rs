@@ -161,7 +161,7 @@ impl Machine {
             Interest::Nothing => Wish::Nothing,
         };
         if !matches!(interest, Interest::AtRest(_)) {
-            one.fresh_from = now;
+            one.fresh_from = now.saturating_add(Duration::from_nanos(1));
         }
     }
 

@@ -62,7 +62,9 @@ fn follow(ctx: &Context, desired: &Desired, verdict: &Verdict) -> NextLook {
             (Interest::AtRest(*drift), NextLook::After(drift.saturating_mul(3)))
         }
         NextLook::After(pause) => {
-            (Interest::Once(pause), NextLook::After(pause.saturating_add(poll.1)))
+            // Later than any batch that it may be read in.
+            let own = pause.saturating_add(pause / 5).saturating_add(poll.1);
+            (Interest::Once(pause), NextLook::After(own))
         }
         look @ (NextLook::Backoff | NextLook::OnChange) => (Interest::Nothing, look),
         // It has looked at nothing, so what is known is as good as before.
