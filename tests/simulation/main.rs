@@ -1,4 +1,4 @@
-//! The production reconcile, explored: two processes in a hostile world under virtual time, thousands
+//! The production reconcile, explored: two processes in a hostile world under virtual time, hundreds
 //! of runs a second. Nothing of the operator is copied; its futures are polled by hand, and every call
 //! of a trait is a point at which it can be held, lost, refused, frozen, crashed or overtaken.
 //!
