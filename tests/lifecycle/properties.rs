@@ -81,7 +81,11 @@ fn refusal_stands(given: &Given, change: &Change) -> bool {
         (refusal.kind, &refusal.from, &refusal.to) == (change.kind, &change.from, &change.to)
             && Some(refusal.credential.as_str()) == seen.secret.digest()
             && refusal.instance == digest(given)
-            && refusal.retry_after.is_none_or(|time| given.now < time && time <= at(21_600))
+            && match &refusal.retry_after {
+                Some(time) => given.now < *time && *time <= at(21_600),
+                // Only of an order a refusal is final.
+                None => change.kind == ChangeKind::Modify,
+            }
             && !asked
     })
 }
