@@ -90,7 +90,7 @@ pub struct RunArgs {
     )]
     pub prepaid_downgrade: PrepaidDowngrade,
     /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
-    /// At most 3000: they are all kept in one Lease.
+    /// At most 3000.
     #[arg(
         long,
         env = "MAX_ORDERS_PER_HOUR",
@@ -105,12 +105,12 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u32).range(..=3000)
     )]
     pub max_orders_per_namespace_per_hour: Option<u32>,
-    /// The same for one object.
+    /// The same for one object. At most 1000: the Lease of its machine holds them.
     #[arg(
         long,
         env = "MAX_ORDERS_PER_OBJECT_PER_HOUR",
         default_value_t = 4,
-        value_parser = clap::value_parser!(u32).range(..=3000)
+        value_parser = clap::value_parser!(u32).range(..=1000)
     )]
     pub max_orders_per_object_per_hour: u32,
     /// How long after the edit that asks for it a paid call is made, at the earliest: an edit that is

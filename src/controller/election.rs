@@ -22,7 +22,7 @@ use super::{
     leader::{Elector, Record, Step, Term, Written},
     leadership::Leadership,
     neighbours::{Listed, Neighbours, Roll},
-    store::{MANAGED_BY, problem},
+    store::{MANAGED_BY, problem, short_hash},
 };
 use crate::lifecycle::{LeaseTimes, Peer, Selection};
 
@@ -62,12 +62,8 @@ pub fn lease_name(selection: &Selection) -> String {
     if selection.is_everything() {
         return "zvm-leader".to_owned();
     }
-    let hash = aws_lc_rs::digest::digest(
-        &aws_lc_rs::digest::SHA256,
-        format!("{}/{}", namespaces(selection), selection.selector()).as_bytes(),
-    );
-    let hex: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("zvm-leader-{hex}")
+    let text = format!("{}/{}", namespaces(selection), selection.selector());
+    format!("zvm-leader-{}", short_hash(&text, 8))
 }
 
 fn namespaces(selection: &Selection) -> String {

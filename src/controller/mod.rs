@@ -19,6 +19,7 @@ mod seen;
 mod store;
 mod sweep;
 mod term;
+mod unchanged;
 mod unreadable;
 mod waker;
 mod watch;

@@ -2,14 +2,13 @@
 //! `election` lists the leases now and then.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::sync::Notify;
 
-use super::leader::Record;
+use super::{leader::Record, unchanged::Unchanged};
 use crate::{
     api::VmInstance,
     lifecycle::{Peer, Selection},
@@ -82,27 +81,22 @@ pub struct Roll {
     selection: Selection,
     /// How long a lease lasts that does not say it.
     usual: Duration,
-    unchanged: HashMap<String, (Option<String>, Duration)>,
+    unchanged: Unchanged,
 }
 
 impl Roll {
     pub fn new(own: String, selection: Selection, usual: Duration) -> Self {
-        Self { own, selection, usual, unchanged: HashMap::new() }
+        Self { own, selection, usual, unchanged: Unchanged::default() }
     }
 
     /// The operators that may serve what we serve. One that is seen for the first time counts: it may
     /// be at work.
     pub fn look(&mut self, listed: Vec<Listed>, now: Duration) -> Vec<Peer> {
-        let names: HashSet<&String> = listed.iter().map(|one| &one.name).collect();
-        self.unchanged.retain(|name, _| names.contains(name));
+        self.unchanged.keep(listed.iter().map(|one| one.name.as_str()));
         let mut others = Vec::new();
         for Listed { name, version, record, selection } in listed {
-            let known = self.unchanged.entry(name.clone()).or_insert((version.clone(), now));
-            if known.0 != version {
-                *known = (version, now);
-            }
             let lasts = record.duration.unwrap_or(self.usual);
-            let lives = now.saturating_sub(known.1) < lasts;
+            let lives = self.unchanged.age(&name, &version, now) < lasts;
             let Some(holder) = record.holder.filter(|_| lives && name != self.own) else {
                 continue;
             };

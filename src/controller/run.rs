@@ -28,6 +28,7 @@ use super::{
     store::{Claims, ObjectCache, SlotCache, problem},
     sweep::Sweep,
     term::{serve_terms, wake_rotated},
+    waker::name_of,
     watch::{deletion, forget_what_nobody_reads, objects, our_annotations, watch, watch_slots},
 };
 use crate::{
@@ -187,8 +188,7 @@ async fn sweep_slots(shell: &Shell, claims: Claims, pause: Duration) {
         shell.keep(&uids);
         ctx.sightings.keep(&uids, &instances);
         ctx.troubles.keep(&uids, ctx.clock.monotonic());
-        let names = objects.iter().map(|one| (one.namespace().unwrap_or_default(), one.name_any()));
-        ctx.inventory.keep(&names.collect());
+        ctx.inventory.keep(&objects.iter().map(|object| name_of(object)).collect());
     }
 }
 

@@ -1,16 +1,16 @@
 //! What an event of the watch means beyond the object that it is about.
 
-use kube::{ResourceExt, runtime::watcher};
+use kube::runtime::watcher;
 use zenlayer::InstanceId;
 
-use super::Context;
+use super::{Context, waker::name_of};
 use crate::{api::VmInstance, lifecycle};
 
 /// Those of the same machine may act once their owner is gone, or on its way.
 pub fn seen(ctx: &Context, event: &watcher::Result<watcher::Event<VmInstance>>) {
     match event {
         Ok(watcher::Event::Delete(object)) => {
-            ctx.forget(&(object.namespace().unwrap_or_default(), object.name_any()));
+            ctx.forget(&name_of(object));
             say_farewell(ctx, object);
             wake_others(ctx, object);
         }
@@ -29,7 +29,7 @@ fn wake_others(ctx: &Context, object: &VmInstance) {
     let Ok(instance) = InstanceId::new(object.spec.instance_id.clone()) else { return };
     let others = ctx.store.claims(&instance).into_iter();
     let others = others.filter(|other| other.metadata.uid != object.metadata.uid);
-    ctx.waker.wake(others.map(|other| (other.namespace().unwrap_or_default(), other.name_any())));
+    ctx.waker.wake(others.map(|other| name_of(&other)));
 }
 
 /// Says that the change of a deleted object goes on: neither the machine nor the order is touched. One
@@ -41,7 +41,7 @@ fn say_farewell(ctx: &Context, object: &VmInstance) {
     }
     let (store, object) = (ctx.store.clone(), object.clone());
     tokio::spawn(async move {
-        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let (namespace, name) = name_of(&object);
         if let Ok(Some(other)) = store.object(&namespace, &name).await
             && other.metadata.uid == object.metadata.uid
         {

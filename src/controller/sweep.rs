@@ -1,24 +1,22 @@
 //! Slots that say nothing any more are deleted, and so are those whose object is gone and that nobody has
 //! written for long: by time alone, without a read of the cloud.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     Context,
     store::{KeptSlot, StoreError},
+    unchanged::Unchanged,
 };
 use crate::lifecycle::{HoldingState, LaneName, ObjectKey, Timing};
 
 /// Pause between two looks at all slots.
 pub const SWEEP: Duration = Duration::from_secs(600);
 
-/// Since when each slot has been at its version, by the monotonic clock.
+/// What is known from one look to the next.
 #[derive(Default)]
 pub struct Sweep {
-    unchanged: HashMap<String, (Option<String>, Duration)>,
+    unchanged: Unchanged,
 }
 
 impl Sweep {
@@ -32,16 +30,9 @@ impl Sweep {
             }
         };
         let now = ctx.clock.monotonic();
-        let names: HashSet<String> = slots.iter().map(|kept| kept.instance.to_string()).collect();
-        self.unchanged.retain(|name, _| names.contains(name));
+        self.unchanged.keep(slots.iter().map(|kept| kept.instance.as_str()));
         for kept in &slots {
-            let name = kept.instance.to_string();
-            let version = kept.slot.version.clone();
-            let known = self.unchanged.entry(name).or_insert((version.clone(), now));
-            if known.0 != version {
-                *known = (version, now);
-            }
-            let age = now.saturating_sub(known.1);
+            let age = self.unchanged.age(kept.instance.as_str(), &kept.slot.version, now);
             if is_over(ctx, kept, age).await {
                 delete(ctx, kept).await;
             }

@@ -5,9 +5,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures::StreamExt;
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 
-use super::{Context, cloud_view::rotated, leader::Term, store::Claims};
+use super::{Context, cloud_view::rotated, leader::Term, store::Claims, waker::name_of};
 use crate::api::VmInstance;
 
 /// Serves in every term that this process is elected for.
@@ -41,10 +41,7 @@ fn begin(ctx: &Context, claims: &Claims) {
 }
 
 fn wake_all(ctx: &Context, claims: &Claims) {
-    let objects = claims.cache.state();
-    let name =
-        |object: &Arc<VmInstance>| (object.namespace().unwrap_or_default(), object.name_any());
-    ctx.waker.wake(objects.iter().map(name));
+    ctx.waker.wake(claims.cache.state().iter().map(|object| name_of(object)));
 }
 
 async fn elected(ctx: &Context) -> Term {

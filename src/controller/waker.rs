@@ -4,10 +4,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{Stream, stream};
+use kube::ResourceExt;
 use tokio::sync::Notify;
+
+use crate::{api::VmInstance, lifecycle::ObjectKey};
 
 /// Namespace and name.
 pub type Name = (String, String);
+
+/// That of an object.
+pub fn name_of(object: &VmInstance) -> Name {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
 
 /// A queue of objects; clones share it.
 #[derive(Clone, Default)]
@@ -26,6 +34,10 @@ impl Waker {
         if !queue.is_empty() {
             self.0.news.notify_one();
         }
+    }
+
+    pub fn wake_keys(&self, keys: Vec<ObjectKey>) {
+        self.wake(keys.into_iter().map(|key| (key.namespace, key.name)));
     }
 
     /// Those that were woken since the last call.

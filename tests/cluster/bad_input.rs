@@ -38,14 +38,9 @@ async fn rests(stage: &Stage, operator: &Operator, reason: &str, words: &[&str])
 /// Has the object looked at, whenever its next look is.
 async fn touched(stage: &Stage, operator: &Operator) {
     let touch = json!({ "vm.zenlayer.com/release": jiff::Timestamp::now().to_string() });
-    let passes = async || operator.metric("zenlayer_vm_reconciles_total").await;
-    let before = passes().await;
+    let before = operator.passes().await;
     stage.patch("vm-1", json!({ "metadata": { "annotations": touch } })).await;
-    eventually("a pass", LIMIT, async || {
-        let now = passes().await;
-        if now > before { Ok(()) } else { Err(now.to_string()) }
-    })
-    .await;
+    operator.passes_beyond(before + 1.0).await;
 }
 
 #[tokio::test]

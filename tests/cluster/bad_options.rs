@@ -117,7 +117,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a long wait, for real", with(&["--testing-answer-limit", "1h"]), &[loopback]),
             ("a quick sweep, for real", with(&["--testing-sweep", "1s"]), &[loopback]),
             (
-                "more orders than one Lease can hold",
+                "more orders than are counted",
                 with(&["--max-orders-per-hour", "3001"]),
                 &["--max-orders-per-hour", "3001 is not in 0..=3000"],
             ),
@@ -128,8 +128,8 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ),
             (
                 "more orders of an object",
-                with(&["--max-orders-per-object-per-hour", "3001"]),
-                &["--max-orders-per-object-per-hour", "3001 is not in 0..=3000"],
+                with(&["--max-orders-per-object-per-hour", "1001"]),
+                &["--max-orders-per-object-per-hour", "1001 is not in 0..=1000"],
             ),
             ("a negative delay", with(&["--order-delay=-1s"]), &["--order-delay", "negative"]),
             (

@@ -202,7 +202,9 @@ async fn each_code_leads_to_its_phase_and_to_its_calls_in_the_following_day() {
             // One read of the instance for each drift look, and nothing else at all.
             assert_eq!(lab.all_calls_of(&name), reads + plans, "{code}: {:?}", lab.calls);
             assert_eq!(plans, 0, "{code}");
-            assert!((220..=320).contains(&reads), "{code}: {reads} drift looks");
+            // Five minutes, a tenth more or less, and at most a tenth until others are read, too.
+            assert!((238..=320).contains(&reads), "{code}: {reads} drift looks");
+            assert_eq!(lab.passes[&name], reads, "{code}");
             assert_eq!(writes, 0, "{code}: an unchanged status was written");
         }
         let counts = [paid, reads, plans, writes].map(|count| count.to_string());
@@ -271,7 +273,7 @@ async fn whatever_a_refusal_rests_on_lets_the_call_be_made_once_more() {
         lab.rearm(name, by, "1");
     }
     // A changed instance is seen at one look, and acted on at the next.
-    lab.pass_time(Duration::from_secs(700)).await;
+    lab.pass_time(Duration::from_secs(400)).await;
     for (name, code, by, calls) in &cases {
         assert_eq!(lab.calls_of(name, PAID), *calls, "{code} after another {by}");
         assert_eq!(stands(&lab.store.get(name)).0, Phase::Failed, "{code} after another {by}");

@@ -115,17 +115,22 @@ async fn whoever_stands_by_is_warm_and_silent_and_takes_over_soon_after_a_clean_
 
     second.process.signal(libc::SIGTERM);
     assert!(second.process.wait(LIMIT).unwrap().success());
-    let (mut third, fourth) = two(&stage, BRIEF).await;
+    // With REPLICAS_DEFAULTS the times of production: that takes half a minute more.
+    let (times, limit) = match std::env::var_os("REPLICAS_DEFAULTS") {
+        Some(_) => (&[][..], Duration::from_secs(40)),
+        None => (BRIEF, TAKEOVER),
+    };
+    let (mut third, fourth) = two(&stage, times).await;
     let killed = Instant::now();
     third.process.kill();
-    let kill = takes_over(&fourth, killed, TAKEOVER).await;
+    let kill = takes_over(&fourth, killed, limit).await;
     edit(&stage, &names[1], "c.2c4g").await;
     stage.until_phase(&fourth, &names[1], Phase::InSync).await;
     for name in &names[..2] {
         assert_eq!(stage.sim.orders(name).await.len(), 1, "{name}");
     }
     println!("takeover after a clean stop: {:.2} s (35 s / 30 s / 5 s)", clean.as_secs_f64());
-    println!("takeover after a kill: {:.2} s (4 s / 3 s / 500 ms)", kill.as_secs_f64());
+    println!("takeover after a kill: {:.2} s, at most {limit:?}", kill.as_secs_f64());
 }
 
 #[tokio::test(flavor = "multi_thread")]

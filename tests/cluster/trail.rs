@@ -304,8 +304,9 @@ async fn an_outage_is_written_down_once() {
     eventually("two further failures", LIMIT, async || {
         // Each failure in a row makes the pause longer, whoever looks.
         let touched = json!({ "vm.zenlayer.com/release": jiff::Timestamp::now().to_string() });
+        let passes = operator.passes().await;
         stage.patch("a", json!({ "metadata": { "annotations": touched } })).await;
-        operator.further_passes(1.0).await;
+        operator.passes_beyond(passes + 1.0).await;
         let looks = Cost::of(&stage, "a").await.looks;
         // The client makes three of each.
         if looks >= before.looks + 6 { Ok(()) } else { Err(looks.to_string()) }

@@ -48,6 +48,22 @@ pub struct Entry {
     idle: (u64, i64, u32),
 }
 
+impl Entry {
+    /// Takes this time, unless an earlier one is taken, or it is at work just now: the token of that.
+    pub fn due_at(&mut self, at: i64) -> Option<u64> {
+        if self.running {
+            self.again = true;
+            return None;
+        }
+        if self.due.is_some_and(|due| due <= at) {
+            return None;
+        }
+        self.due = Some(at);
+        self.token += 1;
+        Some(self.token)
+    }
+}
+
 #[derive(Default)]
 pub struct Process<'a> {
     pub up: bool,

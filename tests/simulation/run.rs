@@ -205,16 +205,7 @@ impl<'a> Run<'a> {
         let at = self.now() + delay;
         let incarnation = self.processes[process].incarnation;
         let entry = &mut self.processes[process].entries[place];
-        if entry.running {
-            entry.again = true;
-            return;
-        }
-        if entry.due.is_some_and(|due| due <= at) {
-            return;
-        }
-        entry.due = Some(at);
-        entry.token += 1;
-        let token = entry.token;
+        let Some(token) = entry.due_at(at) else { return };
         self.after(delay, Event::Look { process, incarnation, place, token });
     }
 
@@ -281,16 +272,7 @@ impl<'a> Run<'a> {
         let at = self.now() + delay;
         let incarnation = self.processes[process].incarnation;
         let entry = &mut self.processes[process].reads;
-        if entry.running {
-            entry.again = true;
-            return;
-        }
-        if entry.due.is_some_and(|due| due <= at) {
-            return;
-        }
-        entry.due = Some(at);
-        entry.token += 1;
-        let token = entry.token;
+        let Some(token) = entry.due_at(at) else { return };
         self.after(delay, Event::Reads { process, incarnation, token });
     }
 

@@ -110,7 +110,7 @@ fn answered(ctx: &Context, (plan, read, begun): Ended) {
         Some(ReadError::Malformed { .. }) => Vec::new(),
         Some(_) | None => ctx.troubles.batch_answered(scope),
     };
-    ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
+    ctx.waker.wake_keys(freed);
     ctx.waker.wake(meaning.woken);
 }
 

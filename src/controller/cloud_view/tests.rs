@@ -165,16 +165,21 @@ impl Lab {
         self.reads.len() - before
     }
 
-    /// So many objects whose machines are in sync and were read once.
-    fn in_sync(&mut self, count: usize) {
-        for number in 0..count {
+    /// These objects are looked at, and at rest after so long.
+    fn settle(&mut self, numbers: std::ops::Range<usize>, time: Duration) {
+        for number in numbers.clone() {
             self.look(number, Class::Drift);
         }
-        self.pass(secs(2));
-        for number in 0..count {
+        self.pass(time);
+        for number in numbers {
             assert!(self.look(number, Class::Drift), "{number}");
             self.follow(number, Interest::AtRest(DRIFT));
         }
+    }
+
+    /// So many objects whose machines are in sync and were read once.
+    fn in_sync(&mut self, count: usize) {
+        self.settle(0..count, secs(2));
         self.reads.clear();
         self.woken.clear();
     }
@@ -197,14 +202,7 @@ fn two_halves_of_a_batch_find_one_another() {
     let mut lab = Lab::new();
     lab.in_sync(50);
     lab.pass(DRIFT / 2);
-    for number in 50..100 {
-        lab.look(number, Class::Drift);
-    }
-    lab.pass(secs(2));
-    for number in 50..100 {
-        assert!(lab.look(number, Class::Drift));
-        lab.follow(number, Interest::AtRest(DRIFT));
-    }
+    lab.settle(50..100, secs(2));
     lab.pass(DRIFT);
     assert_eq!((lab.pass(DRIFT), lab.pass(DRIFT)), (1, 1));
 }
@@ -266,14 +264,7 @@ fn a_machine_that_is_missing_among_others_is_asked_for_alone_a_look_later() {
 fn a_machine_that_is_known_to_be_missing_is_read_among_others() {
     let mut lab = Lab::new();
     lab.missing.insert(id(7));
-    for number in 0..100 {
-        lab.look(number, Class::Drift);
-    }
-    lab.pass(secs(10));
-    for number in 0..100 {
-        assert!(lab.look(number, Class::Drift));
-        lab.follow(number, Interest::AtRest(DRIFT));
-    }
+    lab.settle(0..100, secs(10));
     lab.pass(DRIFT);
     assert_eq!((lab.pass(DRIFT), lab.pass(DRIFT)), (1, 1));
 }
@@ -345,6 +336,17 @@ fn what_was_read_before_a_pass_ended_is_too_old_for_the_next_one() {
     assert!(!lab.look(0, Class::InFlight));
     lab.pass(secs(1));
     assert!(lab.look(0, Class::InFlight));
+}
+
+#[test]
+fn what_was_read_in_the_moment_in_which_a_pass_ended_is_too_old_as_well() {
+    let mut lab = Lab::new();
+    lab.look(0, Class::Edit);
+    lab.reads_due();
+    assert!(lab.look(0, Class::Edit));
+    lab.follow(0, Interest::Once(secs(5)));
+    lab.now += secs(1);
+    assert!(!lab.look(0, Class::InFlight));
 }
 
 #[test]

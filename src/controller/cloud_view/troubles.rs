@@ -278,4 +278,61 @@ mod tests {
         assert_eq!(woken.len(), 2);
         assert_eq!(waits("c", 1841), None);
     }
+
+    fn refused() -> ReadError {
+        let cause = "connection reset".to_owned();
+        ReadError::Transport { cause }
+    }
+
+    fn trouble() -> Trouble {
+        Trouble {
+            reason: Reason::ApiUnavailable,
+            problem: "away".to_owned(),
+            person: false,
+            again_in: Duration::ZERO,
+        }
+    }
+
+    #[test]
+    fn the_reads_of_passes_fail_for_all_and_one_object_tries_again() {
+        let (troubles, scope) = (Troubles::new(&Timing::default()), Scope::of("key"));
+        let at = Duration::from_secs;
+        let waits = |name: &str, now| {
+            troubles.with_own_reads(&scope, &object(name), at(now)).map(|one| one.again_in)
+        };
+        assert_eq!(waits("a", 0), None);
+        troubles.own_read_failed(&scope, &refused(), trouble(), at(0));
+        assert_eq!((waits("a", 1), waits("b", 1)), (Some(at(4)), Some(at(4))));
+        // The first one that comes tries, and the pause grows.
+        assert_eq!((waits("a", 5), waits("b", 5)), (None, Some(at(40))));
+        troubles.own_read_failed(&scope, &refused(), trouble(), at(6));
+        assert_eq!(waits("b", 6), Some(at(10)));
+        let freed = troubles.own_read_answered(&scope);
+        assert_eq!((freed.len(), waits("b", 7)), (2, None));
+    }
+
+    #[test]
+    fn a_batch_that_is_asked_about_is_not_tried_yet() {
+        let (troubles, scope) = (Troubles::new(&Timing::default()), Scope::of("key"));
+        let at = Duration::from_secs;
+        troubles.batch_failed(&scope, &refused(), trouble(), at(0));
+        assert_eq!(troubles.may_read_in(&scope, at(3)), at(2));
+        assert_eq!(troubles.may_read_in(&scope, at(5)), at(0));
+        assert_eq!(troubles.may_read_in(&scope, at(6)), at(0));
+        troubles.tries(&scope, at(6));
+        assert_eq!(troubles.may_read_in(&scope, at(6)), at(40));
+    }
+
+    #[test]
+    fn trouble_that_nobody_waits_for_is_forgotten() {
+        let (troubles, scope) = (Troubles::new(&Timing::default()), Scope::of("key"));
+        let at = Duration::from_secs;
+        troubles.batch_failed(&scope, &refused(), trouble(), at(0));
+        troubles.with_reads(&scope, &object("a"), at(1));
+        let known = |now| troubles.with_reads(&scope, &object("a"), at(now)).is_some();
+        troubles.keep(&HashSet::from(["a".to_owned()]), at(9000));
+        assert!(known(9000), "somebody waits");
+        troubles.keep(&HashSet::new(), at(9000));
+        assert!(!known(9000));
+    }
 }

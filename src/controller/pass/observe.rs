@@ -279,7 +279,7 @@ fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadErro
     let (scope, now) = (&credential.scope, ctx.clock.monotonic());
     let Some(error) = error else {
         let freed = ctx.troubles.own_read_answered(scope);
-        return ctx.waker.wake(freed.into_iter().map(|key| (key.namespace, key.name)));
+        return ctx.waker.wake_keys(freed);
     };
     note_throttling(ctx, credential, Some(error));
     ctx.troubles.own_read_failed(scope, error, trouble_of(error), now);

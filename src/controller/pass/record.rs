@@ -112,7 +112,7 @@ fn tell_the_credential(
     match answer {
         Answer::Accepted { .. } if kind == ChangeKind::Modify => {
             let woken = ctx.troubles.accepted(&credential.scope);
-            ctx.waker.wake(woken.into_iter().map(|key| (key.namespace, key.name)));
+            ctx.waker.wake_keys(woken);
         }
         Answer::Refused(error) if error.status == 429 => {
             ctx.limiter.throttled(&credential.scope, now);

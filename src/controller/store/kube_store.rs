@@ -18,13 +18,13 @@ use zenlayer::{InstanceId, with_causes};
 
 use super::{
     Age, Claims, Credential, KeptSlot, SlotCache, Store, StoreError, credential,
-    leases::{INSTANCE_ANNOTATION, MANAGED_BY, SLOT_ANNOTATION, lease_of, record_of, slot_name},
-    slots::slot_of,
+    leases::{MANAGED_BY, lease_of, slot_name, slot_of},
+    slots::kept_slot,
 };
 use crate::{
     api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
     controller::connect::FIELD_MANAGER,
-    lifecycle::{Counted, Event, LaneName, ObjectKey, SecretState, Slot, SlotRecord},
+    lifecycle::{Counted, Event, ObjectKey, SecretState, Slot, SlotRecord},
 };
 
 /// Longest note that the API server takes, in bytes.
@@ -130,22 +130,6 @@ fn params() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// The slot in a Lease; none in one that cannot be read: it stays as it is.
-fn kept_slot(lease: &Lease) -> Option<KeptSlot> {
-    let id = lease.metadata.annotations.as_ref()?.get(INSTANCE_ANNOTATION)?;
-    let instance = InstanceId::new(id.clone()).ok()?;
-    let record = record_of(lease, SLOT_ANNOTATION).ok()?;
-    let version = lease.metadata.resource_version.clone();
-    Some(KeptSlot { instance, slot: Slot { version, record } })
-}
-
-/// The changes that hold the lanes, for people; the record is what counts.
-fn holders(record: &SlotRecord) -> Option<String> {
-    let holder = |lane| record.lane(lane).holding().map(|holding| holding.change.to_string());
-    let names: Vec<String> = LaneName::ALL.into_iter().filter_map(holder).collect();
-    (!names.is_empty()).then(|| names.join(","))
-}
-
 fn failure(error: kube::Error) -> StoreError {
     match error {
         kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => {
@@ -208,16 +192,7 @@ impl Store for KubeStore {
         read: &Slot,
         record: SlotRecord,
     ) -> Result<Slot, StoreError> {
-        let note = (INSTANCE_ANNOTATION, instance.to_string());
-        let mut lease = lease_of(
-            slot_name(instance),
-            read.version.clone(),
-            (SLOT_ANNOTATION, &record),
-            Some(note),
-        )?;
-        if let Some(spec) = &mut lease.spec {
-            spec.holder_identity = holders(&record);
-        }
+        let lease = lease_of(instance, read.version.clone(), &record)?;
         let written = self.swap(lease).await;
         // Whatever is known is older than what is there, or may be.
         let version = written.inspect_err(|_| self.slots.doubt(instance))?;

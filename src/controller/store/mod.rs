@@ -11,5 +11,5 @@ pub use api::{Age, KeptSlot, Store, StoreError};
 pub use claims::{Claims, ObjectCache};
 pub use credential::{Credential, Scope};
 pub use kube_store::{KubeStore, SlotsError, problem};
-pub use leases::{MANAGED_BY, slot_name};
+pub use leases::{MANAGED_BY, short_hash, slot_name};
 pub use slots::SlotCache;

@@ -12,7 +12,7 @@ use zenlayer::InstanceId;
 
 use super::{
     KeptSlot, StoreError,
-    leases::{INSTANCE_ANNOTATION, SLOT_ANNOTATION, is_slot, record_of, slot_name},
+    leases::{instance_of, is_slot, slot_name, slot_of},
 };
 use crate::lifecycle::{Counted, Slot};
 
@@ -40,13 +40,13 @@ struct Kept {
 
 impl Kept {
     fn of(lease: &Lease) -> Self {
-        let id = lease.metadata.annotations.as_ref().and_then(|all| all.get(INSTANCE_ANNOTATION));
         let version = lease.metadata.resource_version.clone();
-        Self {
-            instance: id.and_then(|id| InstanceId::new(id.clone()).ok()),
-            slot: slot_of(lease),
-            version,
-        }
+        Self { instance: instance_of(lease), slot: slot_of(lease), version }
+    }
+
+    fn readable(&self) -> Option<KeptSlot> {
+        let (instance, slot) = (self.instance.clone()?, self.slot.clone().ok()?);
+        Some(KeptSlot { instance, slot })
     }
 
     /// Versions are numbers that grow (Kubernetes 1.33 and later say so of every server); what is none is
@@ -57,10 +57,9 @@ impl Kept {
     }
 }
 
-/// The slot that a Lease holds.
-pub fn slot_of(lease: &Lease) -> Result<Slot, StoreError> {
-    let record = record_of(lease, SLOT_ANNOTATION)?;
-    Ok(Slot { version: lease.metadata.resource_version.clone(), record })
+/// The slot in a Lease; none in one that cannot be read: it stays as it is.
+pub fn kept_slot(lease: &Lease) -> Option<KeptSlot> {
+    Kept::of(lease).readable()
 }
 
 impl SlotCache {
@@ -136,11 +135,7 @@ impl SlotCache {
     /// Every slot that can be read; `None`: the first list is not complete.
     pub fn all(&self) -> Option<Vec<KeptSlot>> {
         let known = self.lock();
-        let kept = |kept: &Kept| {
-            let (instance, slot) = (kept.instance.clone()?, kept.slot.clone().ok()?);
-            Some(KeptSlot { instance, slot })
-        };
-        known.is_complete.then(|| known.slots.values().filter_map(kept).collect())
+        known.is_complete.then(|| known.slots.values().filter_map(Kept::readable).collect())
     }
 
     /// The orders in all of them; `None`: the first list is not complete.
@@ -163,5 +158,128 @@ impl Known {
         }
         self.doubted.remove(&name);
         self.slots.insert(name, kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::ChangeKind,
+        controller::store::leases::lease_of,
+        lifecycle::{ChangeId, Holding, HoldingState, ObjectKey, SlotRecord},
+    };
+
+    fn id() -> InstanceId {
+        InstanceId::new("vm-1".to_owned()).unwrap()
+    }
+
+    /// Taken by a change of this name.
+    fn taken(change: &str) -> SlotRecord {
+        let name = "web".to_owned();
+        let object = ObjectKey { namespace: "shop".to_owned(), uid: name.clone(), name };
+        let type_id = |text: &str| text.to_owned().try_into().unwrap();
+        let holding = Holding {
+            change: ChangeId(change.to_owned()),
+            kind: ChangeKind::Modify,
+            object,
+            from: type_id("c.1c2g"),
+            to: type_id("c.2c4g"),
+            target_generation: 1,
+            started_at: "2026-03-02T10:00:00Z".parse().unwrap(),
+            fence: None,
+            taken_by: None,
+            state: HoldingState::Open,
+        };
+        SlotRecord::default().taken(holding, None).unwrap()
+    }
+
+    fn slot(version: &str, change: &str) -> Slot {
+        Slot { version: Some(version.to_owned()), record: taken(change) }
+    }
+
+    fn lease(version: &str, change: &str) -> Lease {
+        lease_of(&id(), Some(version.to_owned()), &taken(change)).unwrap()
+    }
+
+    fn listed(leases: &[Lease]) -> SlotCache {
+        let cache = SlotCache::default();
+        cache.saw(&Event::Init);
+        leases.iter().for_each(|lease| cache.saw(&Event::InitApply(lease.clone())));
+        cache.saw(&Event::InitDone);
+        cache
+    }
+
+    /// The version that is known; `-`: that there is no slot; `?`: nothing.
+    fn known(cache: &SlotCache) -> String {
+        match cache.slot(&id()) {
+            None => "?".to_owned(),
+            Some(slot) => slot.unwrap().version.unwrap_or_else(|| "-".to_owned()),
+        }
+    }
+
+    #[test]
+    fn nothing_is_known_before_the_first_list_is_complete() {
+        let cache = SlotCache::default();
+        cache.saw(&Event::Init);
+        cache.saw(&Event::InitApply(lease("5", "a")));
+        assert_eq!((known(&cache), cache.all(), cache.orders()), ("?".to_owned(), None, None));
+        cache.saw(&Event::InitDone);
+        assert_eq!((known(&cache), cache.all().unwrap().len()), ("5".to_owned(), 1));
+        assert_eq!(cache.orders().unwrap()[0].change.0, "a");
+        assert_eq!(known(&listed(&[])), "-");
+    }
+
+    #[test]
+    fn what_this_process_wrote_is_not_forgotten_for_what_is_told_late() {
+        let cache = listed(&[lease("5", "a")]);
+        cache.is(&id(), &slot("10", "b"));
+        cache.saw(&Event::Apply(lease("7", "a")));
+        assert_eq!(known(&cache), "10");
+        // A list that was made before the write.
+        cache.saw(&Event::Init);
+        cache.saw(&Event::InitApply(lease("7", "a")));
+        cache.saw(&Event::InitDone);
+        assert_eq!(known(&cache), "10");
+        cache.saw(&Event::Delete(lease("7", "a")));
+        assert_eq!(known(&cache), "10");
+        // Versions are numbers: 9 comes before 11.
+        cache.saw(&Event::Apply(lease("11", "c")));
+        assert_eq!(known(&cache), "11");
+        cache.saw(&Event::Delete(lease("12", "c")));
+        assert_eq!(known(&cache), "-");
+    }
+
+    #[test]
+    fn what_is_doubted_is_known_again_once_something_as_new_is_seen() {
+        let cache = listed(&[lease("5", "a")]);
+        cache.doubt(&id());
+        assert_eq!(known(&cache), "?");
+        cache.saw(&Event::Apply(lease("4", "a")));
+        assert_eq!(known(&cache), "?", "it is older than what was in doubt");
+        cache.saw(&Event::Apply(lease("6", "b")));
+        assert_eq!(known(&cache), "6");
+        cache.doubt(&id());
+        cache.is(&id(), &slot("6", "b"));
+        assert_eq!(known(&cache), "6", "it was read");
+        cache.doubt(&id());
+        cache.saw(&Event::Delete(lease("8", "b")));
+        assert_eq!(known(&cache), "-");
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_not_taken_for_none() {
+        let mut odd = lease("5", "a");
+        odd.metadata.annotations.as_mut().unwrap().remove("vm.zenlayer.com/slot");
+        let cache = listed(&[odd]);
+        assert!(cache.slot(&id()).unwrap().is_err());
+        assert_eq!(cache.all().unwrap().len(), 0);
+    }
+
+    #[test]
+    fn the_lease_of_a_leader_is_no_slot() {
+        let mut other = lease("5", "a");
+        other.metadata.name = Some("zvm-leader".to_owned());
+        assert_eq!(listed(&[other]).all().unwrap().len(), 0);
     }
 }

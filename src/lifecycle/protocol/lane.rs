@@ -218,11 +218,6 @@ impl Lane {
         Some(Self(Record::Taken(holding, before.clone())))
     }
 
-    /// Nothing shows that the holder's call took effect, and it no longer can.
-    pub fn unverified(&self, change: &ChangeId) -> Option<Self> {
-        self.accepted(change, HoldingState::Unverified)
-    }
-
     /// Closed: the effect of the holder's call was seen.
     pub fn closed(&self, change: &ChangeId, expects: Expectation) -> Option<Self> {
         self.of(change).map(|_| Self(Record::Free(Some(expects))))

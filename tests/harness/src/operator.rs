@@ -100,12 +100,21 @@ impl Operator {
         values.sum()
     }
 
+    /// Passes that have ended.
+    pub async fn passes(&self) -> f64 {
+        self.metric("zenlayer_vm_reconciles_total").await
+    }
+
     /// Waits until so many further passes have ended.
     pub async fn further_passes(&self, count: f64) {
-        let passes = "zenlayer_vm_reconciles_total";
-        let wanted = self.metric(passes).await + count;
+        let before = self.passes().await;
+        self.passes_beyond(before + count).await;
+    }
+
+    /// Waits until so many passes have ended. Where something else causes one, its number is taken before.
+    pub async fn passes_beyond(&self, wanted: f64) {
         eventually("further passes", Duration::from_secs(30), async || {
-            let now = self.metric(passes).await;
+            let now = self.passes().await;
             if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
         })
         .await;

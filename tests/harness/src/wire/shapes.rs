@@ -283,8 +283,8 @@ mod tests {
         } } });
         assert_eq!(content_of(SLOTS, &lease), Some(json!({ "form": "lanes" })));
         assert_eq!(instance_of(SLOTS, &lease).as_deref(), Some("vm-1"));
-        let trail = json!({ "metadata": { "annotations": { "vm.zenlayer.com/orders": "[]" } } });
-        assert_eq!(content_of(SLOTS, &trail), None);
+        let other = json!({ "metadata": { "annotations": { "vm.zenlayer.com/selector": "a" } } });
+        assert_eq!(content_of(SLOTS, &other), None);
         let object = json!({ "spec": { "instanceId": "vm-2" }, "status": { "phase": "InSync" } });
         assert_eq!(content_of(OBJECTS, &object), Some(json!({ "phase": "InSync" })));
         assert_eq!(instance_of(OBJECTS, &object).as_deref(), Some("vm-2"));
