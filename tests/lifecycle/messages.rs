@@ -103,9 +103,7 @@ fn messages_say_what_is_and_what_to_do() {
         (
             "served by two operators",
             given().served_by("pod-a_1", &[], "").served_by("pod-b_2", &["shop"], "shard=1"),
-            vec![
-                "pod-a_1 (it selects all objects), pod-b_2 (it selects objects in shop with shard=1)",
-            ],
+            vec!["serve this object: pod-a_1, pod-b_2 (the log of each says what it serves);"],
         ),
         ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
         ("suspended", given().suspended(), vec![SMALL, LARGE, "spec.suspend", "would be resized"]),
@@ -201,6 +199,18 @@ fn every_message_of_the_tables_is_known() {
         ]
         .join("\n\n")
     );
+}
+
+/// What an operator selects may name the namespaces of other users.
+#[test]
+fn a_status_names_no_namespace_that_another_operator_serves() {
+    let given = given().served_by("pod-a_1", &["of-others", "shop"], "tenant=of-others");
+    let verdict = given.pass().verdict;
+    let message = ready_message(&verdict.status);
+    assert!(message.contains("pod-a_1"), "{message}");
+    let told = serde_json::to_string(&verdict.status).unwrap();
+    assert!(!told.contains("of-others"), "{told}");
+    assert!(!format!("{:?}", verdict.events).contains("of-others"), "{:?}", verdict.events);
 }
 
 /// One of each kind.

@@ -3,6 +3,7 @@
 
 use crate::{
     cloud::{Order, View},
+    origin::Origin,
     shapes::{Told, words},
 };
 
@@ -70,6 +71,17 @@ pub struct Taken {
     pub forgivable: bool,
 }
 
+/// A time in which passes write nothing down; what they have sent lands all the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Stall {
+    /// Of this process, or of any.
+    pub process: Option<usize>,
+    /// No later pass.
+    pub last_task: u64,
+    /// Seconds since 1970.
+    pub until: i64,
+}
+
 /// An intent, with its object's uid and the pass that wrote it. A clock that is set back may lead to
 /// the same name twice.
 #[derive(Clone, Debug)]
@@ -123,6 +135,7 @@ pub struct Ledger {
     pub reads: Vec<(usize, View)>,
     /// Machines with any accepted call.
     pub touched: [bool; 2],
+    pub stalls: Vec<Stall>,
     /// When the slot of which machine last said nothing of its power state, in seconds since 1970.
     pub power_free_at: [i64; 2],
     pub broken: Vec<Broken>,
@@ -198,6 +211,15 @@ impl Ledger {
                 taken.forgivable = true;
             }
         }
+    }
+
+    /// Whether a lane that this pass takes now cannot be given back before its fence.
+    pub fn cannot_give_back(&self, origin: &Origin, taken_at: i64) -> bool {
+        self.stalls.iter().any(|stall| {
+            stall.process.is_none_or(|process| process == origin.process)
+                && origin.task <= stall.last_task
+                && stall.until >= taken_at + FENCE - 60
+        })
     }
 
     pub fn read(&mut self, machine: usize, view: View) {

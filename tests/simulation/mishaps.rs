@@ -50,7 +50,7 @@ impl Run<'_> {
             return;
         }
         self.world.tell(|| format!("{process}: crashes"));
-        self.world.notice_crash(process);
+        self.world.notice_crash(process, self.next_task);
         let one = &mut self.processes[process];
         one.forget();
         let incarnation = one.incarnation;
@@ -94,7 +94,7 @@ impl Run<'_> {
             let incarnation = one.incarnation;
             self.world.tell(|| format!("{process}: frozen for {} s", pause / SECOND));
             self.world.coverage.saw(Seen::Freeze);
-            self.world.forgive(Some(process), pause);
+            self.world.stalls(Some(process), pause);
             if self.world.nature.monotonic_sleeps {
                 self.hub.lock().clocks[process].asleep += pause;
             }

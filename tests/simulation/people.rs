@@ -252,7 +252,7 @@ impl Run<'_> {
             0..3 => {
                 self.world.tell(|| format!("the Kubernetes API is away for {lasts} ms"));
                 self.world.kube.away_until = until;
-                self.world.forgive(None, until - self.world.now);
+                self.world.stalls(None, until - self.world.now);
             }
             3 | 4 => {
                 let wrong = Content::Key(99);

@@ -84,7 +84,7 @@ pub struct Run<'a> {
     agenda: BinaryHeap<Reverse<(i64, u64, Event)>>,
     sequence: u64,
     pub flying: Vec<Flying>,
-    next_task: u64,
+    pub next_task: u64,
     pub contexts: &'a Contexts,
     pub metrics: Metrics,
 }

@@ -13,7 +13,7 @@ use crate::{
     cloud::{MACHINES, Machine, OffBy, Order, Power, Ruling, View},
     coverage::{Coverage, Seen},
     kube::{Content, Denied, Kube, SlotEntry, Written},
-    ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, Taken, key},
+    ledger::{Accepted, Intent, Journey, Ledger, Post, PostInfo, Stall, Taken, key},
     nature::{Nature, SECOND},
     origin::Origin,
     seams::Record,
@@ -262,22 +262,24 @@ impl World {
         let written = self.kube.write_slot(instance, version, record, json.clone());
         if written.is_ok() {
             self.tell(|| format!("   slot of {instance}: {}", slot_in_words(&json)));
+            let at = crate::moments::at(self.now).as_second();
             for held in shapes::holders(&json) {
                 if !shapes::slot_holds(&before, &held.id) {
+                    let forgivable = self.ledger.cannot_give_back(origin, at);
                     self.ledger.taken.push(Taken {
                         id: held.id,
                         machine: machine_index(instance),
                         kind: held.kind,
                         task: origin.task,
                         process: origin.process,
-                        at: crate::moments::at(self.now).as_second(),
-                        forgivable: false,
+                        at,
+                        forgivable,
                     });
                 }
             }
             let machine = machine_index(instance);
             if shapes::says_nothing_of_the_power(&json) {
-                self.ledger.power_free_at[machine] = crate::moments::at(self.now).as_second();
+                self.ledger.power_free_at[machine] = at;
             }
             self.l2_is_remembered(machine);
             self.l3_is_held(machine);
@@ -595,15 +597,23 @@ impl World {
         }
     }
 
-    /// For so long nothing is written down: by this process, or by any.
-    pub fn forgive(&mut self, process: Option<usize>, lasts: i64) {
+    /// For so long this process, or any, writes nothing down, and goes on after that.
+    pub fn stalls(&mut self, process: Option<usize>, lasts: i64) {
+        let until = crate::moments::at(self.now.saturating_add(lasts)).as_second();
+        self.ledger.stalls.push(Stall { process, last_task: u64::MAX, until });
+        self.forgive(process, lasts);
+    }
+
+    /// For so long nothing that has begun is written down: by this process, or by any.
+    fn forgive(&mut self, process: Option<usize>, lasts: i64) {
         let seconds = |millis| crate::moments::at(millis).as_second();
         let (now, until) = (seconds(self.now), seconds(self.now.saturating_add(lasts)));
         self.ledger.forgive(process, now, until);
     }
 
     /// A process is about to end: what was it doing?
-    pub fn notice_crash(&mut self, process: usize) {
+    pub fn notice_crash(&mut self, process: usize, last_task: u64) {
+        self.ledger.stalls.push(Stall { process: Some(process), last_task, until: i64::MAX });
         self.forgive(Some(process), crate::nature::DAY);
         for name in MACHINES {
             let Some(entry) = self.kube.slot(name) else { continue };

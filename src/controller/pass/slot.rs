@@ -7,22 +7,28 @@ use crate::{
     lifecycle::{ChangeId, Desired, Slot, SlotRecord},
 };
 
+/// Tries that are made even after the fence: what a process learned before it was stopped for long is still
+/// true, and each write is checked against what it finds.
+const LATE_TRIES: u8 = 3;
+
 /// Growing pauses, until the fence of what was taken then has passed.
 pub struct Pauses {
     next: Duration,
     end: Duration,
+    late_tries_left: u8,
 }
 
 impl Pauses {
     pub fn until(taken_at: Duration, desired: &Desired) -> Self {
         let end = taken_at.saturating_add(desired.timing.fence());
-        Self { next: Duration::from_millis(100), end }
+        Self { next: Duration::from_millis(100), end, late_tries_left: LATE_TRIES }
     }
 
     /// Pauses once more; `false`, once the end has come.
     pub async fn pause(&mut self, ctx: &Context) -> bool {
         if ctx.clock.monotonic() >= self.end {
-            return false;
+            let Some(left) = self.late_tries_left.checked_sub(1) else { return false };
+            self.late_tries_left = left;
         }
         ctx.clock.sleep(self.next).await;
         self.next = (self.next * 2).min(Duration::from_secs(5));

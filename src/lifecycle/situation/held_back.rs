@@ -141,14 +141,15 @@ impl HeldBack {
     }
 }
 
-/// It ends with the other operator's lease, or with a label or an option that somebody changes.
+/// It ends with the other operator's lease, or with a label or an option that somebody changes. What an
+/// operator selects may name the namespaces of others, so that is in its log alone.
 fn served_twice(scene: &Scene, by: &[Peer]) -> Told {
-    let told = |peer: &Peer| format!("{} (it selects {})", peer.holder, peer.selection);
     // Each of them writes the same.
-    let operators: Vec<String> = by.iter().map(told).collect();
+    let operators: Vec<&str> = by.iter().map(|peer| peer.holder.as_str()).collect();
     let message = format!(
-        "{}; nothing is ordered while several operators serve this object: {}; give them selections \
-         without a common object (--watch-namespaces, --selector), or stop all but one",
+        "{}; nothing is ordered while several operators serve this object: {} (the log of each says \
+         what it serves); give them selections without a common object (--watch-namespaces, \
+         --selector), or stop all but one",
         differs(scene),
         operators.join(", ")
     );
