@@ -63,7 +63,7 @@ pub use protocol::{
 pub use read::Read;
 pub use refusal::of_reads as problem_of_reads;
 pub use selection::{InvalidSelection, Peer, Selection};
-pub use settle::{intent, invalid, settle, taken_out, withdrawn};
+pub use settle::{answer_put_in, intent, invalid, settle, taken_out, withdrawn};
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;
 pub use timing::{LeaseTimes, Timing};

@@ -287,6 +287,31 @@ pub fn taken_out(now: &VmInstanceStatus, order: &Order) -> VmInstanceStatus {
     status
 }
 
+/// An answer in the status that another process has written since the intent: it goes where the intent is,
+/// and all else stays.
+pub fn answer_put_in(
+    now: &VmInstanceStatus,
+    answered: &VmInstanceStatus,
+    order: &Order,
+) -> VmInstanceStatus {
+    let mut status = now.clone();
+    let is_it = |change: &crate::api::Change| change.id == order.change.id.0;
+    let lanes = [
+        (&mut status.change, &answered.change),
+        (&mut status.power.change, &answered.power.change),
+    ];
+    for (lane, answer) in lanes {
+        if lane.as_ref().is_some_and(is_it) && answer.as_ref().is_some_and(is_it) {
+            lane.clone_from(answer);
+        }
+    }
+    if order.change.kind == ChangeKind::Modify {
+        status.order_number.clone_from(&answered.order_number);
+        status.request_id.clone_from(&answered.request_id);
+    }
+    status
+}
+
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.
 pub fn invalid(
     before: &VmInstanceStatus,
