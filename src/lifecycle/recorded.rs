@@ -33,7 +33,7 @@ pub fn answer_put_in(
         (&mut status.power.change, &answered.power.change),
     ];
     for (lane, answer) in lanes {
-        if lane.as_ref().is_some_and(is_it) && answer.as_ref().is_some_and(is_it) {
+        if lane.as_deref().is_some_and(is_it) && answer.as_deref().is_some_and(is_it) {
             lane.clone_from(answer);
         }
     }

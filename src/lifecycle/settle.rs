@@ -198,7 +198,7 @@ fn asks_still(
         )
     );
     match stays {
-        Some(asked) if unseen => told.asks(asked.clone()),
+        Some(asked) if unseen => told.asks(*asked.clone()),
         _ => told,
     }
 }

@@ -249,9 +249,9 @@ fn an_accepted_order_is_put_in_beside_what_another_process_has_written() {
     assert_eq!(put_in, expected);
     // Another change is there by now.
     let other =
-        zenlayer_vm_operator::api::Change { id: "b1-1".into(), ..now.change.clone().unwrap() };
-    let later = VmInstanceStatus { change: Some(other.clone()), ..now };
-    assert_eq!(answer_put_in(&later, &answered, &order).change, Some(other));
+        zenlayer_vm_operator::api::Change { id: "b1-1".into(), ..*now.change.clone().unwrap() };
+    let later = VmInstanceStatus { change: Some(other.clone().into()), ..now };
+    assert_eq!(answer_put_in(&later, &answered, &order).change, Some(other.into()));
 }
 
 #[test]

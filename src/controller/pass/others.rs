@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use crate::{
-    api::{Change, ManagementPolicy, VmInstance},
+    api::{ManagementPolicy, VmInstance},
     controller::{Context, store::StoreError},
     lifecycle::{Claim, Desired, Holder, Holding, HoldingState, Owner},
 };
@@ -49,10 +49,10 @@ fn gives_it_back(
     holding: &Holding,
     held_for: Duration,
 ) -> bool {
-    let is_it = |change: &Change| change.id == holding.change.0;
-    let made = object.status.as_ref().is_some_and(|status| {
-        [&status.change, &status.power.change].into_iter().flatten().any(is_it)
-    });
+    let made = object
+        .status
+        .as_ref()
+        .is_some_and(|status| status.changes().any(|change| change.id == holding.change.0));
     let waited = held_for > desired.timing.fence() * 2;
     holding.state == HoldingState::Open && !made && !waited
 }

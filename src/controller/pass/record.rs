@@ -200,10 +200,7 @@ async fn write_beside(ctx: &Context, fresh: &VmInstance, status: &VmInstanceStat
 
 /// Whether a status holds the intent of this change.
 pub fn holds_intent(status: &VmInstanceStatus, id: &ChangeId) -> bool {
-    [&status.change, &status.power.change]
-        .into_iter()
-        .flatten()
-        .any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
+    status.changes().any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
 }
 
 /// What an accepted call leaves in its lane.
