@@ -1,8 +1,12 @@
 //! What a scrape of real operators shows: exactly the metrics of the documentation, and their values.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
-use harness::{Operator, eventually, exposition::families, root};
+use harness::{
+    Operator, Process, control_plane::free_port, eventually, exposition::families, proxies, root,
+    table,
+};
+use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
 use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage, slow_simulation};
@@ -31,17 +35,11 @@ async fn exposed(operator: &Operator) -> BTreeSet<Row> {
     families(&text).into_iter().map(row).collect()
 }
 
-/// An object whose change is accepted and goes on for an hour.
-pub async fn changing() -> Stage {
-    let stage =
-        Stage::of_world(&slow_simulation("1h", ONE_POSTPAID), &Rules::of_deploy(), &[]).await;
-    stage.declare("c.2c4g").await;
-    stage
-}
-
 #[tokio::test]
 async fn a_running_operator_exposes_exactly_what_the_page_lists() {
-    let stage = changing().await;
+    let world = slow_simulation("1h", ONE_POSTPAID);
+    let stage = Stage::of_world(&world, &Rules::of_deploy(), &[]).await;
+    stage.declare("c.2c4g").await;
     let operator = stage.operator(&[]);
     stage.until_phase(&operator, "vm-1", Phase::Changing).await;
     // The cache and the next read of the machine come a little later than the status.
@@ -76,7 +74,7 @@ async fn refused_calls_and_ended_changes_are_counted() {
     let operator = stage.operator(&[]);
     stage.declare("c.2c4g").await;
     stage.until_phase(&operator, "vm-1", Phase::InSync).await;
-    stage.patch("vm-1", serde_json::json!({ "spec": { "instanceTypeId": "s.1c1g" } })).await;
+    stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "s.1c1g" } })).await;
     stage.until_phase(&operator, "vm-1", Phase::Failed).await;
     let (_, text) = operator.get("metrics").await.unwrap();
     for line in [
@@ -85,4 +83,137 @@ async fn refused_calls_and_ended_changes_are_counted() {
     ] {
         assert!(text.lines().any(|one| one == line), "no {line:?} in {text}");
     }
+}
+
+/// A Prometheus that scrapes these operators each second, with the alerts of `deploy/`.
+struct Prometheus {
+    url: String,
+    _process: Process,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    async fn of(operators: &[&Operator]) -> Self {
+        let found = Command::new(root().join("hack/prometheus.sh")).output().unwrap();
+        let said = String::from_utf8(found.stdout).unwrap();
+        let binary = said.lines().find_map(|line| line.strip_prefix("PROMETHEUS=")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let alerts = std::fs::read_to_string(root().join("deploy/monitoring/alerts.yaml")).unwrap();
+        let alerts: Value = serde_saphyr::from_str(&alerts).unwrap();
+        std::fs::write(folder.path().join("rules.yaml"), alerts["spec"].to_string()).unwrap();
+        let targets: Vec<_> =
+            operators.iter().map(|one| one.url().replace("http://", "")).collect();
+        let labels = json!({ "namespace": "zenlayer-vm-operator" });
+        let config = json!({
+            "global": { "scrape_interval": "1s", "evaluation_interval": "1s" },
+            "rule_files": ["rules.yaml"],
+            "scrape_configs": [{
+                "job_name": "vm-operator",
+                "static_configs": [{ "targets": targets, "labels": labels }],
+            }],
+        });
+        // JSON is YAML.
+        std::fs::write(folder.path().join("prometheus.yml"), config.to_string()).unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut command = Command::new(binary);
+        command
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"));
+        let log = folder.path().join("prometheus.log");
+        let process = Process::start("prometheus", command, &log).unwrap();
+        let url = format!("http://{address}");
+        let prometheus = Self { url, _process: process, _folder: folder };
+        let wanted = operators.len().to_string();
+        eventually("Prometheus scrapes every operator", LIMIT, async || {
+            let up = prometheus.values("count(up == 1)").await?;
+            if up == [wanted.clone()] { Ok(()) } else { Err(format!("{up:?}")) }
+        })
+        .await;
+        prometheus
+    }
+
+    async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, String> {
+        let url = reqwest::Url::parse_with_params(&format!("{}{path}", self.url), query).unwrap();
+        let answer = proxies::http_client().get(url).send().await;
+        let text = answer.map_err(|error| error.to_string())?.text().await;
+        let answer: Value = serde_json::from_str(&text.map_err(|error| error.to_string())?)
+            .map_err(|error| error.to_string())?;
+        let data = answer["data"].clone();
+        if answer["status"] == "success" { Ok(data) } else { Err(answer.to_string()) }
+    }
+
+    /// The values that a query has now.
+    async fn values(&self, query: &str) -> Result<Vec<String>, String> {
+        let data = self.get("/api/v1/query", &[("query", query)]).await?;
+        let samples = data["result"].as_array().cloned().unwrap_or_default();
+        Ok(samples.iter().map(|one| one["value"][1].as_str().unwrap().to_owned()).collect())
+    }
+}
+
+/// A machine that was changed, one whose change is refused, and one whose call is being made: all that a
+/// dashboard can show.
+const THREE: &str = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }
+  - { id: vm-2, type: c.1c2g, chargeType: POSTPAID }
+  - { id: vm-3, type: s.1c1g, chargeType: POSTPAID }
+";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus: make nightly"]
+async fn every_query_of_the_dashboard_finds_data_and_every_alert_can_be_evaluated() {
+    let stage = Stage::given(THREE).await;
+    let leader = stage.replica(&[]);
+    leader.ready().await;
+    let other = stage.replica(&[]);
+    other.ready().await;
+    let prometheus = Prometheus::of(&[&leader, &other]).await;
+    let declare = async |name: &str| {
+        stage.create(name, json!({ "instanceId": name, "instanceTypeId": "c.2c4g" })).await;
+    };
+    declare("vm-1").await;
+    declare("vm-3").await;
+    stage.until_phase(&leader, "vm-1", Phase::InSync).await;
+    stage.until_phase(&leader, "vm-3", Phase::Failed).await;
+    let call = leader.wire().hold("before-call");
+    declare("vm-2").await;
+    call.reached().await;
+
+    for (query, wanted) in [
+        ("sum(zenlayer_vm_leader)", "1"),
+        // The one that stands by counts none.
+        ("sum(zenlayer_vm_objects)", "3"),
+        ("count(zenlayer_vm_build_info)", "2"),
+        ("sum(zenlayer_vm_changes_in_flight{kind=\"Modify\",state=\"Submitting\"})", "1"),
+    ] {
+        eventually(&format!("{query} is {wanted}"), LIMIT, async || {
+            let values = prometheus.values(query).await?;
+            if values == [wanted] { Ok(()) } else { Err(format!("{values:?}")) }
+        })
+        .await;
+    }
+    let board = std::fs::read_to_string(root().join("deploy/monitoring/dashboard.json")).unwrap();
+    let board: Value = serde_json::from_str(&board).unwrap();
+    let mut rows = vec![["PANEL", "SERIES", "ONE VALUE"].map(str::to_owned)];
+    for panel in board["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().unwrap() {
+            let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "30s");
+            let title = panel["title"].as_str().unwrap();
+            let values = eventually(&format!("data of {title}: {query}"), LIMIT, async || {
+                let values = prometheus.values(&query).await?;
+                if values.is_empty() { Err("none".to_owned()) } else { Ok(values) }
+            })
+            .await;
+            rows.push([title.to_owned(), values.len().to_string(), values[0].clone()]);
+        }
+    }
+    table::show("What the dashboard finds", &rows);
+    let rules = eventually("every alert was evaluated", LIMIT, async || {
+        let data = prometheus.get("/api/v1/rules", &[]).await?;
+        let rules = data["groups"][0]["rules"].as_array().cloned().unwrap_or_default();
+        let ok = rules.len() > 10 && rules.iter().all(|one| one["health"] == "ok");
+        if ok { Ok(rules) } else { Err(format!("{rules:?}")) }
+    })
+    .await;
+    let firing: Vec<_> = rules.iter().filter(|one| one["state"] == "firing").collect();
+    assert!(firing.is_empty(), "nothing is wrong: {firing:?}");
 }

@@ -5,6 +5,7 @@
 mod crd_rules;
 mod docs;
 mod metrics;
+mod monitoring;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
