@@ -188,3 +188,46 @@ fn the_pod_monitor_selects_the_pods_and_their_port() {
     let port = &monitor["spec"]["podMetricsEndpoints"][0]["port"];
     assert!(ports.iter().any(|one| one["name"] == *port), "{port} is none of {ports:?}");
 }
+
+/// What stands at a path of the schema; of a list, of each of its entries.
+fn in_schema<'a>(schema: &'a Value, path: &[String]) -> Option<&'a Value> {
+    path.iter().try_fold(schema, |at, name| {
+        let at = at.get("items").unwrap_or(at);
+        at["properties"].get(name)
+    })
+}
+
+fn path_of(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(text).collect()
+}
+
+#[test]
+fn the_configuration_of_kube_state_metrics_names_fields_and_phases_that_exist() {
+    let config = documents("deploy/monitoring/kube-state-metrics.yaml").remove(0);
+    let crd = documents("crds/vminstances.vm.zenlayer.com.yaml").remove(0);
+    let resource = &config["spec"]["resources"][0];
+    let (kind, version) = (&resource["groupVersionKind"], &crd["spec"]["versions"][0]);
+    assert_eq!(kind["group"], crd["spec"]["group"]);
+    assert_eq!(kind["version"], version["name"]);
+    assert_eq!(kind["kind"], crd["spec"]["names"]["kind"]);
+    let schema = &version["schema"]["openAPIV3Schema"];
+    let metrics = resource["metrics"].as_array().unwrap();
+    for metric in metrics {
+        let each = &metric["each"];
+        let type_ = text(&each["type"]);
+        let body = &each[type_[..1].to_lowercase() + &type_[1..]];
+        let base = path_of(&body["path"]);
+        let mut paths: Vec<Vec<String>> = vec![Vec::new()];
+        let labels = body["labelsFromPath"].as_object().into_iter().flatten();
+        paths.extend(labels.map(|(_, path)| path_of(path)));
+        paths.push(path_of(&body["valueFrom"]));
+        for path in paths {
+            let whole = [base.clone(), path].concat();
+            assert!(in_schema(schema, &whole).is_some(), "{}: no {whole:?}", metric["name"]);
+        }
+    }
+    let set = metrics.iter().find(|one| one["name"] == "status_phase").unwrap();
+    let listed = path_of(&set["each"]["stateSet"]["list"]);
+    let phases: Vec<_> = Phase::ALL.iter().map(|phase| phase.as_str().to_owned()).collect();
+    assert_eq!(listed, phases);
+}
