@@ -15,7 +15,7 @@ use super::{
     waker::{Name, name_of},
 };
 use crate::{
-    api::VmInstance,
+    api::{VmInstance, VmInstanceStatus},
     lifecycle::{NextLook, backoff},
 };
 
@@ -50,8 +50,9 @@ pub async fn pass_over(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Act
         name = object.name_any()
     );
     let ctx = shell.ctx.clone();
-    let status = object.status.clone().unwrap_or_default();
-    let kind = pass::class(&status, object.metadata.generation.unwrap_or(0)).as_str();
+    let unseen = VmInstanceStatus::default();
+    let status = object.status.as_ref().unwrap_or(&unseen);
+    let kind = pass::class(status, object.metadata.generation.unwrap_or(0)).as_str();
     ctx.metrics.began(kind, late);
     let whole = async move { Box::pin(reconcile(object, &ctx)).await };
     let task = tokio::spawn(whole.instrument(span));

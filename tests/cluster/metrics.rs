@@ -69,7 +69,7 @@ async fn a_running_operator_exposes_exactly_what_the_page_lists() {
 }
 
 #[tokio::test]
-async fn refused_calls_and_ended_changes_are_counted() {
+async fn refused_calls_and_ended_changes_are_counted_and_objects_by_the_leader_alone() {
     let stage = Stage::given(ONE_POSTPAID).await;
     let operator = stage.operator(&[]);
     stage.declare("c.2c4g").await;
@@ -83,6 +83,11 @@ async fn refused_calls_and_ended_changes_are_counted() {
     ] {
         assert!(text.lines().any(|one| one == line), "no {line:?} in {text}");
     }
+    // It has listed them, and a sum over both counts each once.
+    let other = stage.replica(&[]);
+    other.ready().await;
+    assert_eq!(other.metric("zenlayer_vm_objects").await, 0.0);
+    assert_eq!(operator.metric("zenlayer_vm_objects").await, 1.0);
 }
 
 /// A Prometheus that scrapes these operators each second, with the alerts of `deploy/`.
