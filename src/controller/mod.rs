@@ -3,6 +3,8 @@
 //! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
+mod backlog;
+mod census;
 mod clock;
 mod cloud_view;
 mod connect;
@@ -16,6 +18,7 @@ mod orders;
 mod pass;
 mod run;
 mod seen;
+mod shell;
 mod store;
 mod sweep;
 mod term;

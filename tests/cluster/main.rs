@@ -24,6 +24,7 @@ mod foreign_plans;
 mod glue;
 mod kubectl;
 mod lab;
+mod metrics;
 mod month;
 mod pod_security;
 mod preflight;

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod argocd;
 mod crd_rules;
 mod docs;
+mod metrics;
+mod monitoring;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -6,6 +6,7 @@
 
 #[cfg(feature = "cluster")]
 pub mod control_plane;
+pub mod exposition;
 pub mod load;
 #[cfg(feature = "cluster")]
 pub mod operator;
