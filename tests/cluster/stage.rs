@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use zenlayer_vm_operator::{
     api::{Phase, VmInstance},
-    controller::LEADERS,
+    controller::{LEADERS, SECRET_TYPE},
 };
 
 use harness::{
@@ -135,10 +135,21 @@ impl Stage {
             .await;
     }
 
+    /// Creates, or replaces, a Secret of the type that is made for the operator.
     pub async fn secret(&self, name: &str, data: Value) {
+        self.secret_of_type(name, Some(SECRET_TYPE), data).await;
+    }
+
+    /// The same, of any type; of none, as most people create one.
+    pub async fn secret_of_type(&self, name: &str, type_: Option<&str>, data: Value) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": name, "namespace": self.namespace },
+            "metadata": {
+                "name": name, "namespace": self.namespace,
+                // Without it the API server takes no Secret with the token of an account.
+                "annotations": { "kubernetes.io/service-account.name": "default" },
+            },
+            "type": type_,
             "stringData": data,
         });
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
