@@ -4,6 +4,7 @@
 
 mod crd_rules;
 mod docs;
+mod security;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

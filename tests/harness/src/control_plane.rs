@@ -155,14 +155,18 @@ impl ControlPlane {
         Client::try_from(config).expect("a client can be made of it")
     }
 
-    /// Runs the real helm as the administrator, which must succeed, and gives its output.
-    pub fn helm_ok(&self, arguments: &[&str]) -> String {
+    /// Runs the real helm as the administrator; the error is all that it said.
+    pub fn helm(&self, arguments: &[&str]) -> Result<String, String> {
         let mut command = crate::helm::command(self.folder.path());
         let output = command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output();
         let output = output.expect("helm can be run");
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "helm {arguments:?} failed:\n{text}");
-        text
+        if output.status.success() { Ok(text) } else { Err(text) }
+    }
+
+    /// Runs helm, which must succeed.
+    pub fn helm_ok(&self, arguments: &[&str]) -> String {
+        self.helm(arguments).unwrap_or_else(|text| panic!("helm {arguments:?} failed:\n{text}"))
     }
 
     /// Runs kubectl as the administrator.
