@@ -102,7 +102,10 @@ impl Way {
             }
             Self::Kustomize | Self::KustomizeForTeams | Self::OneFile => {
                 let [flag, file] = self.files();
-                kubectl(plane, &["delete", flag, file, "-l", KEPT]);
+                let delete = ["delete", flag, file, "-l", KEPT];
+                shown("kubectl", &delete);
+                // A namespace would not go here: it would be waited for until the test is ended.
+                plane.kubectl_ok(&[&delete[..], &["--timeout=60s"]].concat());
             }
         }
     }
