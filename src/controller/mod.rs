@@ -35,8 +35,8 @@ pub use election::{Candidate, Election, LEADERS};
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
-    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, Scope, SlotCache, SlotsError, Store,
-    StoreError, slot_name,
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, SECRET_TYPE, Scope, SlotCache,
+    SlotsError, Store, StoreError, slot_name,
 };
 pub use sweep::{SWEEP, Sweep};
 pub use waker::{Name, Waker};
