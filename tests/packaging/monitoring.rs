@@ -178,8 +178,8 @@ fn promtool_agrees_with_each_alert_firing_and_silent() {
 
 #[test]
 fn the_pod_monitor_selects_the_pods_and_their_port() {
-    let monitor = documents("deploy/monitoring/pod-monitor.yaml").remove(0);
-    let deployment = documents("deploy/kustomize/deployment.yaml").remove(0);
+    let monitor = documents("deploy/kustomize/components/pod-monitor/pod-monitor.yaml").remove(0);
+    let deployment = documents("deploy/kustomize/base/deployment.yaml").remove(0);
     let pod = &deployment["spec"]["template"];
     for (label, value) in monitor["spec"]["selector"]["matchLabels"].as_object().unwrap() {
         assert_eq!(&pod["metadata"]["labels"][label], value, "{label}");
