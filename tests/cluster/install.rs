@@ -185,7 +185,7 @@ fn people_may_do_what_their_role_says(plane: &ControlPlane) {
         assert!(found.lines().any(|one| one.ends_with(&name)), "{found}");
     }
     for (verb, resource, who) in [
-        ("list", "vminstances", [true, false, false]),
+        ("list", "vminstances", [true; 3]),
         ("create", "vminstances", [false, true, true]),
         ("deletecollection", "vminstances", [false, true, true]),
         ("update", "vminstances --subresource=status", [false, false, true]),
