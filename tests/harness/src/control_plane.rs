@@ -203,6 +203,11 @@ impl ControlPlane {
         answer.status.and_then(|status| status.token).expect("an answer has a token")
     }
 
+    /// Where the audit log is, for who reads a long one piece by piece.
+    pub fn audit_log_file(&self) -> PathBuf {
+        self.folder.path().join("audit.log")
+    }
+
     /// The lines of the audit log so far.
     pub fn audit_log(&self) -> Vec<serde_json::Value> {
         self.audit_log_with("")
@@ -210,7 +215,7 @@ impl ControlPlane {
 
     /// Those that hold this text.
     pub fn audit_log_with(&self, text: &str) -> Vec<serde_json::Value> {
-        let log = std::fs::read_to_string(self.folder.path().join("audit.log")).unwrap_or_default();
+        let log = std::fs::read_to_string(self.audit_log_file()).unwrap_or_default();
         let lines = log.lines().filter(|line| line.contains(text));
         lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
