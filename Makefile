@@ -1,6 +1,6 @@
 # The two commands that most people need are `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint advisories nightly generate tools
+.PHONY: help demo test explore lint advisories nightly generate tools
 
 help: ## Show this help.
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -14,11 +14,18 @@ test: tools ## Run every test.
 	@hack/build-status-checks.sh > /dev/null
 	cargo test --locked --workspace
 
+RUNS ?= 50000
+
+explore: ## Look for broken laws in worlds that nobody has tried: RUNS=50000 by default.
+	SIMULATION_FIRST=$$(date +%s%6N) SIMULATION_RUNS=$(RUNS) PROPTEST_RNG_SEED=$$(date +%s) PROPERTY_CASES=20000 \
+	  cargo test --locked --test simulation --test lifecycle -- --nocapture
+
 lint: ## Check format, lints, documentation, module circles, licences and sources.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	cargo test --locked --quiet --test tidy
+	cargo fetch --locked
 	@PATH="$$(hack/cargo-tool.sh cargo-deny 0.20.2):$$PATH" && \
 	  cargo deny --offline --all-features check --hide-inclusion-graph bans licenses sources
 

@@ -1,16 +1,16 @@
 //! The command line and the environment of `vm-operator`.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::{
     api::{PrepaidDowngrade, PrepaidUpgrade},
-    lifecycle::{Defaults, Timing},
+    lifecycle::{Defaults, InvalidSelection, LeaseTimes, OrderLimits, Selection, Timing},
     telemetry::{LogFormat, USER_AGENT},
 };
 use zenlayer::{
-    ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots,
+    ClientOptions, DEFAULT_ENDPOINT, Endpoint, ExtraRoots, InvalidEndpoint, InvalidRoots, Rate,
 };
 
 /// Resizes existing Zenlayer Cloud virtual machines in place, as VmInstance objects declare.
@@ -42,12 +42,37 @@ pub struct RunArgs {
     /// besides those of the system. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
     #[arg(long, env = "ENDPOINT_CA", value_name = "FILE")]
     pub endpoint_ca: Option<PathBuf>,
-    /// Namespace of the operator, in which the slots (Leases) are kept.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "zenlayer-vm-operator")]
-    pub operator_namespace: String,
-    /// Watch only this namespace; without it, all of them.
-    #[arg(long, env = "WATCH_NAMESPACE")]
-    pub watch_namespace: Option<String>,
+    /// Namespace in which the slots (Leases) are kept. Every operator that may change a machine must
+    /// use the same one, wherever it runs.
+    #[arg(long, env = "SLOT_NAMESPACE", default_value = "zenlayer-vm-operator")]
+    pub slot_namespace: String,
+    /// Serve only the objects in these namespaces, such as a,b; without it, in all of them.
+    #[arg(long, env = "WATCH_NAMESPACES", value_name = "NAMESPACE,…", default_value = "")]
+    pub watch_namespaces: String,
+    /// Serve only the objects with these labels, such as shard=1 or 'shard in (1,2)'; without it, with any.
+    #[arg(long, env = "SELECTOR", default_value = "")]
+    pub selector: String,
+    /// Serve only while holding a lease, of which there is one for each selection of objects. Without it
+    /// (--leader-elect=false) nothing keeps a second process from serving the same objects.
+    #[arg(
+        long,
+        env = "LEADER_ELECT",
+        default_value_t = true,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub leader_elect: bool,
+    /// How long another process waits before it takes a lease that is not renewed any more.
+    #[arg(long, env = "LEASE_DURATION", default_value = "35s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// How long a leader goes on after its last renewal.
+    #[arg(long, env = "RENEW_DEADLINE", default_value = "30s", value_parser = duration)]
+    pub renew_deadline: Duration,
+    /// Pause between two attempts to take or to renew the lease.
+    #[arg(long, env = "RETRY_PERIOD", default_value = "5s", value_parser = duration)]
+    pub retry_period: Duration,
     /// Longest time from the provider's signature check to an effect that every read shows; at
     /// least 60s. An unknown outcome is settled 300s plus this after the call.
     #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
@@ -65,7 +90,7 @@ pub struct RunArgs {
     )]
     pub prepaid_downgrade: PrepaidDowngrade,
     /// Paid calls that may be accepted within an hour, over all objects. Then the others wait.
-    /// At most 3000: they are all kept in one Lease.
+    /// At most 3000.
     #[arg(
         long,
         env = "MAX_ORDERS_PER_HOUR",
@@ -73,7 +98,27 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u32).range(..=3000)
     )]
     pub max_orders_per_hour: u32,
-    /// How long a change may take before it counts as overdue.
+    /// The same for the objects of one namespace; without it, half of that.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_NAMESPACE_PER_HOUR",
+        value_parser = clap::value_parser!(u32).range(..=3000)
+    )]
+    pub max_orders_per_namespace_per_hour: Option<u32>,
+    /// The same for one object. At most 1000: the Lease of its machine holds them.
+    #[arg(
+        long,
+        env = "MAX_ORDERS_PER_OBJECT_PER_HOUR",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(..=1000)
+    )]
+    pub max_orders_per_object_per_hour: u32,
+    /// How long after the edit that asks for it a paid call is made, at the earliest: an edit that is
+    /// taken back at once costs nothing.
+    #[arg(long, env = "ORDER_DELAY", default_value = "2s", value_parser = duration)]
+    pub order_delay: Duration,
+    /// How long a change may take before it counts as overdue, and how long a machine that was stopped
+    /// for one may stay off. More than twice the time after which a lost answer is settled.
     #[arg(long, env = "CHANGE_DEADLINE", default_value = "30m", value_parser = duration)]
     pub change_deadline: Duration,
     /// How long a graceful stop, or a start, may take.
@@ -84,10 +129,13 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "REQUESTS_PER_SECOND",
-        default_value_t = 5,
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        default_value = "5",
+        value_parser = rate
     )]
-    pub requests_per_second: u32,
+    pub requests_per_second: Rate,
+    /// How often a machine at rest is read. As many as 100 are read in one call.
+    #[arg(long, env = "DRIFT_INTERVAL", default_value = "5m", value_parser = drift)]
+    pub drift_interval: Duration,
     /// Passes over objects at once.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
@@ -130,6 +178,9 @@ pub struct TestingArgs {
     /// How long an answer is waited for, of the Kubernetes API and to a call that is made once.
     #[arg(long, hide = true, value_parser = duration)]
     pub testing_answer_limit: Option<Duration>,
+    /// The pause between two looks at all slots.
+    #[arg(long, hide = true, value_parser = duration)]
+    pub testing_sweep: Option<Duration>,
 }
 
 /// Why the options do not fit together.
@@ -146,6 +197,26 @@ pub enum ConfigError {
     #[error("--settle-margin is {}s: it must be at least 60s", .0.as_secs())]
     Margin(Duration),
     #[error(
+        "--change-deadline is {}s: it must be more than {}s, which is twice 300s plus --settle-margin",
+        .deadline.as_secs(),
+        .least.as_secs()
+    )]
+    ChangeDeadline { deadline: Duration, least: Duration },
+    #[error("--watch-namespaces or --selector is not valid")]
+    Selection(#[source] InvalidSelection),
+    #[error(
+        "--lease-duration is {lease:?} and --renew-deadline is {renew:?}: the lease must last longer, or \
+         another process would lead while this one still does"
+    )]
+    Lease { lease: Duration, renew: Duration },
+    #[error(
+        "--renew-deadline is {renew:?} and --retry-period is {retry:?}: it must be at least twice as long, \
+         so that one renewal may fail"
+    )]
+    Renewal { renew: Duration, retry: Duration },
+    #[error("--retry-period is {0:?}: it must be at least 100ms")]
+    Retry(Duration),
+    #[error(
         "--testing-… flags are refused for endpoint {0}: they are for a loopback simulator only"
     )]
     Testing(Endpoint),
@@ -156,6 +227,20 @@ fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|error| format!("{error}; write it as 300s, 5m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| "it must not be negative".to_owned())
+}
+
+/// Calls a second, such as 5 or 0.1.
+fn rate(text: &str) -> Result<Rate, String> {
+    let rate = text.parse().ok().and_then(Rate::per_second);
+    rate.filter(|rate| (0.01..=1000.0).contains(&rate.get()))
+        .ok_or_else(|| "write a number from 0.01 to 1000, such as 5 or 0.1".to_owned())
+}
+
+/// An interval of 30 s to one hour.
+fn drift(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    let fits = Duration::from_secs(30) <= interval && interval <= Duration::from_secs(3600);
+    if fits { Ok(interval) } else { Err("write an interval from 30s to 1h".to_owned()) }
 }
 
 impl RunArgs {
@@ -176,6 +261,7 @@ impl RunArgs {
             testing_grace,
             testing_clock_ahead,
             testing_answer_limit,
+            testing_sweep,
         } = &self.testing;
         let testing = testing_signature_life.is_some()
             || testing_settle_margin.is_some()
@@ -184,7 +270,8 @@ impl RunArgs {
             || testing_drift.is_some()
             || testing_grace.is_some()
             || testing_clock_ahead.is_some()
-            || testing_answer_limit.is_some();
+            || testing_answer_limit.is_some()
+            || testing_sweep.is_some();
         if testing && !endpoint.is_loopback() {
             return Err(ConfigError::Testing(endpoint));
         }
@@ -192,11 +279,10 @@ impl RunArgs {
     }
 
     pub fn client_options(&self) -> Result<ClientOptions, ConfigError> {
-        let per_second = NonZeroU32::new(self.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let usual = ClientOptions::default();
         Ok(ClientOptions {
-            requests_per_second: per_second,
-            burst: per_second.saturating_add(per_second.get()),
+            // The controller knows what else the credential is used for.
+            requests_per_second: None,
             total_timeout: self.testing.testing_answer_limit.unwrap_or(usual.total_timeout),
             extra_roots: self.extra_roots()?,
             user_agent: USER_AGENT.to_owned(),
@@ -218,8 +304,34 @@ impl RunArgs {
             timing: self.timing()?,
             prepaid_upgrade: self.prepaid_upgrade,
             prepaid_downgrade: self.prepaid_downgrade,
-            max_orders_per_hour: self.max_orders_per_hour,
+            orders: OrderLimits {
+                all: self.max_orders_per_hour,
+                namespace: self
+                    .max_orders_per_namespace_per_hour
+                    .unwrap_or_else(|| self.max_orders_per_hour.div_ceil(2)),
+                object: self.max_orders_per_object_per_hour,
+            },
         })
+    }
+
+    /// The objects that are served.
+    pub fn selection(&self) -> Result<Selection, ConfigError> {
+        let names = self.watch_namespaces.split(',').filter(|_| !self.watch_namespaces.is_empty());
+        Selection::parse(names, &self.selector).map_err(ConfigError::Selection)
+    }
+
+    pub fn lease_times(&self) -> Result<LeaseTimes, ConfigError> {
+        let (lease, renew, retry) = (self.lease_duration, self.renew_deadline, self.retry_period);
+        if retry < Duration::from_millis(100) {
+            return Err(ConfigError::Retry(retry));
+        }
+        if renew < retry.saturating_mul(2) {
+            return Err(ConfigError::Renewal { renew, retry });
+        }
+        if lease <= renew {
+            return Err(ConfigError::Lease { lease, renew });
+        }
+        Ok(LeaseTimes { lease, renew, retry })
     }
 
     fn timing(&self) -> Result<Timing, ConfigError> {
@@ -232,6 +344,12 @@ impl RunArgs {
         let mut timing = Timing::new(life, margin);
         timing.change_deadline = self.change_deadline;
         timing.power_deadline = self.power_deadline;
+        timing.order_delay = self.order_delay;
+        timing.drift = self.drift_interval;
+        let least = timing.fence().saturating_mul(2);
+        if self.change_deadline <= least {
+            return Err(ConfigError::ChangeDeadline { deadline: self.change_deadline, least });
+        }
         if let Some(window) = self.testing.testing_send_window {
             timing.send_window = window;
         }
@@ -242,6 +360,7 @@ impl RunArgs {
         }
         if let Some(drift) = self.testing.testing_drift {
             timing.drift = drift;
+            timing.secret = timing.secret.min(drift);
         }
         Ok(timing)
     }

@@ -26,11 +26,12 @@
 //!
 //! ```text
 //! desired  = Desired::from_object(object)                 pure    lifecycle/desired.rs
-//! observed = observe(object).await                        reads   controller/observe.rs
 //! decision = decide(desired, observed, now)               pure    lifecycle/decide.rs
-//! outcome  = execute(decision).await                      effect  controller/execute.rs
+//!            says what it needs to read, until it needs nothing more
+//! observed = observe(needs).await                         reads   controller/pass/observe.rs
+//! outcome  = execute(decision).await                      effect  controller/pass/execute.rs
 //! verdict  = settle(desired, observed, decision, outcome) pure    lifecycle/settle.rs
-//! publish(verdict).await                                  writes  controller/publish.rs
+//! publish(verdict).await                                  writes  controller/pass/record.rs, publish.rs
 //! ```
 //!
 //! The traits [`Cloud`](zenlayer::Cloud), [`Store`](controller::Store) and
@@ -40,16 +41,17 @@
 //!
 //! The provider's call has no idempotency token. Three things stand in for one:
 //!
-//! * a *slot*: a Lease for each machine, written by compare-and-swap, that one change can hold;
+//! * a *slot*: a Lease for each machine, written by compare-and-swap, with two lanes (type, power) that
+//!   one change can hold each;
 //! * an *intent*: the change is written to the status before the call is made;
 //! * a *fence*: the call is signed with the moment of the decision, and the provider refuses a
-//!   signature that is more than 300 s old. After that, and a margin, an unanswered call has
-//!   either shown its effect or never will.
+//!   signature that is more than 300 s old. After that, and a margin, by the provider's clock and by our
+//!   own, an unanswered call has either shown its effect or never will.
 //!
 //! # Reading order
 //!
 //! Ten minutes: [`api::VmInstanceSpec`], [`controller::reconcile`], the list of rules at the top
-//! of `lifecycle/decide.rs`, [`lifecycle::Situation`], [`lifecycle::SlotRecord`],
+//! of `lifecycle/rules/mod.rs`, [`lifecycle::situation`], [`lifecycle::SlotRecord`],
 //! [`zenlayer::Answer`]. Then `tests/lifecycle`, where every rule has its cases.
 
 pub mod api;

@@ -3,12 +3,14 @@
 use std::{process::ExitCode, sync::Arc};
 
 use clap::Parser;
-use kube::runtime::reflector;
 use zenlayer::{Client, with_causes};
 use zenlayer_vm_operator::{
     api,
     config::{Cli, Command, RunArgs},
-    controller::{Clock, Connections, Context, GRACE, KubeStore, Settings, SystemClock, run},
+    controller::{
+        Candidate, Clock, Connections, Context, Election, GRACE, KubeStore, ObjectCache, SWEEP,
+        Settings, SlotCache, SystemClock, check, run,
+    },
     telemetry::{self, Metrics, WatchHealth},
 };
 
@@ -39,37 +41,60 @@ fn start(args: &RunArgs) -> Result<(), AnyError> {
 async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let endpoint = args.endpoint()?;
     let defaults = args.defaults()?;
+    let (selection, times) = (args.selection()?, args.lease_times()?);
     let client_options = args.client_options()?;
     let listener = telemetry::bind(args.http_listen)?;
     let health = WatchHealth::default();
     let metrics = Metrics::of(health.clone());
-    let Connections { watches, calls } =
+    let Connections { watches, slots: slot_watch, calls } =
         Connections::open(&health, args.testing.testing_answer_limit).await?;
 
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         %endpoint,
-        operator_namespace = args.operator_namespace,
-        watch_namespace = args.watch_namespace.as_deref().unwrap_or("all"),
+        slot_namespace = args.slot_namespace,
+        serves = %selection,
+        leader_elect = args.leader_elect,
         "starting"
     );
-    let writer = reflector::store::Writer::default();
+    let (objects, slots) = (ObjectCache::default(), SlotCache::default());
     let identity = std::env::var("POD_NAME").unwrap_or_else(|_| "vm-operator".to_owned());
-    let store = KubeStore::new(calls, &args.operator_namespace, writer.as_reader(), identity);
+    let (namespace, claims) = (&args.slot_namespace, objects.claims());
+    let (known, life, name) = (slots.clone(), defaults.timing.secret, identity.clone());
+    let store = KubeStore::new(calls.clone(), namespace, claims, known, life, name);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
     let clock = Arc::new(clock);
-    let store = Arc::new(store);
-    let ctx = Context::new(Arc::new(cloud), store.clone(), clock, defaults, metrics.clone());
+    let (cloud, store) = (Arc::new(cloud), Arc::new(store));
+    let rate = args.requests_per_second;
+    let ctx = Context::new(cloud, store.clone(), clock.clone(), defaults, metrics.clone(), rate);
+    let candidate = Candidate {
+        namespace: args.slot_namespace.clone(),
+        pod: identity,
+        process: ctx.process.clone(),
+        selection: selection.clone(),
+        times,
+    };
     let settings = Settings {
-        watch_namespace: args.watch_namespace.clone(),
+        slot_namespace: args.slot_namespace.clone(),
+        selection,
         concurrency: args.concurrency,
         grace: args.testing.testing_grace.unwrap_or(GRACE),
+        sweep: args.testing.testing_sweep.unwrap_or(SWEEP),
     };
-    let known = health.clone();
+    let (known, elect) = (health.clone(), args.leader_elect);
     let work = async move {
+        check(&watches, &settings).await?;
         store.check_slots().await?;
-        run(watches, settings, ctx, writer, known, stop_signal()).await?;
+        let election = elect.then(|| Election::begin(calls, candidate, clock));
+        let ctx = election.iter().fold(ctx, Context::elected_by);
+        let caches = (objects, slots);
+        let all_ended =
+            run((watches, slot_watch), settings, ctx, caches, known, stop_signal()).await;
+        // Whoever leads next begins at once, so it is not told while something goes on here.
+        if let Some(election) = election.filter(|_| all_ended) {
+            election.end().await;
+        }
         Ok::<(), AnyError>(())
     };
     // An API server that is silent from the start must not look like a process that is stuck.

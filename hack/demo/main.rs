@@ -81,7 +81,7 @@ impl Demo {
         let operator = Operator::start(&OperatorOptions {
             kubeconfig: &kubeconfig,
             endpoint: &sim.endpoint(),
-            operator_namespace: NAMESPACE,
+            slot_namespace: NAMESPACE,
             watch_namespace: None,
             arguments: Vec::new(),
             wired: false,

@@ -4,20 +4,21 @@
 /// What [`choices!`] knows of one enumeration: each value with its sentence.
 pub(super) type Values = &'static [(&'static str, &'static str)];
 
-/// Defines an enumeration that is written as its variant's name. (`$default` is always empty: it
-/// only tells which value carries the attribute.)
+/// Defines an enumeration that is written as its variant's name. `Name: other` stands for every name that
+/// this version does not know. (`$default` is always empty: it only tells which value carries the
+/// attribute.)
 macro_rules! choices {
     (
         $(#[doc = $about:literal])+
         $(#[derive($($derived:path),+)])?
-        pub enum $name:ident { $($(#[doc = $doc:literal])+ $(#[default] $default:vis)? $value:ident,)+ }
+        pub enum $name:ident { $($(#[doc = $doc:literal])+ $(#[default] $default:vis)? $value:ident $(: $other:ident)?,)+ }
     ) => {
         $(#[doc = $about])+
         #[derive(
             serde::Serialize, serde::Deserialize, Clone, Copy, Debug, PartialEq, Eq, Hash,
             $($($derived),+)?
         )]
-        pub enum $name { $($(#[doc = $doc])+ $(#[default] $default)? $value,)+ }
+        pub enum $name { $($(#[doc = $doc])+ $(#[default] $default)? $(#[serde($other)])? $value,)+ }
 
         impl $name {
             /// Every value with its sentence, in the order of this file.

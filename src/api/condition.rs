@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::Reason;
+use super::{Reason, VmInstanceStatus};
 
 /// The API server refuses a longer message.
 const MESSAGE_LIMIT: usize = 32_768;
@@ -37,6 +37,17 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
         }
+    }
+}
+
+impl VmInstanceStatus {
+    /// This status with the conditions that others have written into the one that was found. The
+    /// operator's own ones stay as they are.
+    pub fn beside_others(&self, found: &Self) -> Self {
+        let is_ours = |one: &&Condition| ConditionType::parse(&one.type_).is_some();
+        let ours = self.conditions.iter().filter(is_ours);
+        let others = found.conditions.iter().filter(|one| !is_ours(one));
+        Self { conditions: ours.chain(others).cloned().collect(), ..self.clone() }
     }
 }
 

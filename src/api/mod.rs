@@ -4,6 +4,7 @@
 mod choices;
 mod condition;
 mod crd;
+mod lenient;
 mod reason;
 mod remedy;
 mod status;
@@ -15,10 +16,11 @@ pub use reason::Reason;
 pub use remedy::remedy;
 pub use status::{
     Change, ChangeKind, ChangeState, DecisionKind, Direction, Handled, HistoryEntry,
-    HistoryOutcome, ObservedInstance, PendingDecision, Phase, Refusal, Restore, Target,
+    HistoryOutcome, ObservedInstance, PendingDecision, Phase, Power, Refusal, Restore, Target,
     VmInstanceStatus,
 };
 pub use vm_instance::{
-    CANCEL_PLAN_ANNOTATION, CredentialsRef, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
-    RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, SecretRef, Strategy, VmInstance, VmInstanceSpec,
+    CANCEL_PLAN_ANNOTATION, CredentialsRef, ManagementPolicy, POWER_FINALIZER, PrepaidDowngrade,
+    PrepaidUpgrade, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, SecretRef, Strategy, VmInstance,
+    VmInstanceSpec,
 };

@@ -2,8 +2,10 @@
 
 use zenlayer::error::Problem;
 
+use super::remedy::remedy;
+
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident => $todo:literal,)+) => {
+    ($($(#[doc = $doc:literal])+ $name:ident => $todo:expr,)+) => {
         /// Why a condition has its status.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
@@ -22,8 +24,8 @@ macro_rules! reasons {
             }
 
             /// What to do about it; of what passes by itself, what happens next.
-            pub fn what_to_do(self) -> &'static str {
-                match self { $(Self::$name => $todo,)+ }
+            pub fn what_to_do(self) -> String {
+                match self { $(Self::$name => String::from($todo),)+ }
             }
 
             /// The reason of that name.
@@ -45,7 +47,7 @@ reasons! {
     DriftObserved => "Nothing is changed. Set spec.managementPolicy to Enforce to have it resized, or spec.instanceTypeId to the type in effect.",
     /// The machine's type was read and differs from the declared one.
     TypeDiffers => "Read the reason of the condition Ready.",
-    /// The machine has not been read yet, or not for a while.
+    /// The machine has not been read yet, or not for a while, or is not there.
     NotObserved => "Read the reason of the condition Ready.",
 
     /// The call is being made.
@@ -67,10 +69,24 @@ reasons! {
     ChangeHeldElsewhere => "Nothing; it continues once that change is complete. Only one VmInstance should name a machine.",
     /// A change that this object did not order is pending or running.
     ForeignPlan => "Wait for it, or cancel a scheduled one with the annotation vm.zenlayer.com/cancel-plan, whose value is its target type.",
-    /// Two reads of the machine contradict each other, or are too old to act on.
+    /// The operator reads the machine again before it goes on.
+    ReadAgain => "Nothing; it goes on in a moment.",
+    /// The answers to calls were lost, and nothing shows that one took effect.
+    AnswersLost => "Nothing; the message says when the next call is made.",
+    /// Two reads of the machine contradict each other.
     ReadsDisagree => "Nothing; the machine is read again.",
     /// The limit of orders per hour is reached.
     OrderLimitReached => "Nothing; the change is ordered when the message says. If so many changes are meant, raise --max-orders-per-hour; if not, set the specs back, or suspend the objects.",
+    /// The limit of orders per hour for one namespace is reached.
+    NamespaceOrderLimitReached => "Nothing; the change is ordered when the message says. If so many changes are meant, raise --max-orders-per-namespace-per-hour; if not, set the specs back, or suspend the objects.",
+    /// The limit of orders per hour for one VmInstance is reached.
+    ObjectOrderLimitReached => "Find out who keeps changing spec.instanceTypeId: two tools may fight over it. The change is ordered when the message says; --max-orders-per-object-per-hour raises the limit.",
+    /// Another operator of the cluster serves this object, too.
+    ServedTwice => "Nothing while an operator is replaced by one with other options: the older one's lease runs out. Else give the operators selections without a common object (--watch-namespaces, --selector), or stop one of them; the message names it.",
+    /// A user released a change.
+    Released => "Nothing; the machine is read again at once.",
+    /// The VmInstance is being deleted.
+    BeingDeleted => "Nothing; nothing new is ordered.",
     /// The provider limits the rate of calls.
     RateLimited => "Nothing; it is tried again with growing pauses. Lower --requests-per-second if others share the credential.",
     /// The provider's API does not answer, or not as documented.
@@ -87,25 +103,25 @@ reasons! {
     /// The Secret lacks a key, or a key is empty.
     SecretIncomplete => "Correct the key that the message names.",
     /// The provider does not accept the access key or token.
-    CredentialsRejected => "Correct the key or token in the Secret; the operator notices within a minute.",
+    CredentialsRejected => retried(Problem::CredentialsRejected),
     /// The credential may not use an action.
-    PermissionDenied => "Allow the credential the actions that the README lists, then set the annotation vm.zenlayer.com/requested-at to a new value.",
+    PermissionDenied => retried(Problem::PermissionDenied),
     /// The operator's clock and the provider's are too far apart to sign a call safely.
-    ClockSkewed => "Synchronise the clock of the operator's node.",
+    ClockSkewed => retried(Problem::ClockSkewed),
     /// Something in front of the provider's API blocked the request.
-    BlockedByEdge => "Ask the provider to allow the operator's IP address.",
+    BlockedByEdge => retried(Problem::BlockedByEdge),
     /// The provider knows no such machine.
-    InstanceNotFound => "Check the id. spec.instanceId cannot be changed: delete this VmInstance and create one with the right id.",
+    InstanceNotFound => remedy_of(Problem::InstanceNotFound),
     /// The machine is in the recycle bin or being destroyed.
-    InstanceRecycled => "Restore the machine in the provider's console, or delete the VmInstance.",
+    InstanceRecycled => remedy_of(Problem::InstanceRecycled),
     /// The machine's creation failed.
     InstanceUnusable => "Ask the provider, or delete the VmInstance.",
     /// The provider knows no such instance type.
-    InstanceTypeNotFound => "Set spec.instanceTypeId to a type that the machine's zone offers.",
+    InstanceTypeNotFound => remedy_of(Problem::InstanceTypeNotFound),
     /// The machine's zone does not offer that instance type for its charge type.
     InstanceTypeNotOffered => "Set spec.instanceTypeId to one of the types that the message lists.",
     /// The machine cannot take that instance type.
-    InstanceTypeUnsupported => "Set spec.instanceTypeId to a type that this machine can take.",
+    InstanceTypeUnsupported => remedy_of(Problem::InstanceTypeUnsupported),
     /// The machine's bandwidth exceeds what that instance type allows.
     BandwidthExceedsLimit => "Lower the machine's bandwidth, or set spec.instanceTypeId to one of the types that the message lists.",
     /// The policy forbids a PREPAID change to a higher list price.
@@ -115,15 +131,15 @@ reasons! {
     /// It is not known whether the PREPAID change is an upgrade, and the policy forbids one of the two.
     DirectionUnknown => "Set spec.prepaidUpgrade to Allow and spec.prepaidDowngrade to Schedule, or spec.instanceTypeId to the type in effect.",
     /// The machine's zone does not offer the change.
-    ZoneNotSupported => "Ask the provider whether the zone offers changes of the type.",
+    ZoneNotSupported => retried(Problem::ZoneNotSupported),
     /// The resource group does not exist.
-    ResourceGroupNotFound => "Correct the machine's resource group in the provider's console, then set the annotation vm.zenlayer.com/requested-at to a new value.",
+    ResourceGroupNotFound => retried(Problem::ResourceGroupNotFound),
     /// The instance type is sold out.
-    OutOfStock => "Nothing; it is tried again every 30 minutes. To try now, set the annotation vm.zenlayer.com/requested-at to a new value.",
+    OutOfStock => remedy_of(Problem::OutOfStock),
     /// The provider refused the request's form.
-    RequestInvalid => "Change the spec. If the spec is right, report a fault of the operator with the request id of the message.",
+    RequestInvalid => remedy_of(Problem::RequestInvalid),
     /// The provider refused with a code that this version does not know.
-    RefusedByProvider => "Read the provider's text in the message. It is tried again every 30 minutes; to try now, set the annotation vm.zenlayer.com/requested-at to a new value.",
+    RefusedByProvider => "Read the provider's text in the message. It is tried again with pauses that grow from 30 minutes to 6 hours; to try now, set the annotation vm.zenlayer.com/requested-at to a new value.",
     /// The answer was lost and nothing at the provider shows that the call took effect.
     OutcomeUnverified => "Check the orders in the provider's console, then set the annotation that status.pendingDecision names.",
     /// An accepted change was not completed in time.
@@ -133,7 +149,20 @@ reasons! {
     /// The change was ordered once for this declaration, and it was changed back outside this object.
     Reverted => "Find out who changed it back. To order it again, and pay again, set the annotation that status.pendingDecision names.",
     /// An older VmInstance names the same machine.
-    DuplicateClaim => "Delete one of the two.",
+    DuplicateClaim => "Delete one of the two VmInstances; the machine is not touched.",
+}
+
+/// What the messages say of a problem, as a sentence of its own.
+fn remedy_of(problem: Problem) -> String {
+    let text = remedy(problem);
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+/// The same of a problem that is tried again by itself.
+fn retried(problem: Problem) -> String {
+    format!("{} It is tried again by itself, with growing pauses.", remedy_of(problem))
 }
 
 impl From<Problem> for Reason {

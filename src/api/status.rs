@@ -3,12 +3,13 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::choices::choices;
 
 /// Observed state of a VmInstance. Written by the operator alone.
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct VmInstanceStatus {
     /// Generation of the spec that this status speaks of; -1 before the first look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,12 +29,16 @@ pub struct VmInstanceStatus {
     /// When the declared type last changed; the same change is ordered at most once per target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<Target>,
-    /// The call in flight, or the change that it led to.
+    /// The change of the type in flight, or its cancellation, or what it led to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<Change>,
-    /// The power state that the machine is brought back to, remembered before it is stopped.
+    /// The stop or start in flight, and what the machine is brought back to.
+    #[serde(default, skip_serializing_if = "Power::is_empty")]
+    pub power: Power,
+    /// The last call that certainly was not made although it had been recorded: its record can no longer
+    /// be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restore: Option<Restore>,
+    pub withdrawn: Option<String>,
     /// The last terminal refusal of the provider: no call is made while it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
@@ -45,13 +50,16 @@ pub struct VmInstanceStatus {
     pub handled: Handled,
     /// The last changes, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub history: Vec<HistoryEntry>,
     /// Ready and InSync always; Reconciling and Stalled only while they are True. Ready: the operator
     /// has done all that this spec lets it do. InSync: the machine is of the declared type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// Parts that this version cannot read and must not lose, as they were found.
+    #[serde(skip)]
+    pub unreadable: Map<String, Value>,
 }
 
 choices! {
@@ -108,6 +116,9 @@ pub struct ObservedInstance {
     pub expires_at: Option<Time>,
     /// When a field above was last seen to differ from before.
     pub observed_at: Time,
+    /// Since when it could not be read; absent while it is read at every look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread_since: Option<Time>,
 }
 
 /// The declared type, and since when.
@@ -142,7 +153,25 @@ choices! {
         /// To a lower list price: in effect at the next billing cycle.
         Downgrade,
         /// The prices are equal or could not be read: either ending is accepted.
-        Unknown,
+        Unknown: other,
+    }
+}
+
+/// The lane of the power state.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Power {
+    /// The stop or start in flight.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<Change>,
+    /// What the machine is brought back to; absent unless it was stopped for a change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<Restore>,
+}
+
+impl Power {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -194,9 +223,6 @@ pub struct Change {
     /// Which way a PREPAID change goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// Power state that was found, and that the machine must be back in.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub power_state: Option<String>,
     /// Cores of the new type by the catalogue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_count: Option<i64>,
@@ -219,30 +245,30 @@ pub struct Change {
     pub deadline: Option<Time>,
 }
 
-/// A terminal refusal, with all that it depends on.
+/// A refused call, with all that the refusal rests on.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
-    /// The provider's error code; absent when its edge refused.
+    /// The provider's error code; absent when its edge or this operator refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// The reason shown in the conditions.
     pub reason: String,
-    /// The provider's text.
+    /// The provider's text, and the remedy.
     pub message: String,
-    /// The call that was refused; absent when a read was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<ChangeKind>,
-    /// Type of the machine when the call was refused; absent when a read was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from: Option<String>,
-    /// Type that was asked for; absent when a read was refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// Generation of the spec in which it was refused.
-    pub generation: i64,
-    /// resourceVersion of the Secret in use.
-    pub secret_version: String,
+    /// The call that was refused.
+    pub kind: ChangeKind,
+    /// Type of the machine when the call was refused.
+    pub from: String,
+    /// Type that was asked for.
+    pub to: String,
+    /// Digest of what was seen of the machine, and of the policies that denied the change, if any did;
+    /// with another one, the refusal no longer counts.
+    pub instance: String,
+    /// Digest of the credential in use; with another one, the refusal no longer counts.
+    pub credential: String,
+    /// How often the call was refused in a row.
+    pub attempts: i64,
     /// The provider's request id of the refused call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -271,7 +297,8 @@ choices! {
     pub enum DecisionKind {
         /// Whether to stop waiting for a change: its outcome is unknown, or it does not come to its end.
         ReleaseChange,
-        /// Whether to order a change once more that was changed back outside this object.
+        /// Whether to order a change once more: it was changed back outside this object, or nobody knows how
+        /// it ended.
         OrderAgain,
         /// Whether to cancel a scheduled change that this object did not order.
         CancelPlan,
@@ -318,8 +345,10 @@ choices! {
         InstanceGone,
         /// It was released by a user.
         Released,
-        /// The machine was stopped for a change that was then refused.
-        Unused,
+        /// Its record in the slot is gone: it counts as ordered.
+        Unrecorded,
+        /// A later version of the operator knows how it ended: it counts as ordered.
+        Unknown: other,
     }
 }
 

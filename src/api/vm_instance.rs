@@ -19,6 +19,9 @@ pub const REQUESTED_AT_ANNOTATION: &str = "vm.zenlayer.com/requested-at";
 /// cancelled now.
 pub const CANCEL_PLAN_ANNOTATION: &str = "vm.zenlayer.com/cancel-plan";
 
+/// Keeps the object until the machine that was stopped for its change runs again.
+pub const POWER_FINALIZER: &str = "vm.zenlayer.com/power";
+
 /// The desired instance type of one existing Zenlayer virtual machine.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 
-/// Wall and monotonic time, passed in so that a simulation can own both.
+/// Wall and monotonic time, and the passing of it, handed in so that a simulation can own all three.
+#[async_trait]
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
     /// Time since some fixed moment; never goes back.
     fn monotonic(&self) -> Duration;
+    async fn sleep(&self, pause: Duration);
 }
 
 /// The system's clocks.
@@ -31,6 +34,7 @@ impl Default for SystemClock {
     }
 }
 
+#[async_trait]
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now().checked_add(self.ahead).unwrap_or(Timestamp::MAX)
@@ -38,5 +42,9 @@ impl Clock for SystemClock {
 
     fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    async fn sleep(&self, pause: Duration) {
+        tokio::time::sleep(pause).await;
     }
 }

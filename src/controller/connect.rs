@@ -1,4 +1,4 @@
-//! The two connections to the Kubernetes API: one for the watch, one for single calls.
+//! The connections to the Kubernetes API: one for each watch, one for single calls.
 
 use std::{task::Poll, time::Duration};
 
@@ -7,6 +7,7 @@ use axum::{
     body::{Bytes, HttpBody},
     http::{HeaderValue, Response, Uri, header},
 };
+use backon::ExponentialBuilder;
 use futures::{StreamExt, TryStreamExt, stream};
 use http_body_util::{BodyStream, StreamBody};
 use hyper_util::client::proxy::matcher::Matcher;
@@ -14,6 +15,7 @@ use kube::{
     Client, Config,
     client::ClientBuilder,
     config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
+    runtime::watcher::ExponentialBackoff,
 };
 use tower::util::MapResponseLayer;
 
@@ -31,10 +33,23 @@ const WATCH_SILENCE: Duration = Duration::from_secs(40);
 /// silence, so that a quiet watch is told from a dead one.
 pub const WATCH_SECONDS: u32 = 30;
 
+/// Longest pause before a watch that failed starts again. What the cache does not know yet holds back every
+/// write of a pass, so it is not left behind for long.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Growing pauses up to this one, without chance: there is one watch.
+pub fn watch_pauses(longest: Duration) -> ExponentialBackoff {
+    let first = Duration::from_millis(500).min(longest);
+    let growing = ExponentialBuilder::default().with_min_delay(first).with_max_delay(longest);
+    growing.without_max_times().into()
+}
+
 /// Clients of the Kubernetes API.
 pub struct Connections {
-    /// For lists and watches: they may be quiet, but not for ever.
+    /// For lists and watches of objects: they may be quiet, but not for ever.
     pub watches: Client,
+    /// The same for slots. That they are told of says nothing of the objects.
+    pub slots: Client,
     /// For single calls: short limits and no retry, because a repeated write would hide a conflict.
     pub calls: Client,
 }
@@ -53,7 +68,11 @@ impl Connections {
         calls.read_timeout = Some(call_limit.unwrap_or(CALL_LIMIT));
         calls.default_retry = false;
         config.read_timeout = Some(WATCH_SILENCE);
-        Ok(Self { watches: observed(config, health.clone())?, calls: Client::try_from(calls)? })
+        Ok(Self {
+            slots: Client::try_from(config.clone())?,
+            watches: observed(config, health.clone())?,
+            calls: Client::try_from(calls)?,
+        })
     }
 }
 

@@ -2,10 +2,16 @@
 
 use std::sync::Arc;
 
-use zenlayer::Cloud;
+use zenlayer::{Cloud, Rate};
 
 use super::{
-    Clock, Store, offers::OfferCache, order_turns::OrderTurns, orders::Orders, rotation::Versions,
+    Clock, Election,
+    cloud_view::{Caller, Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
+    leadership::Leadership,
+    neighbours::Neighbours,
+    orders::Orders,
+    store::Store,
+    waker::{Name, Waker},
 };
 use crate::{lifecycle::Defaults, telemetry::Metrics};
 
@@ -16,23 +22,74 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     pub defaults: Defaults,
     pub metrics: Metrics,
-    pub(super) turns: OrderTurns,
+    /// Tells this process from every other one.
+    pub process: String,
+    /// Objects that are to be looked at now.
+    pub waker: Waker,
+    /// Whether this process leads; without an election it does.
+    pub(super) leadership: Leadership,
+    pub(super) neighbours: Neighbours,
+    pub(super) inventory: Inventory,
+    pub(super) limiter: Limiter,
     pub(super) offers: OfferCache,
     pub(super) orders: Orders,
-    pub(super) secrets: Arc<Versions>,
+    pub(super) digests: Arc<Digests>,
+    pub(super) sightings: Sightings,
+    pub(super) troubles: Troubles,
 }
 
 impl Context {
+    /// `rate` is that of each credential.
     pub fn new(
         cloud: Arc<dyn Cloud>,
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         defaults: Defaults,
         metrics: Metrics,
+        rate: Rate,
     ) -> Self {
-        metrics.order_limit(defaults.max_orders_per_hour);
-        let orders = Orders::new(store.clone(), clock.clone(), metrics.clone());
-        let (turns, offers, secrets) = Default::default();
-        Self { cloud, store, clock, defaults, metrics, turns, offers, orders, secrets }
+        metrics.order_limit(defaults.orders.all);
+        let orders = Orders::new(store.clone());
+        let limiter = Limiter::new(rate);
+        let inventory = Inventory::new(defaults.timing.drift);
+        let troubles = Troubles::new(&defaults.timing);
+        let (waker, offers, digests, sightings) = Default::default();
+        Self {
+            cloud,
+            store,
+            clock,
+            defaults,
+            metrics,
+            process: random_name(),
+            waker,
+            leadership: Leadership::always(),
+            neighbours: Neighbours::default(),
+            inventory,
+            limiter,
+            offers,
+            orders,
+            digests,
+            sightings,
+            troubles,
+        }
     }
+
+    /// Only while it is elected.
+    pub fn elected_by(self, election: &Election) -> Self {
+        let (leadership, neighbours) = (election.leadership(), election.neighbours());
+        Self { leadership, neighbours, ..self }
+    }
+
+    /// An object is gone: nothing is read for it, and its turns go to others.
+    pub(super) fn forget(&self, name: &Name) {
+        self.inventory.leave(name);
+        self.limiter.forget(&Caller::Object(name.clone()));
+    }
+}
+
+fn random_name() -> String {
+    let mut name = [0; 8];
+    // Without randomness two processes may be taken for one, as they would be without a name.
+    let _ = aws_lc_rs::rand::fill(&mut name);
+    name.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,29 +1,39 @@
-//! Kubernetes I/O around the pure core: watch, reconcile, observe, execute, publish.
+//! Kubernetes I/O around the pure core: watch, observe, execute, record, publish.
 //!
 //! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
 mod clock;
+mod cloud_view;
 mod connect;
 mod context;
-mod execute;
+mod election;
 mod field_managers;
-mod kube_store;
-mod observe;
-mod offers;
-mod order_turns;
+mod leader;
+mod leadership;
+mod neighbours;
 mod orders;
-mod publish;
-mod reconcile;
-mod rotation;
+mod pass;
 mod run;
+mod seen;
 mod store;
+mod sweep;
+mod term;
+mod unchanged;
 mod unreadable;
+mod waker;
+mod watch;
 
 pub use clock::{Clock, SystemClock};
+pub use cloud_view::read_due;
 pub use connect::{ConnectError, Connections, FIELD_MANAGER};
 pub use context::Context;
-pub use kube_store::{KubeStore, SlotsError, slot_name};
-pub use reconcile::reconcile;
-pub use run::{GRACE, RunError, Settings, run};
-pub use store::{Counted, OrderLedger, Store, StoreError};
+pub use election::{Candidate, Election, LEADERS};
+pub use pass::reconcile;
+pub use run::{GRACE, RunError, Settings, check, run};
+pub use store::{
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, Scope, SlotCache, SlotsError, Store,
+    StoreError, slot_name,
+};
+pub use sweep::{SWEEP, Sweep};
+pub use waker::{Name, Waker};

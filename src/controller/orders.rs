@@ -1,140 +1,93 @@
-//! The trail of paid calls within the last hour, over all objects: what the order limit counts.
-//! It is kept in a Lease, so that a restart does not forget it.
+//! The paid calls within the last hour, over all objects: what the order limits count. Each slot holds
+//! those of its machine, so that a restart forgets none and no write is made for them alone.
 
-use std::sync::Arc;
-
-use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Mutex;
-
-use super::{
-    Clock,
-    store::{Counted, Store, StoreError},
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use jiff::Timestamp;
+
+use super::store::{Store, StoreError};
 use crate::{
     api::ChangeKind,
-    lifecycle::{Change, ChangeId, Desired, OrderCount, Restore},
-    telemetry::Metrics,
+    lifecycle::{ChangeId, Counted, Desired, Order, OrderCount},
 };
 
-/// How often a write is tried again when somebody else wrote in between.
-const TRIES: usize = 5;
-
-/// What the limit looks back on.
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-impl OrderCount {
-    /// Counts all but what is reserved for the change that this machine was stopped for.
-    pub fn of(record: &[Counted], reserved: Option<&ChangeId>, now: Timestamp) -> Self {
-        let others = || record.iter().filter(move |one| Some(&one.change) != reserved);
-        let recent = || others().filter(move |one| is_recent(one, now));
-        Self {
-            within_the_hour: u32::try_from(recent().count()).unwrap_or(u32::MAX),
-            oldest_ends: recent().map(|one| one.at).min().and_then(|at| at.checked_add(HOUR).ok()),
-        }
-    }
-}
-
-fn is_recent(one: &Counted, now: Timestamp) -> bool {
-    now.duration_since(one.at) < HOUR
-}
-
-/// What is paid for, and the stop that precedes it.
-fn counts(kind: ChangeKind) -> bool {
-    match kind {
-        ChangeKind::Modify | ChangeKind::Stop => true,
-        ChangeKind::CancelDowngrade | ChangeKind::Start => false,
-    }
-}
-
-/// Takes turns within this process; compare-and-swap does between processes.
+/// Counts what the slots hold, and what this process is about to write into them.
 pub struct Orders {
-    turn: Mutex<()>,
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
+    /// Calls whose slot is being taken.
+    coming: Mutex<HashMap<ChangeId, Counted>>,
+}
+
+/// The place of a call among the orders of the hour, until its slot has been written, or was not.
+pub struct Place<'a> {
+    orders: &'a Orders,
+    change: ChangeId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.orders.lock().remove(&self.change);
+    }
 }
 
 impl Orders {
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
-        Self { turn: Mutex::default(), store, clock, metrics }
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, coming: Mutex::default() }
     }
 
-    /// Counts a paid call before it is made. One that the machine is stopped for is counted before
-    /// the stop already, and takes that place. Fails with `Conflict` once the limit is reached.
+    /// How much of each limit is used.
+    pub async fn count(
+        &self,
+        desired: &Desired,
+        reserved: Option<&ChangeId>,
+        now: Timestamp,
+    ) -> Result<OrderCount, StoreError> {
+        let orders = self.store.orders().await?;
+        let coming = self.lock();
+        Ok(count(&orders, &coming, desired, reserved, now))
+    }
+
+    /// Holds a place for a call that counts, before its slot is taken. Fails with `Conflict` once a limit is
+    /// reached: others were faster.
     pub async fn reserve(
         &self,
         desired: &Desired,
-        change: &Change,
-        restore: Option<&Restore>,
-    ) -> Result<(), StoreError> {
-        if !counts(change.kind) {
-            return Ok(());
-        }
-        let now = self.clock.now();
-        let limit = desired.max_orders_per_hour;
-        let place = restore.map(|restore| &restore.stopped_by);
-        self.update(|record| {
-            record.retain(|one| is_recent(one, now));
-            if OrderCount::of(record, place, now).within_the_hour >= limit {
+        order: &Order,
+        now: Timestamp,
+    ) -> Result<Place<'_>, StoreError> {
+        let change = &order.change;
+        if matches!(change.kind, ChangeKind::Modify | ChangeKind::Stop) {
+            let orders = self.store.orders().await?;
+            let mut coming = self.lock();
+            let reserved = order.slot.record.place();
+            let count = count(&orders, &coming, desired, reserved, now);
+            if count.reached(&desired.orders).is_some() {
                 return Err(StoreError::Conflict);
             }
-            record.retain(|one| Some(&one.change) != place);
-            record.push(Counted { change: change.id.clone(), at: change.started_at });
-            Ok(())
-        })
-        .await
-    }
-
-    /// Uncounts a call that was not accepted; the place of a stopped machine stays taken. What cannot
-    /// be written only counts for an hour.
-    pub async fn give_back(&self, change: &Change, restore: Option<&Restore>) {
-        if !counts(change.kind) {
-            return;
+            let (id, at) = (change.id.clone(), change.started_at);
+            let counted = Counted { change: id.clone(), at, object: desired.object.clone() };
+            coming.insert(id, counted);
         }
-        let place = restore.map(|restore| &restore.stopped_by).filter(|stop| **stop != change.id);
-        self.uncount(&change.id, place).await;
+        Ok(Place { orders: self, change: change.id.clone() })
     }
 
-    /// Nothing is ordered for this stop any more.
-    pub async fn give_up(&self, stop: &ChangeId) {
-        self.uncount(stop, None).await;
+    fn lock(&self) -> MutexGuard<'_, HashMap<ChangeId, Counted>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    async fn uncount(&self, change: &ChangeId, place: Option<&ChangeId>) {
-        let written = self.update(|record| {
-            match (place, record.iter_mut().find(|one| one.change == *change)) {
-                (Some(place), Some(counted)) => counted.change = place.clone(),
-                _ => record.retain(|one| one.change != *change),
-            }
-            Ok(())
-        });
-        if let Err(error) = written.await {
-            tracing::warn!(%error, %change, "cannot uncount a call");
-        }
-    }
-
-    async fn update(
-        &self,
-        change: impl Fn(&mut Vec<Counted>) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
-        for _ in 0..TRIES {
-            let read = self.store.orders().await?;
-            let mut record = read.record.clone();
-            change(&mut record)?;
-            if record == read.record {
-                return Ok(());
-            }
-            let count = OrderCount::of(&record, None, self.clock.now()).within_the_hour;
-            match self.store.write_orders(&read, record).await {
-                Ok(()) => {
-                    self.metrics.orders_within_the_hour(count);
-                    return Ok(());
-                }
-                Err(StoreError::Conflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(StoreError::Conflict)
-    }
+fn count(
+    orders: &[Counted],
+    coming: &HashMap<ChangeId, Counted>,
+    desired: &Desired,
+    reserved: Option<&ChangeId>,
+    now: Timestamp,
+) -> OrderCount {
+    // What a slot holds already has come.
+    let held: std::collections::HashSet<_> = orders.iter().map(|one| &one.change).collect();
+    let coming = coming.values().filter(|one| !held.contains(&one.change));
+    OrderCount::of(orders.iter().chain(coming), &desired.object, reserved, now)
 }

@@ -1,51 +1,61 @@
 //! The controller's loop: one watch, a bounded number of passes at once, a graceful end.
 
 use std::{
-    collections::HashMap,
-    panic::AssertUnwindSafe,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures::{FutureExt, StreamExt};
+use futures::StreamExt;
 use kube::{
-    Api, Client, ResourceExt,
+    Client, ResourceExt,
     api::ListParams,
-    core::DeserializeGuard,
     runtime::{
         Controller, Predicate, WatchStreamExt, controller::Action,
-        controller::Config as ControllerConfig, predicates, reflector, watcher,
+        controller::Config as ControllerConfig, predicates, reflector::ObjectRef, watcher,
     },
 };
+use tokio::task::JoinError;
 use tracing::Instrument;
+use zenlayer::InstanceId;
 
 use super::{
-    Context, Store, StoreError, connect::WATCH_SECONDS, kube_store::problem, reconcile, rotation,
-    unreadable,
+    Context, StoreError,
+    cloud_view::read_machines,
+    connect::watch_pauses,
+    reconcile,
+    seen::seen,
+    store::{Claims, ObjectCache, SlotCache, problem},
+    sweep::Sweep,
+    term::{serve_terms, wake_rotated},
+    waker::name_of,
+    watch::{deletion, forget_what_nobody_reads, objects, our_annotations, watch, watch_slots},
 };
 use crate::{
     api::VmInstance,
-    lifecycle::{self, NextLook, backoff},
+    lifecycle::{NextLook, Selection, backoff},
     telemetry::WatchHealth,
 };
 
-/// A pass that takes longer than this is given up. Longer than all time limits of its calls.
-const PASS_LIMIT: Duration = Duration::from_secs(150);
-/// How long a graceful end waits for running passes: less than the 30 s that a Pod is given.
-pub const GRACE: Duration = Duration::from_secs(25);
+/// How long a graceful end waits for passes: longer than a call for its answer; the Pod has 60 s.
+pub const GRACE: Duration = Duration::from_secs(55);
 
 /// How the loop runs.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Only this namespace; `None`: all.
-    pub watch_namespace: Option<String>,
+    /// The namespace of the slots.
+    pub slot_namespace: String,
+    /// The objects that are served.
+    pub selection: Selection,
     /// Passes at once.
     pub concurrency: u16,
     /// How long a graceful end waits for running passes.
     pub grace: Duration,
+    /// Pause between two looks at all slots.
+    pub sweep: Duration,
 }
 
-/// Why the controller did not start.
+/// Why the controller cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error(
@@ -61,70 +71,68 @@ pub enum RunError {
 }
 
 struct Shell {
-    ctx: Context,
+    ctx: Arc<Context>,
     /// Failures in a row by uid.
     failures: Mutex<HashMap<String, u32>>,
 }
 
-/// The objects that the settings let the operator see.
-fn objects(client: Client, settings: &Settings) -> Api<DeserializeGuard<VmInstance>> {
-    match &settings.watch_namespace {
-        Some(namespace) => Api::namespaced(client, namespace),
-        None => Api::all(client),
-    }
-}
-
 /// Says clearly what is missing, before the watch would only retry.
-async fn check(api: &Api<DeserializeGuard<VmInstance>>) -> Result<(), RunError> {
-    match api.list(&ListParams::default().limit(1)).await {
-        Ok(_) => Ok(()),
-        // A group that nobody serves is answered with a plain text, which has no reason.
-        Err(kube::Error::Api(status)) if status.code == 404 => Err(RunError::NoCrd),
-        Err(error) => Err(RunError::List(problem(&error))),
+pub async fn check(client: &Client, settings: &Settings) -> Result<(), RunError> {
+    let one = ListParams::default().limit(1);
+    for api in objects(client, &settings.selection) {
+        match api.list(&one).await {
+            Ok(_) => {}
+            // A group that nobody serves is answered with a plain text, which has no reason.
+            Err(kube::Error::Api(status)) if status.code == 404 => return Err(RunError::NoCrd),
+            Err(error) => return Err(RunError::List(problem(&error))),
+        }
     }
+    Ok(())
 }
 
-/// Runs until `stop` resolves, then lets running passes end. `client` is for the watch; `health` learns
-/// that the first list is complete.
+/// Runs until `stop` resolves, then lets running passes end; tells whether all have. `client` is for the
+/// watch; `health` learns that the first list is complete.
 pub async fn run(
-    client: Client,
+    (client, slot_watch): (Client, Client),
     settings: Settings,
     ctx: Context,
-    writer: reflector::store::Writer<VmInstance>,
+    (objects_seen, slots): (ObjectCache, SlotCache),
     health: WatchHealth,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<(), RunError> {
-    let Settings { grace, concurrency, .. } = settings;
-    let api = objects(client, &settings);
-    check(&api).await?;
-    let reader = writer.as_reader();
-    let metrics = ctx.metrics.clone();
-    let store = ctx.store.clone();
-    let farewell = ctx.store.clone();
-    let pause = ctx.defaults.timing.secret / 2;
-    let rotated = rotation::rotated(reader.clone(), ctx.store.clone(), ctx.secrets.clone(), pause);
-    let stream = watcher(api, watcher::Config::default().timeout(WATCH_SECONDS))
-        .default_backoff()
-        .filter_map(move |event| std::future::ready(unreadable::readable(event, &store)))
-        .modify(|object| object.metadata.managed_fields = None)
-        .inspect(move |event| match event {
-            Ok(watcher::Event::InitDone) if health.listed() => {
-                tracing::info!("watching");
+) -> bool {
+    let Settings { grace, concurrency, sweep, selection, slot_namespace } = settings;
+    let watches_slots = watch_slots(&slot_watch, &slot_namespace, slots);
+    let ctx = Arc::new(ctx);
+    let claims = objects_seen.claims();
+    let (writer, reader) = (objects_seen.writer, claims.cache.clone());
+    let woken = ctx.waker.woken().map(|(namespace, name)| ObjectRef::new(&name).within(&namespace));
+    let (watched, indexed) = (ctx.clone(), claims.clone());
+    let stream = watch(&client, &selection, &ctx.store)
+        .modify(forget_what_nobody_reads)
+        .inspect(move |event| {
+            if let Ok(event) = event {
+                indexed.saw(event);
             }
-            Ok(watcher::Event::Delete(object)) => say_farewell(&farewell, object),
-            Ok(_) => {}
-            Err(error) => {
-                metrics.watch_failed();
-                tracing::warn!(%error, "the watch failed; it starts again");
+            if let Ok(watcher::Event::InitDone) = event
+                && health.listed()
+            {
+                tracing::info!("watching");
             }
         })
         .reflect(writer)
+        // After the cache has it, so that whoever is woken sees it.
+        .inspect(move |event| seen(&watched, event))
         .applied_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::annotations),
+            predicates::generation
+                .combine(our_annotations)
+                .combine(predicates::finalizers)
+                .combine(deletion),
             Default::default(),
         );
-    let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+    let shell = Arc::new(Shell { ctx: ctx.clone(), failures: Mutex::default() });
+    let (working, swept) = (shell.clone(), claims.clone());
+    let terms = serve_terms(ctx, claims, move || work(working.clone(), swept.clone(), sweep));
     let (stopping, mut stopped) = tokio::sync::watch::channel(false);
     let mut asked = stopping.subscribe();
     tokio::spawn(async move {
@@ -134,26 +142,54 @@ pub async fn run(
     });
     let passes = Controller::for_stream(stream, reader)
         .with_config(ControllerConfig::default().concurrency(concurrency))
-        .reconcile_on(rotated)
+        // The watch pauses by itself; a pause here would hold up whatever else wakes an object.
+        .trigger_backoff(watch_pauses(Duration::ZERO))
+        .reconcile_on(woken)
         .graceful_shutdown_on(async move {
             let _ = asked.wait_for(|stop| *stop).await;
         })
         .run(pass, on_error, shell)
         .for_each(|_| std::future::ready(()));
     tokio::select! {
-        () = passes => {}
+        () = passes => true,
+        () = terms => true,
+        () = watches_slots => true,
         () = async { let _ = stopped.wait_for(|stop| *stop).await; tokio::time::sleep(grace).await } => {
             tracing::warn!("passes did not end in time; what they left open is settled at the next start");
+            false
         }
     }
-    Ok(())
 }
 
-/// Says that the change of a deleted object goes on: neither the machine nor the order is touched.
-fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
-    let Some(event) = lifecycle::farewell(object) else { return };
-    let (store, object) = (store.clone(), object.clone());
-    tokio::spawn(async move { store.publish_event(&object, &event).await });
+/// What goes on beside the passes while this process leads.
+async fn work(shell: Arc<Shell>, claims: Claims, sweep: Duration) {
+    let ctx = &shell.ctx;
+    tokio::select! {
+        () = wake_rotated(ctx, &claims) => {}
+        () = read_machines(ctx.clone()) => {}
+        () = sweep_slots(&shell, claims.clone(), sweep) => {}
+    }
+}
+
+/// Looks at all slots now and then, and forgets what is known of objects that are gone.
+async fn sweep_slots(shell: &Shell, claims: Claims, pause: Duration) {
+    let ctx = &shell.ctx;
+    let mut sweep = Sweep::default();
+    loop {
+        ctx.clock.sleep(pause).await;
+        sweep.look(ctx).await;
+        claims.prune();
+        let objects = claims.cache.state();
+        let uids = objects.iter().filter_map(|object| object.uid()).collect();
+        let instances: HashSet<_> = objects
+            .iter()
+            .filter_map(|object| InstanceId::new(object.spec.instance_id.clone()).ok())
+            .collect();
+        shell.keep(&uids);
+        ctx.sightings.keep(&uids, &instances);
+        ctx.troubles.keep(&uids, ctx.clock.monotonic());
+        ctx.inventory.keep(&objects.iter().map(|object| name_of(object)).collect());
+    }
 }
 
 /// Why a pass ended without a verdict.
@@ -161,31 +197,32 @@ fn say_farewell(store: &Arc<dyn Store>, object: &VmInstance) {
 enum PassError {
     #[error("write the verdict")]
     Store(#[source] StoreError),
-    #[error("the pass took longer than {} s", PASS_LIMIT.as_secs())]
-    TooLong,
     #[error("the pass panicked: {0}")]
     Panicked(String),
 }
 
-/// One pass in its shell: panics caught, time limited, counted.
+/// One pass as a task of its own: whatever becomes of the loop, it goes on to its end.
 async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, PassError> {
+    if !shell.ctx.leadership.serves(shell.ctx.clock.monotonic()) {
+        // All objects are looked at once this process is elected.
+        return Ok(Action::await_change());
+    }
     let uid = object.uid().unwrap_or_default();
     let span = tracing::info_span!(
         "reconcile",
         namespace = object.namespace().unwrap_or_default(),
         name = object.name_any()
     );
-    let started = shell.ctx.clock.monotonic();
-    let limited = tokio::time::timeout(PASS_LIMIT, reconcile(object, &shell.ctx));
-    let result = match AssertUnwindSafe(limited).catch_unwind().instrument(span).await {
-        Ok(Ok(Ok(next))) => Ok(next),
+    let ctx = shell.ctx.clone();
+    let started = ctx.clock.monotonic();
+    let whole = async move { Box::pin(reconcile(object, &ctx)).await };
+    let task = tokio::spawn(whole.instrument(span));
+    let result = match task.await {
+        Ok(Ok(next)) => Ok(next),
         // Another write came first: nothing is wrong, the next pass sees it.
-        Ok(Ok(Err(StoreError::Conflict | StoreError::Gone))) => {
-            Ok(NextLook::After(Duration::from_secs(1)))
-        }
-        Ok(Ok(Err(error))) => Err(PassError::Store(error)),
-        Ok(Err(_)) => Err(PassError::TooLong),
-        Err(panic) => Err(PassError::Panicked(panic_text(panic.as_ref()))),
+        Ok(Err(StoreError::Conflict | StoreError::Gone)) => Ok(NextLook::Backoff),
+        Ok(Err(error)) => Err(PassError::Store(error)),
+        Err(error) => Err(PassError::Panicked(panic_text(error))),
     };
     let elapsed = shell.ctx.clock.monotonic().saturating_sub(started);
     shell.ctx.metrics.reconciled(result.is_ok(), elapsed);
@@ -195,6 +232,7 @@ async fn pass(object: Arc<VmInstance>, shell: Arc<Shell>) -> Result<Action, Pass
             Ok(Action::requeue(pause))
         }
         NextLook::Backoff => Ok(Action::requeue(shell.failed(&uid))),
+        NextLook::WhenTold(pause) => Ok(Action::requeue(pause)),
         NextLook::OnChange => {
             shell.succeeded(&uid);
             Ok(Action::await_change())
@@ -224,9 +262,18 @@ impl Shell {
     fn succeeded(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
+
+    /// Forgets all other objects.
+    fn keep(&self, uids: &HashSet<String>) {
+        self.failures
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|uid, _| uids.contains(uid));
+    }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+fn panic_text(error: JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "it was cut".to_owned() };
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
@@ -234,26 +281,33 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use async_trait::async_trait;
 
     use super::*;
     use crate::{
         api::VmInstanceStatus,
-        controller::{Counted, OrderLedger, Store, SystemClock},
-        lifecycle::{Defaults, Event, SecretState, Slot, SlotRecord},
+        controller::{Age, Credential, KeptSlot, Store, SystemClock},
+        lifecycle::{Counted, Defaults, Event, ObjectKey, SecretState, Slot, SlotRecord, Timing},
         telemetry::Metrics,
     };
-    use zenlayer::{Client as Provider, ClientOptions, Credentials, Endpoint, InstanceId};
+    use zenlayer::{Client as Provider, ClientOptions, Endpoint, InstanceId, Rate};
 
     /// Panics at the first question.
     struct Broken;
 
     #[async_trait]
     impl Store for Broken {
-        async fn secret(&self, _: &str, _: &str) -> (SecretState, Option<Credentials>) {
+        async fn secret(
+            &self,
+            _: &ObjectKey,
+            _: &str,
+            _: Age,
+        ) -> (SecretState, Option<Credential>) {
             panic!("the index is out of bounds")
         }
-        async fn slot(&self, _: &InstanceId) -> Result<Slot, StoreError> {
+        async fn slot(&self, _: &InstanceId, _: Age) -> Result<Slot, StoreError> {
             unreachable!()
         }
         async fn write_slot(
@@ -264,16 +318,26 @@ mod tests {
         ) -> Result<Slot, StoreError> {
             unreachable!()
         }
-        async fn orders(&self) -> Result<OrderLedger, StoreError> {
+        async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
             unreachable!()
         }
-        async fn write_orders(&self, _: &OrderLedger, _: Vec<Counted>) -> Result<(), StoreError> {
+        async fn delete_slot(&self, _: &KeptSlot) -> Result<(), StoreError> {
+            unreachable!()
+        }
+        async fn orders(&self) -> Result<Vec<Counted>, StoreError> {
             unreachable!()
         }
         async fn write_status(
             &self,
             _: &VmInstance,
             _: &VmInstanceStatus,
+        ) -> Result<Arc<VmInstance>, StoreError> {
+            unreachable!()
+        }
+        async fn set_finalizer(
+            &self,
+            _: &VmInstance,
+            _: bool,
         ) -> Result<Arc<VmInstance>, StoreError> {
             unreachable!()
         }
@@ -301,8 +365,9 @@ mod tests {
             Arc::new(SystemClock::default()),
             Defaults::default(),
             metrics.clone(),
+            Rate::from(NonZeroU32::MIN),
         );
-        let shell = Arc::new(Shell { ctx, failures: Mutex::default() });
+        let shell = Arc::new(Shell { ctx: Arc::new(ctx), failures: Mutex::default() });
         let spec = serde_json::json!({ "instanceId": "vm-1", "instanceTypeId": "c.2c4g" });
         let mut object = VmInstance::new("vm-1", serde_json::from_value(spec).unwrap());
         object.metadata.namespace = Some("default".to_owned());
@@ -314,7 +379,7 @@ mod tests {
             let action = on_error(object.clone(), &error, shell.clone());
             assert_eq!(
                 action,
-                Action::requeue(backoff::pause(failures, &lifecycle::Timing::default(), "uid"))
+                Action::requeue(backoff::pause(failures, &Timing::default(), "uid"))
             );
         }
         let text = metrics.encode().unwrap();

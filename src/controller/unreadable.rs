@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use kube::{
     api::ObjectMeta,
     core::DeserializeGuard,
@@ -12,7 +13,7 @@ use kube::{
 use super::Store;
 use crate::{
     api::{CredentialsRef, ManagementPolicy, Reason, Strategy, VmInstance, VmInstanceSpec},
-    lifecycle::Event,
+    lifecycle::{Event, Timing, kept_for},
 };
 
 /// The event as the rest of the controller takes it. An object that cannot be read is as good as
@@ -44,7 +45,7 @@ pub fn readable(
 }
 
 /// A stand-in that carries the name alone.
-fn named(metadata: ObjectMeta) -> VmInstance {
+pub fn named(metadata: ObjectMeta) -> VmInstance {
     let spec = VmInstanceSpec {
         instance_id: String::new(),
         instance_type_id: String::new(),
@@ -70,10 +71,24 @@ fn tell(metadata: ObjectMeta, problem: &str, store: &Arc<dyn Store>) -> VmInstan
         name = object.metadata.name.as_deref().unwrap_or_default(),
         "{note}"
     );
+    release(&object, store);
     let (told, store) = (object.clone(), store.clone());
     tokio::spawn(async move {
         let event = Event { warning: true, reason: Reason::InvalidSpec.as_str(), note };
         store.publish_event(&told, &event).await;
     });
     object
+}
+
+/// One that is being deleted is kept no longer than any other, if it was kept for its machine.
+fn release(object: &VmInstance, store: &Arc<dyn Store>) {
+    let Some(left) = kept_for(object, &Timing::default(), Timestamp::now()) else { return };
+    let (object, store) = (object.clone(), store.clone());
+    tokio::spawn(async move {
+        tokio::time::sleep(left).await;
+        // One that was changed meanwhile is looked at anew.
+        if let Err(problem) = store.set_finalizer(&object, false).await {
+            tracing::warn!(%problem, "cannot release an object that cannot be read");
+        }
+    });
 }

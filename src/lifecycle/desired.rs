@@ -1,72 +1,15 @@
 //! What the object asks for, validated once.
 
-use std::time::Duration;
+use super::{ObjectKey, Timing, protocol::OrderLimits, time::after};
 
 use crate::api::{
-    CANCEL_PLAN_ANNOTATION, ChangeKind, ManagementPolicy, PrepaidDowngrade, PrepaidUpgrade,
+    CANCEL_PLAN_ANNOTATION, ManagementPolicy, POWER_FINALIZER, PrepaidDowngrade, PrepaidUpgrade,
     RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Strategy, VmInstance,
 };
+use std::time::Duration;
+
+use jiff::Timestamp;
 use zenlayer::{InstanceId, InstanceTypeId, InvalidId};
-
-/// The time limits of the protocol (design section 4).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Timing {
-    /// How far a signed timestamp may lie from the provider's clock (fact sheet 2.1: 300 s).
-    pub signature_life: Duration,
-    /// Longest time from the provider's signature check to an effect that every read shows.
-    pub margin: Duration,
-    /// How long after the decision a paid call may still be sent.
-    pub send_window: Duration,
-    /// How old the reads may be that a paid call rests on.
-    pub freshness: Duration,
-    /// Largest distance between our clock and the provider's at which a call is signed.
-    pub skew_limit: Duration,
-    /// How long an accepted change may take.
-    pub change_deadline: Duration,
-    /// How long a graceful stop, or a start, may take.
-    pub power_deadline: Duration,
-    /// First and longest pause between looks at a change in flight.
-    pub poll: (Duration, Duration),
-    /// Pause between looks at an object that is at rest.
-    pub drift: Duration,
-    /// Pause between looks at the Secret of an object whose credential is unusable.
-    pub secret: Duration,
-    /// Pause before a call that was refused with an unknown code is made again.
-    pub slow_retry: Duration,
-}
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self::new(Duration::from_secs(300), Duration::from_secs(300))
-    }
-}
-
-impl Timing {
-    /// The limits that follow from the signature's life and the settle margin.
-    pub fn new(signature_life: Duration, margin: Duration) -> Self {
-        Self {
-            signature_life,
-            margin,
-            send_window: Duration::from_secs(5),
-            freshness: Duration::from_secs(5),
-            skew_limit: signature_life * 4 / 5,
-            change_deadline: Duration::from_secs(30 * 60),
-            power_deadline: Duration::from_secs(5 * 60),
-            poll: (Duration::from_secs(5), Duration::from_secs(30)),
-            drift: Duration::from_secs(5 * 60),
-            secret: Duration::from_secs(60),
-            slow_retry: Duration::from_secs(30 * 60),
-        }
-    }
-
-    /// How long a call of this kind may take to its end.
-    pub fn limit(&self, kind: ChangeKind) -> Duration {
-        match kind {
-            ChangeKind::Modify | ChangeKind::CancelDowngrade => self.change_deadline,
-            ChangeKind::Stop | ChangeKind::Start => self.power_deadline,
-        }
-    }
-}
 
 /// What the operator's options say about every object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,8 +17,8 @@ pub struct Defaults {
     pub timing: Timing,
     pub prepaid_upgrade: PrepaidUpgrade,
     pub prepaid_downgrade: PrepaidDowngrade,
-    /// Accepted paid calls within an hour, over all objects, after which none is made.
-    pub max_orders_per_hour: u32,
+    /// Accepted paid calls within an hour, after which none is made.
+    pub orders: OrderLimits,
 }
 
 impl Default for Defaults {
@@ -84,23 +27,8 @@ impl Default for Defaults {
             timing: Timing::default(),
             prepaid_upgrade: PrepaidUpgrade::Allow,
             prepaid_downgrade: PrepaidDowngrade::Schedule,
-            max_orders_per_hour: 100,
+            orders: OrderLimits { all: 100, namespace: 50, object: 4 },
         }
-    }
-}
-
-/// What tells one object from every other, also from a later one of the same name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ObjectKey {
-    pub namespace: String,
-    pub name: String,
-    pub uid: String,
-}
-
-impl std::fmt::Display for ObjectKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
@@ -123,8 +51,12 @@ pub struct Desired {
     pub requested_at: Option<String>,
     /// Value of the cancel-plan annotation.
     pub cancel_plan: Option<String>,
-    pub max_orders_per_hour: u32,
+    pub orders: OrderLimits,
     pub timing: Timing,
+    /// Since when the object is being deleted.
+    pub deleted_at: Option<Timestamp>,
+    /// Whether the finalizer is set that keeps the object until its machine runs again.
+    pub has_finalizer: bool,
 }
 
 /// Why an object cannot be acted on at all.
@@ -169,16 +101,43 @@ impl Desired {
             prepaid_upgrade: spec.prepaid_upgrade.unwrap_or(defaults.prepaid_upgrade),
             prepaid_downgrade: spec.prepaid_downgrade.unwrap_or(defaults.prepaid_downgrade),
             strategy: spec.strategy,
-            max_orders_per_hour: defaults.max_orders_per_hour,
+            orders: defaults.orders,
             timing: defaults.timing.clone(),
+            deleted_at: meta.deletion_timestamp.as_ref().map(|time| time.0),
+            has_finalizer: has_finalizer(object),
         })
     }
 
     /// Whether this spec lets the operator change the machine at all.
-    pub fn may_mutate(&self) -> bool {
+    pub fn allows_changes(&self) -> bool {
         match self.policy {
             ManagementPolicy::Enforce => !self.suspend,
             ManagementPolicy::Observe => false,
         }
     }
+
+    /// Whether the object has been kept from being deleted for as long as it may be, and this process has
+    /// known of it for long enough to start its machine.
+    pub fn is_kept_too_long(&self, now: Timestamp, known: Duration) -> bool {
+        let Timing { restore_bound, power_deadline, .. } = self.timing;
+        let over = self.deleted_at.is_some_and(|time| now > after(time, restore_bound));
+        self.has_finalizer && over && known >= power_deadline.saturating_mul(2).min(restore_bound)
+    }
+
+    /// Whether a change of the type may be asked for: never by an object that is being deleted.
+    pub fn may_order(&self) -> bool {
+        self.allows_changes() && self.deleted_at.is_none()
+    }
+}
+
+fn has_finalizer(object: &VmInstance) -> bool {
+    object.metadata.finalizers.iter().flatten().any(|name| name == POWER_FINALIZER)
+}
+
+/// How long an object that is being deleted, and whose spec cannot be read, is still kept for its machine;
+/// `None`: it is not.
+pub fn kept_for(object: &VmInstance, timing: &Timing, now: Timestamp) -> Option<Duration> {
+    let deleted = object.metadata.deletion_timestamp.as_ref().filter(|_| has_finalizer(object))?;
+    let passed = Duration::try_from(now.duration_since(deleted.0)).unwrap_or_default();
+    Some(timing.restore_bound.saturating_sub(passed))
 }

@@ -7,8 +7,10 @@ use zenlayer::{InstanceTypeId, InvalidId};
 pub enum InvalidStatus {
     #[error("status.{field} is not valid")]
     Id { field: &'static str, source: InvalidId },
-    #[error("status.refusal.reason {0:?} is unknown")]
-    Reason(String),
+    #[error("status.{0} is not of the form that this version writes")]
+    Part(String),
+    #[error("status.change or status.power.change is a call of the other kind")]
+    Kind,
 }
 
 fn at<T>(field: &'static str, result: Result<T, InvalidId>) -> Result<T, InvalidStatus> {

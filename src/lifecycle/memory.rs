@@ -1,21 +1,27 @@
-//! What only the status can remember: the change in flight, the target, the last refusal, history.
+//! What only the status can remember: the changes in flight, the target, the last refusal, history.
 //! Read from the status and written back to it; conditions are never read.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
-use super::{
-    Change, ChangeId, Desired, Size, Timing,
-    invalid_status::{InvalidStatus, optional, type_id},
-    time::after,
-};
-use crate::api::{
-    self, ChangeKind, ChangeState, Handled, HistoryOutcome, Reason, VmInstanceStatus,
-};
 use zenlayer::{InstanceTypeId, OrderNumber, RequestId};
 
-/// How many ended changes are kept; orders of the current target are kept beyond it.
-pub const HISTORY_LIMIT: usize = 10;
+use super::{
+    Desired,
+    ended::Ended,
+    invalid_status::{InvalidStatus, optional, type_id},
+    protocol::{Change, ChangeId, LaneName, Restore},
+};
+use crate::api::{self, ChangeKind, Handled, HistoryOutcome, Reason, VmInstanceStatus};
+
+/// How many ended changes are kept, whatever they were.
+const HISTORY_KEPT: usize = 10;
+/// How many are kept at most: those that were ordered for the current target stay beyond the first
+/// limit. Less than what the schema allows.
+const HISTORY_LIMIT: usize = 24;
+
+/// Parts of the status that a change in flight can be followed without; nothing new is asked for while one
+/// of them cannot be read.
+const WITHOUT_IT_A_CHANGE_IS_FOLLOWED: &[&str] = &["target", "handled", "history"];
 
 /// The declared type and the generation in which it became that.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,80 +30,70 @@ pub struct Target {
     pub since_generation: i64,
 }
 
-/// A terminal refusal and all that it depends on.
+/// A refused call and all that the refusal rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub code: Option<String>,
     pub reason: Reason,
     pub message: String,
-    /// The call that was refused; `None` when a read was refused.
-    pub call: Option<RefusedCall>,
-    pub generation: i64,
-    pub secret_version: String,
+    pub kind: ChangeKind,
+    pub from: InstanceTypeId,
+    pub to: InstanceTypeId,
+    /// Digest of what was seen of the machine.
+    pub instance: String,
+    /// Digest of the credential.
+    pub credential: String,
+    pub attempts: u32,
     pub request_id: Option<RequestId>,
     pub retry_after: Option<Timestamp>,
-}
-
-/// A call that was refused, or that was not even made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedCall {
-    pub kind: ChangeKind,
-    pub from: InstanceTypeId,
-    pub to: InstanceTypeId,
-}
-
-/// What a machine is brought back to, and since when it is due.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restore {
-    /// The state that was found, verbatim.
-    pub power_state: String,
-    pub stopped_by: ChangeId,
-    pub since: Timestamp,
-}
-
-/// A change that ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    pub id: ChangeId,
-    pub kind: ChangeKind,
-    pub from: InstanceTypeId,
-    pub to: InstanceTypeId,
-    /// Somebody else ordered it.
-    pub adopted: bool,
-    pub target_generation: i64,
-    pub order_number: Option<OrderNumber>,
-    pub request_id: Option<RequestId>,
-    pub started_at: Timestamp,
-    pub ended_at: Timestamp,
-    pub outcome: HistoryOutcome,
 }
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Memory {
     pub target: Option<Target>,
+    /// The lane of the type.
     pub change: Option<Change>,
+    /// The lane of the power state.
+    pub power: Option<Change>,
+    /// What the machine is brought back to, as the slot had it.
     pub restore: Option<Restore>,
+    /// The last call whose record was taken back before it was made.
+    pub withdrawn: Option<ChangeId>,
     pub refusal: Option<Refusal>,
     pub handled: Handled,
     pub history: Vec<Ended>,
     pub order_number: Option<OrderNumber>,
     pub request_id: Option<RequestId>,
+    /// What cannot be read, and may hold what keeps a change from being ordered twice.
+    pub unreadable: Option<InvalidStatus>,
 }
 
 impl Memory {
     pub fn from_status(status: &VmInstanceStatus) -> Result<Self, InvalidStatus> {
+        let part = |name: &&String| !WITHOUT_IT_A_CHANGE_IS_FOLLOWED.contains(&name.as_str());
+        if let Some(part) = status.unreadable.keys().find(part) {
+            return Err(InvalidStatus::Part(part.clone()));
+        }
         let order_number = optional("orderNumber", status.order_number.as_ref(), OrderNumber::new)?;
         let request_id = optional("requestId", status.request_id.as_ref(), RequestId::new)?;
         let change = match &status.change {
             Some(change) if change.kind == ChangeKind::Modify => Some(Change {
                 order_number: order_number.clone(),
                 request_id: request_id.clone(),
-                ..Change::from_api(change)?
+                ..Change::from_api("change", change)?
             }),
-            Some(change) => Some(Change::from_api(change)?),
+            Some(change) => Some(Change::from_api("change", change)?),
             None => None,
         };
+        let power = status.power.change.as_ref();
+        let power = power.map(|change| Change::from_api("power.change", change)).transpose()?;
+        let in_its_lane = |change: &Option<Change>, lane| {
+            change.as_ref().is_none_or(|change| change.lane() == lane)
+        };
+        if !in_its_lane(&change, LaneName::Type) || !in_its_lane(&power, LaneName::Power) {
+            return Err(InvalidStatus::Kind);
+        }
         let target = match &status.target {
             Some(target) => Some(Target {
                 type_id: type_id("target.typeId", &target.type_id)?,
@@ -108,20 +104,38 @@ impl Memory {
         Ok(Self {
             target,
             change,
-            restore: status.restore.as_ref().map(Restore::from_api),
-            refusal: status.refusal.as_ref().map(Refusal::from_api).transpose()?,
+            power,
+            restore: status.power.restore.as_ref().map(restore_from_api),
+            withdrawn: status.withdrawn.clone().map(ChangeId),
+            // A refusal that cannot be read is one that is found out again.
+            refusal: status.refusal.as_ref().and_then(Refusal::from_api),
             handled: status.handled.clone(),
             history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
             order_number,
             request_id,
+            unreadable: status.unreadable.keys().next().cloned().map(InvalidStatus::Part),
         })
     }
 
-    /// Puts a change that ended into the history. Orders of the current target stay, because they
-    /// are what keeps a change from being ordered twice; attempts that ordered nothing go, or they
-    /// would fill the list.
+    /// The change in flight in a lane.
+    pub fn in_lane(&self, lane: LaneName) -> Option<&Change> {
+        match lane {
+            LaneName::Type => self.change.as_ref(),
+            LaneName::Power => self.power.as_ref(),
+        }
+    }
+
+    pub fn set_lane(&mut self, lane: LaneName, change: Option<Change>) {
+        match lane {
+            LaneName::Type => self.change = change,
+            LaneName::Power => self.power = change,
+        }
+    }
+
+    /// Puts a change that ended into the history. Orders of the current target stay, because they are
+    /// what keeps a change from being ordered twice; of those, one for each pair of types.
     pub fn end(&mut self, change: &Change, outcome: HistoryOutcome, now: Timestamp) {
-        self.change = None;
+        self.set_lane(change.lane(), None);
         // What somebody else ordered is not ordered on top, and never followed as an own one. Only
         // what a person released leaves no trace.
         let outcome = match outcome {
@@ -130,8 +144,7 @@ impl Memory {
             _ if change.adopted => HistoryOutcome::Reverted,
             _ => outcome,
         };
-        self.history.retain(|entry| entry.id != change.id);
-        self.history.push(Ended {
+        let entry = Ended {
             id: change.id.clone(),
             kind: change.kind,
             from: change.from.clone(),
@@ -143,18 +156,44 @@ impl Memory {
             started_at: change.started_at,
             ended_at: now,
             outcome,
-        });
+        };
+        // How often a machine was stopped or started is counted, so those all stay for a while. What
+        // somebody else ordered never takes the place of what was paid for here.
+        let replaced = |old: &Ended| {
+            old.id == entry.id
+                || (old.adopted || !entry.adopted)
+                    && old.stands_in_the_way()
+                    && entry.stands_in_the_way()
+                    && (old.kind, &old.from, &old.to, old.target_generation)
+                        == (entry.kind, &entry.from, &entry.to, entry.target_generation)
+        };
+        self.history.retain(|old| !replaced(old));
+        self.history.push(entry);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
         let current = self.target.as_ref().map(|target| target.since_generation);
-        while self.history.len() > HISTORY_LIMIT {
-            let oldest = self.history.iter().position(|entry| {
-                Some(entry.target_generation) != current || !entry.counts_as_ordered()
-            });
-            let Some(oldest) = oldest else { break };
-            self.history.remove(oldest);
+        let stays =
+            |entry: &Ended| Some(entry.target_generation) == current && entry.stands_in_the_way();
+        while self.history.len() > HISTORY_KEPT {
+            // What has just been added is known for one pass at least.
+            let older = &self.history[..self.history.len() - 1];
+            let oldest = older.iter().position(|entry| !stays(entry));
+            match oldest {
+                Some(oldest) => self.history.remove(oldest),
+                None if self.history.len() > HISTORY_LIMIT => self.history.remove(0),
+                None => break,
+            };
         }
     }
 
-    /// The last change that this object ordered, if it was set aside while its plan was open.
+    /// Whether a change of this name has ended, or was taken back before its call.
+    pub fn has_ended(&self, id: &ChangeId) -> bool {
+        self.withdrawn.as_ref() == Some(id) || self.history.iter().any(|entry| entry.id == *id)
+    }
+
+    /// The last change that this object ordered, if it was left while its plan was open.
     pub fn open_order(&self) -> Option<&Ended> {
         let last = self.history.iter().rev().find(|entry| entry.kind == ChangeKind::Modify)?;
         match last.outcome {
@@ -166,55 +205,54 @@ impl Memory {
             | HistoryOutcome::Reverted
             | HistoryOutcome::Unverified
             | HistoryOutcome::Released
-            | HistoryOutcome::Unused => None,
+            | HistoryOutcome::Unrecorded
+            | HistoryOutcome::Unknown => None,
         }
     }
 
-    /// The call that stands in the way of another one of its kind from this type to the declared
-    /// one: it may have been paid for, or was made as often as is done without a person.
-    pub fn made_before(
+    /// The order that stands in the way of another one of its kind from this type to the declared one:
+    /// it may have been paid for. Where there are more of them than can be kept, the last one stands for
+    /// all, so that none has to be forgotten.
+    pub fn ordered_before(
         &self,
         desired: &Desired,
         kind: ChangeKind,
         from: &InstanceTypeId,
     ) -> Option<&Ended> {
         let target = self.target_for(&desired.type_id, desired.generation);
-        let ordered = self.history.iter().rev().find(|entry| {
-            entry.counts_as_ordered()
-                && entry.kind == kind
-                && entry.target_generation == target.since_generation
-                && entry.from == *from
-                && entry.to == target.type_id
-        });
-        ordered.or_else(|| self.came_to_nothing(desired, kind, HistoryOutcome::Unverified))
-    }
-
-    /// The last of as many calls of one kind as are made for one target without a person.
-    pub fn came_to_nothing(
-        &self,
-        desired: &Desired,
-        kind: ChangeKind,
-        outcome: HistoryOutcome,
-    ) -> Option<&Ended> {
-        const TRIES: usize = 3;
-        let target = self.target_for(&desired.type_id, desired.generation);
-        let mut tried = self.history.iter().rev().filter(|entry| {
-            entry.kind == kind
-                && entry.outcome == outcome
-                && entry.target_generation == target.since_generation
-        });
-        let last = tried.next()?;
-        (tried.count() + 1 >= TRIES).then_some(last)
-    }
-
-    /// Remembers a refused call. A start that is refused does not push out what the change was
-    /// refused for.
-    pub fn refuse(&mut self, refusal: &Refusal) {
-        let of_a_call = self.refusal.as_ref().filter(|old| old.call.is_some());
-        let stands = of_a_call.is_some_and(|old| !old.is_of(ChangeKind::Start));
-        if !(stands && refusal.is_of(ChangeKind::Start)) {
-            self.refusal = Some(refusal.clone());
+        let counts = |entry: &&Ended| {
+            entry.stands_in_the_way() && entry.target_generation == target.since_generation
+        };
+        let counted = self.history.iter().rev().filter(counts);
+        if counted.clone().count() + 2 > HISTORY_LIMIT {
+            return counted.clone().find(|entry| entry.kind == kind);
         }
+        counted
+            .clone()
+            .find(|entry| entry.kind == kind && entry.from == *from && entry.to == target.type_id)
+    }
+
+    /// How many calls of this kind came to an end for the current target without an effect, and when
+    /// the last one did. A single stop whose answer was lost is none: the machine has run all the time.
+    pub fn without_effect(&self, desired: &Desired, kind: ChangeKind) -> Option<(u32, Timestamp)> {
+        let target = self.target_for(&desired.type_id, desired.generation);
+        let lost = |entry: &Ended| entry.outcome == HistoryOutcome::Unverified;
+        let counts = |entry: &Ended| match kind {
+            ChangeKind::Modify | ChangeKind::CancelDowngrade => lost(entry),
+            // A machine that was stopped, and runs again without its change, was stopped for nothing.
+            ChangeKind::Stop => true,
+            // One that is complete was needed.
+            ChangeKind::Start => entry.outcome != HistoryOutcome::Completed,
+        };
+        let of_target = |entry: &Ended| {
+            entry.kind == kind && entry.target_generation == target.since_generation
+        };
+        let tried = self.history.iter().rev().filter(|entry| of_target(entry) && counts(entry));
+        let tried: Vec<&Ended> = tried.collect();
+        let last = *tried.first()?;
+        let at_once = kind == ChangeKind::Stop && tried.len() == 1 && lost(last);
+        let tries = u32::try_from(tried.len()).unwrap_or(u32::MAX);
+        (!at_once).then_some((tries, last.ended_at))
     }
 
     /// The target of this declared type: the remembered one while the type is the same.
@@ -226,48 +264,37 @@ impl Memory {
     }
 }
 
-impl Restore {
-    fn from_api(restore: &api::Restore) -> Self {
-        let api::Restore { power_state, stopped_by, since } = restore;
-        Self {
-            power_state: power_state.clone(),
-            stopped_by: ChangeId(stopped_by.clone()),
-            since: since.0,
-        }
+fn restore_from_api(restore: &api::Restore) -> Restore {
+    let api::Restore { power_state, stopped_by, since } = restore;
+    Restore {
+        power_state: power_state.clone(),
+        stopped_by: ChangeId(stopped_by.clone()),
+        object: None,
+        since: since.0,
     }
+}
 
-    pub fn to_api(&self) -> api::Restore {
-        api::Restore {
-            power_state: self.power_state.clone(),
-            stopped_by: self.stopped_by.0.clone(),
-            since: Time(self.since),
-        }
+pub fn restore_to_api(restore: &Restore) -> api::Restore {
+    api::Restore {
+        power_state: restore.power_state.clone(),
+        stopped_by: restore.stopped_by.0.clone(),
+        since: Time(restore.since),
     }
 }
 
 impl Refusal {
-    pub fn is_of(&self, kind: ChangeKind) -> bool {
-        self.call.as_ref().is_some_and(|call| call.kind == kind)
-    }
-
-    fn from_api(refusal: &api::Refusal) -> Result<Self, InvalidStatus> {
-        let call = match (&refusal.from, &refusal.to) {
-            (Some(from), Some(to)) => Some(RefusedCall {
-                kind: refusal.kind.unwrap_or(ChangeKind::Modify),
-                from: type_id("refusal.from", from)?,
-                to: type_id("refusal.to", to)?,
-            }),
-            _ => None,
-        };
-        Ok(Self {
+    fn from_api(refusal: &api::Refusal) -> Option<Self> {
+        Some(Self {
             code: refusal.code.clone(),
-            reason: Reason::parse(&refusal.reason)
-                .ok_or_else(|| InvalidStatus::Reason(refusal.reason.clone()))?,
+            reason: Reason::parse(&refusal.reason)?,
             message: refusal.message.clone(),
-            call,
-            generation: refusal.generation,
-            secret_version: refusal.secret_version.clone(),
-            request_id: optional("refusal.requestId", refusal.request_id.as_ref(), RequestId::new)?,
+            kind: refusal.kind,
+            from: InstanceTypeId::new(&*refusal.from).ok()?,
+            to: InstanceTypeId::new(&*refusal.to).ok()?,
+            instance: refusal.instance.clone(),
+            credential: refusal.credential.clone(),
+            attempts: u32::try_from(refusal.attempts).ok()?,
+            request_id: refusal.request_id.clone().map(RequestId::new).transpose().ok()?,
             retry_after: refusal.retry_after.as_ref().map(|time| time.0),
         })
     }
@@ -277,88 +304,14 @@ impl Refusal {
             code: self.code.clone(),
             reason: self.reason.as_str().to_owned(),
             message: self.message.clone(),
-            kind: self.call.as_ref().map(|call| call.kind),
-            from: self.call.as_ref().map(|call| call.from.to_string()),
-            to: self.call.as_ref().map(|call| call.to.to_string()),
-            generation: self.generation,
-            secret_version: self.secret_version.clone(),
-            request_id: self.request_id.as_ref().map(ToString::to_string),
-            retry_after: self.retry_after.map(Time),
-        }
-    }
-}
-
-impl Ended {
-    /// Whether it may have been paid for, and so stands in the way of the same change for the same
-    /// target. An instance that was gone and is back may show an older type for a while.
-    pub fn counts_as_ordered(&self) -> bool {
-        match self.outcome {
-            HistoryOutcome::Completed
-            | HistoryOutcome::Scheduled
-            | HistoryOutcome::Cancelled
-            | HistoryOutcome::Overdue
-            | HistoryOutcome::Reverted
-            | HistoryOutcome::InstanceGone => true,
-            HistoryOutcome::Unverified | HistoryOutcome::Released | HistoryOutcome::Unused => false,
-        }
-    }
-
-    /// The change as it was before it was put into the history.
-    pub fn resumed(&self, state: ChangeState, timing: &Timing) -> Change {
-        Change {
-            id: self.id.clone(),
-            kind: self.kind,
-            from: self.from.clone(),
-            to: self.to.clone(),
-            target_generation: self.target_generation,
-            state,
-            adopted: false,
-            direction: None,
-            power_state: None,
-            size: Size::default(),
-            started_at: self.started_at,
-            fence: None,
-            submitted_at: None,
-            effective_at: None,
-            deadline: Some(after(self.ended_at, timing.limit(self.kind))),
-            order_number: self.order_number.clone(),
-            request_id: self.request_id.clone(),
-        }
-    }
-
-    fn from_api(entry: &api::HistoryEntry) -> Result<Self, InvalidStatus> {
-        Ok(Self {
-            id: ChangeId(entry.id.clone()),
-            kind: entry.kind,
-            from: type_id("history.from", &entry.from)?,
-            to: type_id("history.to", &entry.to)?,
-            adopted: entry.adopted,
-            target_generation: entry.target_generation,
-            order_number: optional(
-                "history.orderNumber",
-                entry.order_number.as_ref(),
-                OrderNumber::new,
-            )?,
-            request_id: optional("history.requestId", entry.request_id.as_ref(), RequestId::new)?,
-            started_at: entry.started_at.0,
-            ended_at: entry.ended_at.0,
-            outcome: entry.outcome,
-        })
-    }
-
-    pub fn to_api(&self) -> api::HistoryEntry {
-        api::HistoryEntry {
-            id: self.id.0.clone(),
             kind: self.kind,
             from: self.from.to_string(),
             to: self.to.to_string(),
-            adopted: self.adopted,
-            target_generation: self.target_generation,
-            order_number: self.order_number.as_ref().map(ToString::to_string),
+            instance: self.instance.clone(),
+            credential: self.credential.clone(),
+            attempts: self.attempts.into(),
             request_id: self.request_id.as_ref().map(ToString::to_string),
-            started_at: Time(self.started_at),
-            ended_at: Time(self.ended_at),
-            outcome: self.outcome,
+            retry_after: self.retry_after.map(Time),
         }
     }
 }

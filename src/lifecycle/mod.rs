@@ -3,50 +3,67 @@
 //!
 //! | file | what it answers |
 //! | --- | --- |
-//! | `desired` | what does the object ask for? |
-//! | `observed`, `slot`, `memory`, `change`, `plan`, `prices`, `offers` | what does the world say, and what do we remember? |
-//! | `decide`, `rules` | what may be done now? An ordered list of small rules: the specification |
-//! | `decision` | the nouns in between |
-//! | `settle`, `report`, `announce` | what did it mean: status, conditions, events, next look |
-//! | `refusal`, `backoff`, `time` | for how long does a refusal stand, and how long is a pause? |
+//! | `desired`, `timing` | what does the object ask for, and which limits apply? |
+//! | `observed`, `memory`, `ended`, `standing` | what does the world say, what do we remember, and what do both say together? |
+//! | `protocol` | what makes sure that a call is made once: lanes, slot, fence, ledger |
+//! | `read`, `needs` | what has to be read? |
+//! | `facts`, `rules`, `decide` | what may be done now? `rules/mod.rs` is an ordered list of small rules: the specification |
+//! | `situation` | what does each situation say, which event, when to look again, what is remembered? |
+//! | `settle`, `remember`, `write` | what did the pass mean for the status? |
+//! | `selection` | which objects does an operator serve, and may another one serve them, too? |
+//! | `refusal`, `backoff`, `offers`, `plan`, `prices`, `time` | what a refusal rests on, how long a pause is, what the provider offers and plans |
 
 // Time and chance are arguments: clippy.toml lists what is refused here.
 #![deny(clippy::disallowed_methods)]
 
-mod announce;
 pub mod backoff;
-mod change;
-mod change_id;
 mod decide;
 mod decision;
 mod desired;
+mod ended;
 mod facts;
 mod invalid_status;
 mod memory;
+mod needs;
+mod object_key;
 mod observed;
 mod offers;
 mod plan;
 mod prices;
+pub mod protocol;
+mod read;
 mod refusal;
-mod report;
+mod remember;
 mod rules;
+mod selection;
 mod settle;
-mod slot;
+pub mod situation;
+mod standing;
 mod time;
+mod timing;
+mod write;
 
-pub use announce::farewell;
-pub use change::{Change, Size};
-pub use change_id::ChangeId;
 pub use decide::decide;
-pub use decision::{
-    Action, Decision, Event, NextLook, Outcome, Report, Severity, Situation, Verdict,
-};
-pub use desired::{Defaults, Desired, InvalidSpec, ObjectKey, Timing};
+pub use decision::{Action, Decision, Order, Outcome, Verdict};
+pub use desired::{Defaults, Desired, InvalidSpec, kept_for};
+pub use ended::Ended;
 pub use invalid_status::InvalidStatus;
-pub use memory::{Ended, Memory, Refusal, RefusedCall, Restore, Target};
-pub use observed::{Claim, Observed, OrderCount, SecretState, Standing};
+pub use memory::{Memory, Refusal, Target};
+pub use needs::needs;
+pub use object_key::ObjectKey;
+pub use observed::{
+    Claim, Holder, Holders, Observed, Owner, PerLane, SecretState, Since, Trouble, speaks_of_rest,
+};
 pub use plan::{PlanStage, PlanView};
-pub use prices::Prices;
-pub use refusal::standing as standing_refusal;
-pub use settle::{intent, invalid, settle};
-pub use slot::{Expectation, Holding, HoldingState, Slot, SlotRecord, SlotRestore};
+pub use prices::{Prices, TypePrice};
+pub use protocol::{
+    Change, ChangeId, Counted, Expectation, Held, Holding, HoldingState, Known, Lane, LaneName,
+    Limit, OrderCount, OrderLimits, Restore, Size, Slot, SlotRecord,
+};
+pub use read::Read;
+pub use refusal::of_reads as problem_of_reads;
+pub use selection::{InvalidSelection, Peer, Selection};
+pub use settle::{intent, invalid, settle, taken_out, withdrawn};
+pub use situation::{Event, NextLook, Situation, farewell};
+pub use standing::Standing;
+pub use timing::{LeaseTimes, Timing};

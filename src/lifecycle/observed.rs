@@ -1,61 +1,144 @@
 //! What the world says, gathered before anything is decided. Failures are values in here.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
-use super::{
-    Change, Memory, ObjectKey, Restore, Slot, SlotRecord, Timing, invalid_status::InvalidStatus,
-    prices::Prices,
-};
-use crate::api::{ChangeKind, ChangeState, Reason};
+use jiff::{SignedDuration, Timestamp};
 use zenlayer::{Instance, InstanceState, Offer, ReadError, Reading, TypeStatus};
 
-/// Everything that a decision rests on.
+use super::{
+    Memory,
+    invalid_status::InvalidStatus,
+    object_key::ObjectKey,
+    plan::PlanView,
+    prices::Prices,
+    protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
+    selection::Peer,
+};
+use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
+
+/// Everything that a decision rests on. What was not asked for is `None`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observed {
     /// What the status remembers.
     pub memory: Result<Memory, InvalidStatus>,
+    /// The status speaks of the spec as it is, and of an object at rest.
+    pub status_is_current: bool,
     pub secret: SecretState,
-    /// When the first of the cloud reads began, by our clock.
-    pub began_at: Timestamp,
-    pub instance: Option<Result<Reading<Option<Instance>>, ReadError>>,
-    /// Read only when a change is in flight or might be made.
-    pub plan: Option<Result<Reading<Option<TypeStatus>>, ReadError>>,
-    /// Read under the same condition. The text says why it could not be read.
-    pub slot: Option<Result<Slot, String>>,
-    /// Whether the object that holds the slot, if it is another one, still exists.
-    pub holder_exists: bool,
     pub claim: Claim,
-    /// The types on offer in the instance's zone for its charge type. Read only when a change might
-    /// be ordered; where it cannot be read, the provider decides.
-    pub catalogue: Option<Vec<Offer>>,
-    /// List prices of the type in effect and of the declared one, for a PREPAID instance. Read
-    /// under the same condition.
-    pub prices: Prices,
-    /// Paid calls of all objects within the last hour. Read under the same condition.
+    /// For how long this process has known what it knows.
+    pub since: Since,
+    pub instance: Option<Result<Reading<Option<Instance>>, ReadError>>,
+    pub plan: Option<Result<Reading<Option<TypeStatus>>, ReadError>>,
+    /// The text says why it could not be read.
+    pub slot: Option<Result<Slot, String>>,
+    /// It was read past every cache, after the object was.
+    pub slot_is_anew: bool,
+    /// The objects that hold the lanes of the slot, where they are others than this one.
+    pub holders: Holders,
+    /// How many orders were made within the last hour.
     pub orders: Option<Result<OrderCount, String>>,
+    /// The types on offer in the instance's zone for its charge type.
+    pub catalogue: Option<Result<Vec<Offer>, ReadError>>,
+    /// List prices, for an instance that is not known to be billed afterwards.
+    pub prices: Option<Prices>,
+    /// Whether instance and plan were read for a call: anew, and together.
+    pub for_a_call: bool,
+    /// The credential has no call left before that long.
+    pub quota: Option<Duration>,
+    /// Reads of the credential fail: nothing is read before that long.
+    pub trouble: Option<Trouble>,
+    /// The account of the credential is refused: nothing is ordered before that long.
+    pub account: Option<Trouble>,
+    /// How often a paid call of the credential was refused in a row for a reason of its account.
+    pub refused_in_a_row: u32,
+    /// The operators of the cluster that serve this object, where there are several.
+    pub served_by: Vec<Peer>,
 }
 
-/// How much of the hour's limit is used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OrderCount {
-    /// Calls that were accepted, or may yet be, within the last hour.
-    pub within_the_hour: u32,
-    /// When the oldest of them is an hour old.
-    pub oldest_ends: Option<Timestamp>,
+/// Whether a status speaks of this generation of the spec, and of an object at rest.
+pub fn speaks_of_rest(status: &VmInstanceStatus, generation: i64) -> bool {
+    let rests = match status.phase {
+        Some(Phase::InSync | Phase::Drifted | Phase::Suspended) => true,
+        Some(
+            Phase::Pending
+            | Phase::Waiting
+            | Phase::Submitting
+            | Phase::Changing
+            | Phase::Scheduled
+            | Phase::Failed,
+        )
+        | None => false,
+    };
+    rests && status.observed_generation == Some(generation)
+}
+
+/// Durations by the monotonic clock of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Since {
+    /// The records of the lanes are as they are.
+    pub lanes: PerLane<Known>,
+    /// The spec is as it is.
+    pub spec: Duration,
+    /// The instance was found missing for the first time.
+    pub missing: Option<Duration>,
+    /// The two reads show different types.
+    pub disagree: Option<Duration>,
+    /// Nothing shows the change of the type whose effect was seen before.
+    pub undone: Option<Duration>,
+    /// The plan of an object at rest has not been read for long.
+    pub plan_is_due: bool,
+}
+
+/// One value for each lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PerLane<T> {
+    pub of_type: T,
+    pub of_power: T,
+}
+
+impl<T: Copy> PerLane<T> {
+    pub fn of(&self, lane: LaneName) -> T {
+        match lane {
+            LaneName::Type => self.of_type,
+            LaneName::Power => self.of_power,
+        }
+    }
+}
+
+/// What is known of the objects that hold the lanes.
+pub type Holders = PerLane<Holder>;
+
+/// What is known of an object that holds a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Holder {
+    /// It looks after its change itself; so it is assumed where it could not be asked.
+    #[default]
+    Counts,
+    /// It is gone, is being deleted, or has not been able to read the instance for a while.
+    DoesNotCount,
+}
+
+/// Trouble of a credential that all its objects share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub reason: Reason,
+    pub problem: String,
+    /// Whether a person has to act; else it passes.
+    pub person: bool,
+    pub again_in: Duration,
 }
 
 /// What is known of the credential.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretState {
-    /// Complete; the resourceVersion, and whether its requests expire (an access key's do).
+    /// Complete; a digest of its data, and whether its requests expire (an access key's do).
     Usable {
-        version: String,
+        digest: String,
         expires_requests: bool,
     },
     NotFound,
     /// What is missing, and the remedy.
     Incomplete {
-        version: String,
         problem: String,
     },
     /// The Kubernetes API did not hand it out.
@@ -65,10 +148,18 @@ pub enum SecretState {
 }
 
 impl SecretState {
-    pub fn version(&self) -> Option<&str> {
+    /// Digest of the credential, where there is one.
+    pub fn digest(&self) -> Option<&str> {
         match self {
-            Self::Usable { version, .. } | Self::Incomplete { version, .. } => Some(version),
-            Self::NotFound | Self::Unreadable { .. } => None,
+            Self::Usable { digest, .. } => Some(digest),
+            Self::NotFound | Self::Incomplete { .. } | Self::Unreadable { .. } => None,
+        }
+    }
+
+    pub fn expires_requests(&self) -> bool {
+        match self {
+            Self::Usable { expires_requests, .. } => *expires_requests,
+            Self::NotFound | Self::Incomplete { .. } | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -77,64 +168,26 @@ impl SecretState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
     Owner,
-    /// An older object owns it; its name only where it is in the same namespace.
+    /// An older object owns it.
     Duplicate {
-        owner: Option<String>,
+        /// Its name and what it does, only where it is in the same namespace.
+        owner: Option<Owner>,
+        /// This object is so young that the older one may be about to be deleted.
+        young: bool,
     },
 }
 
-/// Where the change in flight stands once the status and the slot are read together.
+/// The object that owns the instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// No change of ours, and the slot is free (or was not looked at).
-    Idle,
-    /// A change in flight: from the status, from the slot, or from both.
-    InFlight(Change),
-    /// The status holds an intent whose slot was given back: the call was not sent, or refused.
-    GivenBack(Change),
-    /// The slot is held by a change of another object that exists.
-    HeldElsewhere(ObjectKey),
+pub struct Owner {
+    pub name: String,
+    /// Why it changes nothing itself, if it does not.
+    pub passive: Option<&'static str>,
 }
 
 impl Observed {
-    /// Reads status and slot together. The slot wins: it is written first and outlives the object.
-    pub fn standing(&self, me: &ObjectKey, timing: &Timing) -> Standing {
-        let remembered = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
-        let Some(record) = self.slot().map(|slot| &slot.record) else {
-            return remembered.map_or(Standing::Idle, |change| Standing::InFlight(change.clone()));
-        };
-        // A call beside a change that was seen took the slot and left no intent: its process ended in
-        // between. It is settled first, or the object would wait for itself.
-        let beside = |change: &Change| {
-            record.holding.as_ref().is_some_and(|held| {
-                held.object.uid == me.uid
-                    && held.change != change.id
-                    && held.kind != ChangeKind::Modify
-            })
-        };
-        let of_status = remembered
-            .filter(|change| change.state != ChangeState::Observed || !beside(change))
-            .and_then(|change| standing_in_slot(change, record, timing));
-        if let Some(standing) = of_status {
-            return standing;
-        }
-        match &record.holding {
-            None => Standing::Idle,
-            Some(held) if held.object.uid == me.uid => {
-                Standing::InFlight(Change::from_slot(held, timing))
-            }
-            // The object that ordered it is gone: whoever owns the instance now follows the change
-            // to its end. It was not ordered for a target of this object.
-            Some(held) if !self.holder_exists && self.claim == Claim::Owner => {
-                let change = Change::from_slot(held, timing);
-                Standing::InFlight(Change { target_generation: 0, ..change })
-            }
-            Some(held) => Standing::HeldElsewhere(held.object.clone()),
-        }
-    }
-
-    /// The provider's clock: the earliest `Date` of the reads, so that a fence passed by it was
-    /// passed by every one of them.
+    /// The provider's clock: the earliest `Date` of the reads, so that a moment that is past by it was
+    /// past for every one of them.
     pub fn provider_now(&self) -> Option<Timestamp> {
         let instance = self.instance.as_ref()?.as_ref().ok()?.date?;
         match &self.plan {
@@ -143,15 +196,30 @@ impl Observed {
         }
     }
 
-    /// Every `Date` that the reads carried.
-    pub fn dates(&self) -> impl Iterator<Item = Timestamp> {
-        let instance = self.instance.as_ref().and_then(|read| read.as_ref().ok()?.date);
-        let plan = self.plan.as_ref().and_then(|read| read.as_ref().ok()?.date);
+    /// How far our clock was from the provider's at each read, in that direction.
+    pub fn skews(&self) -> impl Iterator<Item = SignedDuration> {
+        let skew = |sent: Timestamp, date: Option<Timestamp>| Some(sent.duration_since(date?));
+        let instance = self.instance.as_ref().and_then(|read| read.as_ref().ok());
+        let plan = self.plan.as_ref().and_then(|read| read.as_ref().ok());
+        let instance = instance.and_then(|reading| skew(reading.sent_at, reading.date));
+        let plan = plan.and_then(|reading| skew(reading.sent_at, reading.date));
         instance.into_iter().chain(plan)
     }
 
+    /// When the first of the reads that a call rests on was sent; `None` while one is missing.
+    pub fn read_at(&self) -> Option<Timestamp> {
+        let instance = self.instance.as_ref()?.as_ref().ok()?.sent_at;
+        let plan = self.plan.as_ref()?.as_ref().ok()?.sent_at;
+        Some(instance.min(plan))
+    }
+
+    /// When the instance was read.
+    pub fn instance_read_at(&self) -> Option<Timestamp> {
+        Some(self.instance.as_ref()?.as_ref().ok()?.sent_at)
+    }
+
     /// Whether the provider answered that there is no such instance.
-    pub fn is_gone(&self) -> bool {
+    pub fn is_missing(&self) -> bool {
         matches!(&self.instance, Some(Ok(reading)) if reading.value.is_none())
     }
 
@@ -165,19 +233,31 @@ impl Observed {
         self.plan.as_ref()?.as_ref().ok()?.value.as_ref()
     }
 
-    /// What the machine is brought back to: by the status, or, for the owner, by a slot that
-    /// outlived an object.
-    pub fn restore(&self) -> Option<Restore> {
-        let remembered = self.memory.as_ref().ok().and_then(|memory| memory.restore.clone());
-        remembered.or_else(|| {
-            let owned = self.claim == Claim::Owner;
-            let kept = self.slot().filter(|_| owned)?.record.restore.as_ref()?;
-            Some(Restore {
-                power_state: kept.power_state.clone(),
-                stopped_by: kept.stopped_by.clone(),
-                since: kept.since,
-            })
-        })
+    /// Whether the effect of the remembered change was seen before, and neither read shows it now.
+    pub fn shows_nothing_of_its_change(&self) -> bool {
+        let change = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
+        let Some(change) = change.filter(|one| one.state == ChangeState::Observed) else {
+            return false;
+        };
+        let (Some(instance), Some(status)) = (self.instance(), self.type_status()) else {
+            return false;
+        };
+        instance.type_id != change.to
+            && status.current != change.to
+            && !PlanView::of(status).is_to(&change.to)
+    }
+
+    /// The slot, where it was read.
+    pub fn slot(&self) -> Option<&Slot> {
+        self.slot.as_ref()?.as_ref().ok()
+    }
+
+    /// What the machine is brought back to: by the slot, or, where that was not read, by the status.
+    pub fn restore(&self) -> Option<&Restore> {
+        match self.slot() {
+            Some(slot) => slot.record.restore(),
+            None => self.memory.as_ref().ok()?.restore.as_ref(),
+        }
     }
 
     /// Whether the machine is seen to be off.
@@ -185,42 +265,16 @@ impl Observed {
         self.instance().is_some_and(|one| one.state == InstanceState::Stopped)
     }
 
-    /// The slot, where it was read.
-    pub fn slot(&self) -> Option<&Slot> {
-        self.slot.as_ref()?.as_ref().ok()
+    /// Whether the machine is seen to run.
+    pub fn runs(&self) -> bool {
+        self.instance().is_some_and(|one| one.state == InstanceState::Running)
     }
-}
 
-/// What the slot says of the change that the status holds; nothing, where another change holds it
-/// and no word of this one is left.
-fn standing_in_slot(change: &Change, record: &SlotRecord, timing: &Timing) -> Option<Standing> {
-    let held = record.holding.as_ref().filter(|held| held.change == change.id);
-    let closed = record.closed.iter().any(|closed| closed.change == change.id);
-    if let Some(held) = held {
-        return Some(Standing::InFlight(merged(change, &Change::from_slot(held, timing))));
-    }
-    if record.returned.as_ref() == Some(&change.id) {
-        return Some(Standing::GivenBack(change.clone()));
-    }
-    // An observed change has closed its slot; another one may hold it by now.
-    if closed || change.state == ChangeState::Observed {
-        return Some(Standing::InFlight(Change { state: ChangeState::Observed, ..change.clone() }));
-    }
-    record.holding.is_none().then(|| Standing::InFlight(change.clone()))
-}
-
-/// The status knows times that the slot does not; the slot knows an answer that the status may
-/// have missed.
-fn merged(remembered: &Change, held: &Change) -> Change {
-    match held.state {
-        ChangeState::Accepted if remembered.state != ChangeState::Observed => Change {
-            state: ChangeState::Accepted,
-            submitted_at: remembered.submitted_at.or(held.submitted_at),
-            order_number: held.order_number.clone(),
-            request_id: held.request_id.clone(),
-            ..remembered.clone()
-        },
-        _ => remembered.clone(),
+    /// The object that has to look after the change of a lane, if it is another one than `me`.
+    pub fn held_elsewhere(&self, lane: LaneName, me: &ObjectKey) -> Option<&ObjectKey> {
+        let Held::By(holding) = self.slot()?.record.lane(lane).held() else { return None };
+        let other = holding.object.uid != me.uid && self.holders.of(lane) == Holder::Counts;
+        other.then_some(&holding.object)
     }
 }
 

@@ -19,7 +19,7 @@ fn is_here(offer: &Offer, instance: &Instance) -> bool {
 }
 
 /// Whether the type allows the instance's bandwidth. -1 is no limit, 0 of the instance no cap below
-/// that of its type (fact sheet sections 7.3 and 7.5).
+/// that of its type, as the provider's pages of DescribeZoneInstanceConfigInfos and DescribeInstances say.
 pub fn carries(offer: &Offer, instance: &Instance) -> bool {
     match (offer.bandwidth_limit, instance.bandwidth_out) {
         (Some(limit), Some(bandwidth)) => limit < 0 || bandwidth <= limit,

@@ -22,8 +22,8 @@ pub enum PlanStage {
 }
 
 impl PlanView {
-    /// `Enable` and `Disable` are no plan, whatever the target says: the official sample shows
-    /// Enable beside a target that differs (fact sheet section 7.2).
+    /// `Enable` and `Disable` are no plan, whatever the target says: the sample answer on the
+    /// provider's page of DescribeInstanceTypeStatus shows Enable beside a target that differs.
     pub fn of(status: &TypeStatus) -> Self {
         let open = |stage| Self::Open { to: status.target.clone(), stage };
         match (&status.state, &status.target) {

@@ -12,6 +12,12 @@ pub fn after(start: Timestamp, wait: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Whether `pause` after `last` has not passed yet. What lies further ahead than any pause was reckoned by
+/// a clock that was wrong.
+pub fn is_within(now: Timestamp, last: Timestamp, pause: Duration) -> bool {
+    now < after(last, pause) && last <= after(now, pause)
+}
+
 /// A status holds whole seconds; comparing with what it gives back needs the same here.
 pub fn whole_seconds(time: Timestamp) -> Timestamp {
     Timestamp::from_second(time.as_second()).unwrap_or(time)

@@ -1,6 +1,9 @@
 //! Metrics in the OpenMetrics format. Labels come from enumerations only.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue, text::encode},
@@ -10,7 +13,7 @@ use prometheus_client::{
         gauge::Gauge,
         histogram::{Histogram, exponential_buckets},
     },
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
 use zenlayer::Answer;
@@ -43,6 +46,13 @@ enum AnswerClass {
     unknown,
 }
 
+/// One that is made, and told of.
+fn metric<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
 /// The operator's metrics; clones share them.
 #[derive(Clone)]
 pub struct Metrics {
@@ -55,6 +65,10 @@ pub struct Metrics {
     orders: Gauge,
     order_limit: Gauge,
     held_back: Counter,
+    requests_per_second: Gauge<f64, AtomicU64>,
+    waiting: Gauge,
+    leader: Gauge,
+    overlapping_operators: Gauge,
     watch_healthy: Gauge,
     watch_silence: Gauge,
     health: WatchHealth,
@@ -70,52 +84,34 @@ impl Metrics {
     /// With what is known of the watch.
     pub fn of(health: WatchHealth) -> Self {
         let mut registry = Registry::with_prefix("zenlayer_vm");
-        let reconciles = Family::default();
+        let all = &mut registry;
+        let reconciles = metric(all, "reconciles", "Passes over objects by result");
         // 1 ms to about 33 s.
         let durations = Histogram::new(exponential_buckets(0.001, 2.0, 16));
-        let paid_calls = Family::default();
-        let status_writes = Counter::default();
-        let watch_failures = Counter::default();
-        registry.register("reconciles", "Passes over objects by result", reconciles.clone());
-        registry.register(
-            "reconcile_duration_seconds",
-            "Duration of a pass over one object",
-            durations.clone(),
-        );
-        registry.register(
-            "paid_calls",
-            "ModifyInstanceType calls by the class of their answer",
-            paid_calls.clone(),
-        );
-        registry.register("status_writes", "Statuses written", status_writes.clone());
-        registry.register("watch_failures", "Failures of the watch", watch_failures.clone());
-        let (orders, order_limit, held_back) = Default::default();
-        registry.register(
-            "orders_within_the_hour",
-            "Paid calls that count against the order limit, as they were last read",
-            Gauge::clone(&orders),
-        );
-        registry.register(
-            "max_orders_per_hour",
-            "The order limit, option --max-orders-per-hour",
-            Gauge::clone(&order_limit),
-        );
-        registry.register(
-            "orders_held_back",
-            "Objects that began to wait because the order limit is reached",
-            Counter::clone(&held_back),
-        );
-        let (watch_healthy, watch_silence) = Default::default();
-        registry.register(
-            "watch_healthy",
-            "1 while the objects are listed and the Kubernetes API answers the watch, else 0",
-            Gauge::clone(&watch_healthy),
-        );
-        registry.register(
-            "watch_silence_seconds",
-            "Time since the Kubernetes API last answered a list or a watch",
-            Gauge::clone(&watch_silence),
-        );
+        let help = "Duration of a pass over one object";
+        all.register("reconcile_duration_seconds", help, durations.clone());
+        let help = "ModifyInstanceType calls by the class of their answer";
+        let paid_calls = metric(all, "paid_calls", help);
+        let status_writes = metric(all, "status_writes", "Statuses written");
+        let watch_failures = metric(all, "watch_failures", "Failures of the watch");
+        let help = "Paid calls that count against the order limit, as they were last read";
+        let orders = metric(all, "orders_within_the_hour", help);
+        let help = "The order limit, option --max-orders-per-hour";
+        let order_limit = metric(all, "max_orders_per_hour", help);
+        let help = "Objects that began to wait because the order limit is reached";
+        let held_back = metric(all, "orders_held_back", help);
+        let help = "The rate of calls to the provider as it is now, of the slowest credential";
+        let requests_per_second = metric(all, "requests_per_second", help);
+        let help = "Objects and reads that wait for a call to the provider";
+        let waiting = metric(all, "calls_waiting", help);
+        let leader = metric(all, "leader", "1 while this process leads, 0 while it stands by");
+        let help = "Other operators of the cluster that may serve the same objects";
+        let overlapping_operators = metric(all, "overlapping_operators", help);
+        let help =
+            "1 while the objects are listed and the Kubernetes API answers the watch, else 0";
+        let watch_healthy = metric(all, "watch_healthy", help);
+        let help = "Time since the Kubernetes API last answered a list or a watch";
+        let watch_silence = metric(all, "watch_silence_seconds", help);
         Self {
             registry: Arc::new(registry),
             reconciles,
@@ -126,6 +122,10 @@ impl Metrics {
             orders,
             order_limit,
             held_back,
+            requests_per_second,
+            waiting,
+            leader,
+            overlapping_operators,
             watch_healthy,
             watch_silence,
             health,
@@ -162,6 +162,20 @@ impl Metrics {
 
     pub fn order_held_back(&self) {
         self.held_back.inc();
+    }
+
+    /// The rate of the slowest credential, and how many callers wait.
+    pub fn quota(&self, rate: f64, waiting: usize) {
+        self.requests_per_second.set(rate);
+        self.waiting.set(waiting.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    pub fn overlapping_operators(&self, count: usize) {
+        self.overlapping_operators.set(count.try_into().unwrap_or(i64::MAX));
     }
 
     pub fn watch_failed(&self) {

@@ -98,6 +98,16 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
                 with(&["--settle-margin", "300"]),
                 &["--settle-margin", "write it as 300s, 5m or 1h30m"],
             ),
+            (
+                "a deadline before a lost answer is settled twice",
+                with(&["--change-deadline", "20m"]),
+                &["--change-deadline is 1200s", "it must be more than 1200s"],
+            ),
+            (
+                "a long margin beside the usual deadline",
+                with(&["--settle-margin", "10m"]),
+                &["--change-deadline is 1800s", "it must be more than 1800s"],
+            ),
             ("a short signature, for real", with(&["--testing-signature-life", "6s"]), &[loopback]),
             ("a short margin, for real", with(&["--testing-settle-margin", "2s"]), &[loopback]),
             ("a short pause, for real", with(&["--testing-poll", "1s"]), &[loopback]),
@@ -105,15 +115,27 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a short grace, for real", with(&["--testing-grace", "1s"]), &[loopback]),
             ("a wrong clock, for real", with(&["--testing-clock-ahead", "1h"]), &[loopback]),
             ("a long wait, for real", with(&["--testing-answer-limit", "1h"]), &[loopback]),
+            ("a quick sweep, for real", with(&["--testing-sweep", "1s"]), &[loopback]),
             (
-                "more orders than one Lease can hold",
+                "more orders than are counted",
                 with(&["--max-orders-per-hour", "3001"]),
                 &["--max-orders-per-hour", "3001 is not in 0..=3000"],
             ),
             (
+                "more orders of a namespace",
+                with(&["--max-orders-per-namespace-per-hour", "3001"]),
+                &["--max-orders-per-namespace-per-hour", "3001 is not in 0..=3000"],
+            ),
+            (
+                "more orders of an object",
+                with(&["--max-orders-per-object-per-hour", "1001"]),
+                &["--max-orders-per-object-per-hour", "1001 is not in 0..=1000"],
+            ),
+            ("a negative delay", with(&["--order-delay=-1s"]), &["--order-delay", "negative"]),
+            (
                 "no requests at all",
                 with(&["--requests-per-second", "0"]),
-                &["--requests-per-second", "0 is not in 1..=1000"],
+                &["--requests-per-second", "write a number from 0.01 to 1000"],
             ),
             ("no passes at once", with(&["--concurrency", "0"]), &["--concurrency"]),
             ("an address without a port", with(&["--http-listen", "0.0.0.0"]), &["--http-listen"]),
@@ -122,6 +144,36 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
                 "a log filter",
                 with(&["--log-filter", "a=b=c"]),
                 &["log filter \"a=b=c\"", "write it as info"],
+            ),
+            (
+                "a lease that is over before its holder stops",
+                with(&["--lease-duration", "30s"]),
+                &["--lease-duration is 30s and --renew-deadline is 30s", "must last longer"],
+            ),
+            (
+                "one renewal and no more",
+                with(&["--retry-period", "16s"]),
+                &["--renew-deadline is 30s and --retry-period is 16s", "twice as long"],
+            ),
+            (
+                "no pause at all",
+                with(&["--retry-period", "0s"]),
+                &["--retry-period is 0ns", "at least 100ms"],
+            ),
+            (
+                "a name that no namespace has",
+                with(&["--watch-namespaces", "a,"]),
+                &["--watch-namespaces", "\"\" is not the name"],
+            ),
+            (
+                "half a selector",
+                with(&["--selector", "a in b"]),
+                &["--selector", "\"a in b\" is not a requirement", "key in (a,b)"],
+            ),
+            (
+                "a word that is neither true nor false",
+                with(&["--leader-elect=maybe"]),
+                &["--leader-elect"],
             ),
             ("an option that does not exist", with(&["--region", "x"]), &["--region"]),
         ],
@@ -167,7 +219,7 @@ fn the_operator_says_what_is_missing_around_it() {
         "vm-operator",
         "run",
         &gone,
-        row("no API server", &["cannot create a Lease", "refused", "check the API server"]),
+        row("no API server", &["cannot list vminstances", "refused", "check the API server"]),
     );
 }
 

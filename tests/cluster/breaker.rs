@@ -28,7 +28,9 @@ fn name(index: usize) -> String {
 fn operator(stage: &Stage, limit: usize) -> Operator {
     let limit = limit.to_string();
     let pace = ["--requests-per-second", "1000", "--testing-poll", "10s"];
-    stage.operator(&[&pace[..], &["--max-orders-per-hour", &limit]].concat())
+    // All of them are in one namespace, and its own limit is not what is shown here.
+    let limits = ["--max-orders-per-hour", &limit, "--max-orders-per-namespace-per-hour", "500"];
+    stage.operator(&[&pace[..], &limits].concat())
 }
 
 async fn all(stage: &Stage) -> Vec<VmInstance> {
@@ -90,6 +92,7 @@ async fn row(stage: &Stage, row: Row<'_>) -> [String; 6] {
 
 #[tokio::test]
 async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_it_is_raised() {
+    let _permit = harness::permit::heavy().await;
     let instance =
         |index| format!("  - {{ id: {}, type: c.1c2g, chargeType: POSTPAID }}\n", name(index));
     let instances: String = (0..OBJECTS).map(instance).collect();

@@ -173,7 +173,7 @@ async fn a_new_type_waits_until_a_lost_answer_is_settled() {
     // What was adopted is told once.
     eventually("the event of the adoption", LIMIT, async || {
         let events = stage.events().await;
-        let adopted = events.iter().filter(|event| event.0 == "ChangeAdopted").count();
+        let adopted = events.iter().filter(|event| event.0 == "OutcomeSettled").count();
         if adopted == 1 { Ok(()) } else { Err(format!("{events:?}")) }
     })
     .await;

@@ -22,7 +22,7 @@ fn claim(type_id: &str) -> Value {
 }
 
 /// A second older than what is created next: the API server counts whole seconds.
-async fn older(stage: &Stage, name: &str, spec: Value) -> VmInstance {
+pub async fn older(stage: &Stage, name: &str, spec: Value) -> VmInstance {
     let object = stage.create(name, spec).await;
     let created = object.metadata.creation_timestamp.as_ref().unwrap().0;
     eventually("another second", LIMIT, async || {

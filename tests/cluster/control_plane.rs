@@ -31,6 +31,23 @@ fn child_that_waits_to_be_killed() {
     }
 }
 
+/// All that a test starts and asks is on this machine: control plane, kubectl, simulator, operator.
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_pass_though_the_developer_has_proxies() {
+    let _permit = harness::permit::heavy().await;
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "rbac::a_resize_with_its_events_succeeds_with_the_rbac_of_deploy"]);
+    // Nobody listens on that port.
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+        child.env(name, "http://127.0.0.1:9").env(name.to_lowercase(), "http://127.0.0.1:9");
+    }
+    child.env_remove("NO_PROXY").env_remove("no_proxy");
+    let output = tokio::task::block_in_place(|| child.output()).unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
 #[tokio::test]
 async fn a_killed_test_leaves_no_process_and_no_file_behind() {
     let folder = tempfile::tempdir().unwrap();

@@ -124,7 +124,9 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
     let stage = stage(ONE_POSTPAID).await;
     // It wakes with the answer to its intent, and sends next. Of a window of 5 s nothing would be left
     // then, and it would not send at all: as safe, and not what is shown here.
-    let first = stage.operator_on_a_wire(&[SHORT, &["--testing-send-window", "1h"]].concat());
+    // Nor would a leader whose term is over: here nothing but the fence is in the way.
+    let alone = ["--testing-send-window", "1h", "--leader-elect=false"];
+    let first = stage.operator_on_a_wire(&[SHORT, &alone].concat());
     let written = first.wire().hold("after-intent-modify");
     first.ready().await;
     stage.declare("c.2c4g").await;
@@ -164,6 +166,7 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
 #[tokio::test]
 async fn killed_at_every_effect_of_a_cancellation_the_scheduled_change_is_taken_back_once() {
     use crate::crowd::{QUICK, crowd, declare, effects, rest};
+    let _permit = harness::permit::heavy().await;
     let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).collect();
     let prepaid = |name: &str| {

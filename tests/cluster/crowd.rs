@@ -43,6 +43,13 @@ pub fn postpaid(name: &str) -> String {
     format!("  - {{ id: {name}, type: c.1c2g, chargeType: POSTPAID }}\n")
 }
 
+/// A PREPAID one.
+pub fn prepaid(name: &str) -> String {
+    format!(
+        "  - {{ id: {name}, type: c.1c2g, chargeType: PREPAID, expiresIn: 20d, autoRenew: true }}\n"
+    )
+}
+
 fn key(index: usize) -> String {
     format!("AKIDSIM{index:013}")
 }
@@ -50,6 +57,15 @@ fn key(index: usize) -> String {
 /// A stage with these instances (name, YAML list item), a Secret `key-NAME` for each, and further
 /// fields of the simulation.
 pub async fn crowd(instances: &[(&str, String)], fields: &str) -> Stage {
+    crowd_with(instances, fields, SIM_SHORT).await
+}
+
+/// The same, with these arguments of the simulator.
+pub async fn crowd_with(
+    instances: &[(&str, String)],
+    fields: &str,
+    sim_arguments: &[&str],
+) -> Stage {
     let mut world = "credentials:\n".to_owned();
     for index in 0..instances.len() {
         world +=
@@ -58,7 +74,7 @@ pub async fn crowd(instances: &[(&str, String)], fields: &str) -> Stage {
     world += "instances:\n";
     world.extend(instances.iter().map(|(_, item)| item.as_str()));
     world += fields;
-    let stage = Stage::of_world(&world, &Rules::of_deploy(), SIM_SHORT).await;
+    let stage = Stage::of_world(&world, &Rules::of_deploy(), sim_arguments).await;
     for (index, (name, _)) in instances.iter().enumerate() {
         let data = json!({ "accessKeyId": key(index), "accessKeyPassword": KEY_PASSWORD });
         stage.secret(&format!("key-{name}"), data).await;
@@ -122,7 +138,7 @@ impl Cost {
                 cancel: codes("CancelInstanceDowngrade"),
                 stop: codes("StopInstances"),
                 start: codes("StartInstances"),
-                looks: codes("DescribeInstances").len(),
+                looks: requests.iter().filter(|one| shows(one, name)).count(),
                 plans: codes("DescribeInstanceTypeStatus").len(),
                 status_writes: audit.iter().filter(written).count(),
             }
@@ -150,13 +166,18 @@ pub async fn rest(stage: &Stage, operator: &Operator, names: &[&str]) -> Vec<Cos
     after
 }
 
-/// Waits until each of these objects was looked at in at least one whole pass: a pass reads its
-/// instance once or twice.
+/// Whether this is a read of the machine, alone or among others.
+fn shows(request: &Value, name: &str) -> bool {
+    let ids = request["body"]["instanceIds"].as_array().into_iter().flatten();
+    request["action"] == "DescribeInstances" && ids.into_iter().any(|id| id == name)
+}
+
+/// Waits until the machine of each of these objects was read three times more.
 async fn looked_at_again(stage: &Stage, operator: &Operator, names: &[&str]) {
     let looks = async |name: &str| {
-        let path = format!("requests?action=DescribeInstances&instance={name}");
-        let log = stage.sim.get(&path).await;
-        log["requests"].as_array().expect("a log is a list").len()
+        let log = stage.sim.get("requests?action=DescribeInstances").await;
+        let requests = log["requests"].as_array().expect("a log is a list").iter();
+        requests.filter(|one| shows(one, name)).count()
     };
     let mut before = Vec::new();
     for name in names {

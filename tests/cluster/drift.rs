@@ -6,8 +6,8 @@ use zenlayer_vm_operator::api::{HistoryOutcome, Phase};
 use crate::{
     stage::{Stage, message, shown},
     tally::{
-        Cost, HELD_BACK, LOOKED_AT, annotate, change_runs_and_ends, comes_to_rest, history,
-        mutations, slow_stage,
+        Cost, LOOKED_AT, annotate, change_runs_and_ends, comes_to_rest, history, mutations,
+        slow_stage,
     },
 };
 
@@ -44,7 +44,7 @@ async fn a_drift_is_corrected_once_and_a_second_one_is_a_persons_decision() {
     let release = format!("vm.zenlayer.com/release={id}");
     assert!(message(&object).contains(&release), "{}", message(&object));
     let cost = Cost { writes: 6, ..cost };
-    comes_to_rest(&stage, &operator, "drift again, reverted", HELD_BACK, cost).await;
+    comes_to_rest(&stage, &operator, "drift again, reverted", LOOKED_AT, cost).await;
 
     // To suspend and to resume is no person's word for a further order.
     stage.patch("vm-1", json!({ "spec": { "suspend": true } })).await;
@@ -68,7 +68,7 @@ async fn a_drift_is_corrected_once_and_a_second_one_is_a_persons_decision() {
     let object = stage.until_phase(&operator, "vm-1", Phase::Failed).await;
     assert_eq!(shown(&object, "Ready"), "False Reverted");
     let cost = Cost { writes: 14, ..cost };
-    comes_to_rest(&stage, &operator, "drift a third time", HELD_BACK, cost).await;
+    comes_to_rest(&stage, &operator, "drift a third time", LOOKED_AT, cost).await;
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use std::{
 use harness::{
     Operator, binary, eventually,
     processes::Process,
+    proxies::http_client,
     wire::{Broken, Fault, Select, Verb},
 };
 use kube::api::{Patch, PatchParams};
@@ -79,15 +80,12 @@ fn operator_by_name(stage: &Stage, folder: &tempfile::TempDir, env: &[(&str, &st
     let kubeconfig = folder.path().join("kubeconfig");
     std::fs::write(&kubeconfig, config.to_string()).unwrap();
     let mut command = Command::new(binary("vm-operator"));
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
     command
         .env("KUBECONFIG", &kubeconfig)
         .envs(env.iter().copied())
         .args(["run", "--log-format", "text", "--endpoint", &stage.sim.endpoint()])
-        .args(["--operator-namespace", &stage.operator_namespace])
-        .args(["--watch-namespace", &stage.namespace])
+        .args(["--slot-namespace", &stage.slot_namespace])
+        .args(["--watch-namespaces", &stage.namespace])
         .args(["--http-listen", "127.0.0.1:0", "--testing-poll", "1s"]);
     Process::start("vm-operator", command, &folder.path().join("log")).unwrap()
 }
@@ -169,7 +167,7 @@ async fn a_namespace_for_the_slots_that_does_not_exist_is_named_at_start() {
     command
         .env("KUBECONFIG", kubeconfig)
         .args(["run", "--log-format", "text", "--endpoint", &stage.sim.endpoint()])
-        .args(["--operator-namespace", "nowhere", "--http-listen", "127.0.0.1:0"]);
+        .args(["--slot-namespace", "nowhere", "--http-listen", "127.0.0.1:0"]);
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut operator = Process::start("vm-operator", command, &log).unwrap();
@@ -185,7 +183,7 @@ async fn the_audit_log_of_the_cluster_names_the_operator() {
     let operator = stage.operator(&[]);
     stage.declare("c.2c4g").await;
     stage.until_phase(&operator, "vm-1", Phase::InSync).await;
-    let account = format!("system:serviceaccount:{}:vm-operator", stage.operator_namespace);
+    let account = format!("system:serviceaccount:{}:vm-operator", stage.slot_namespace);
     let lines = stage.plane.audit_log_with(&account);
     assert!(!lines.is_empty());
     for line in lines {
@@ -326,7 +324,7 @@ async fn on_a_network_of_ipv6_alone_the_probes_answer_and_a_change_is_made() {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "first_contact::inside", "--ignored", "--nocapture"])
         .env(TALK, folder.path())
-        .env("TEST_SLOTS", &stage.operator_namespace)
+        .env("TEST_SLOTS", &stage.slot_namespace)
         .env("TEST_OBJECTS", &stage.namespace);
     let mut inside = Process::start("inside", command, &folder.path().join("inside.log")).unwrap();
     in_sync(&stage, || inside.tail()).await;
@@ -358,12 +356,12 @@ async fn inside() {
     command
         .env("KUBECONFIG", folder.join("kubeconfig"))
         .args(["run", "--log-format", "text", "--endpoint", "http://[::1]:9443"])
-        .args(["--operator-namespace", &variable("TEST_SLOTS")])
-        .args(["--watch-namespace", &variable("TEST_OBJECTS"), "--testing-poll", "1s"]);
+        .args(["--slot-namespace", &variable("TEST_SLOTS")])
+        .args(["--watch-namespaces", &variable("TEST_OBJECTS"), "--testing-poll", "1s"]);
     let operator = Process::start("vm-operator", command, &folder.join("operator.log")).unwrap();
     let get = async |path: &str| -> Result<String, String> {
         let url = format!("http://[::1]:8080/{path}");
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let answer = http_client().get(url).send().await.map_err(|error| error.to_string())?;
         let status = answer.status();
         let text = answer.text().await.map_err(|error| error.to_string())?;
         if status.is_success() { Ok(text) } else { Err(format!("{status}: {text}")) }
@@ -372,7 +370,10 @@ async fn inside() {
         get("readyz").await.map_err(|problem| format!("{problem}; {}", operator.tail()))
     })
     .await;
-    assert!(reqwest::get("http://127.0.0.1:8080/readyz").await.is_err(), "there is no IPv4 here");
+    assert!(
+        http_client().get("http://127.0.0.1:8080/readyz").send().await.is_err(),
+        "there is no IPv4 here"
+    );
     println!("ready on ::1");
     eventually("the end of the test", LIMIT, async || {
         if folder.join("done").exists() { Ok(()) } else { Err(operator.tail()) }

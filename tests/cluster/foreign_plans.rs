@@ -6,8 +6,8 @@ use zenlayer_vm_operator::api::{CANCEL_PLAN_ANNOTATION, ChangeKind, Phase};
 use crate::{
     stage::{LIMIT, Stage, message, shown},
     tally::{
-        CHANGE, Cost, FOLLOWED, HELD_BACK, LOOKED_AT, annotate, comes_to_rest, history, mutations,
-        slow_stage, until_in_sync,
+        CHANGE, Cost, FOLLOWED, LOOKED_AT, annotate, comes_to_rest, history, mutations, slow_stage,
+        until_in_sync,
     },
 };
 use harness::eventually;
@@ -57,7 +57,7 @@ async fn a_plan_to_the_declared_type_is_adopted_without_a_call() {
     stage.sim.advance(CHANGE).await;
     let object = until_in_sync(&stage, &operator, "vm-2").await;
     assert_eq!(shown(&object, "InSync"), "True InSync");
-    let cost = Cost { catalogues: 2, prices: 2, writes: 5, ..Cost::default() };
+    let cost = Cost { catalogues: 1, writes: 5, ..Cost::default() };
     comes_to_rest(&stage, &operator, "plans to the declared type", LOOKED_AT, cost).await;
 }
 
@@ -75,12 +75,12 @@ async fn a_plan_to_another_type_is_cancelled_by_a_persons_word_alone_and_the_cha
         text.contains("to cancel it, set the annotation vm.zenlayer.com/cancel-plan=c.1c2g"),
         "{text}"
     );
-    let cost = Cost { catalogues: 1, prices: 2, writes: 1, ..Cost::default() };
-    comes_to_rest(&stage, &operator, "a plan to another type", HELD_BACK, cost).await;
+    let cost = Cost { writes: 1, ..Cost::default() };
+    comes_to_rest(&stage, &operator, "a plan to another type", FOLLOWED, cost).await;
 
     // Not the plan that is there.
     annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.8c16g");
-    comes_to_rest(&stage, &operator, "the annotation names another plan", HELD_BACK, cost).await;
+    comes_to_rest(&stage, &operator, "the annotation names another plan", FOLLOWED, cost).await;
     assert_eq!(acted_on(&stage, "c.8c16g").await, 0);
 
     annotate(&stage, "vm-1", "vm.zenlayer.com/cancel-plan=c.1c2g");
@@ -132,6 +132,7 @@ async fn a_plan_away_from_the_declared_type_is_told_and_cancelled_once() {
 #[tokio::test]
 async fn killed_at_every_effect_a_plan_is_cancelled_as_a_person_asked() {
     use crate::crowd::{Cost, QUICK, SHORT, crowd, declare, effects};
+    let _permit = harness::permit::heavy().await;
     let points = effects("canceldowngrade");
     let names: Vec<&str> = points.iter().map(String::as_str).chain(["lost"]).collect();
     let instances: Vec<_> =

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use kube::runtime::reflector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use zenlayer::{InstanceId, InstanceTypeId};
 use zenlayer_vm_operator::{
-    api::{ChangeState, Phase, Strategy, VmInstance},
-    controller::{Counted, KubeStore, Store, StoreError},
-    lifecycle::{ChangeId, Holding, HoldingState, ObjectKey, SlotRecord},
+    api::{ChangeKind, ChangeState, POWER_FINALIZER, Phase, Strategy, VmInstance},
+    controller::{Age, Clock, KubeStore, ObjectCache, SlotCache, Store, StoreError},
+    lifecycle::{ChangeId, Holding, HoldingState, LaneName, ObjectKey, SlotRecord},
 };
 
 use crate::{
@@ -33,25 +33,40 @@ fn calls(lab: &Lab) -> usize {
     lab.store.script.calls.lock().unwrap().len()
 }
 
-/// The change of another object, in flight.
-fn of_another() -> SlotRecord {
+fn other() -> ObjectKey {
+    ObjectKey {
+        namespace: "default".to_owned(),
+        name: "other".to_owned(),
+        uid: "other-uid".to_owned(),
+    }
+}
+
+/// A change of another object, in flight.
+fn taken_by_another(change: &str) -> SlotRecord {
     let type_id = |name: &str| InstanceTypeId::new(name).unwrap();
-    let started_at = "2026-03-02T09:59:00Z".parse().unwrap();
-    SlotRecord::default().taken(Holding {
-        change: ChangeId("other-1".to_owned()),
-        kind: zenlayer_vm_operator::api::ChangeKind::Modify,
-        object: ObjectKey {
-            namespace: "default".to_owned(),
-            name: "other".to_owned(),
-            uid: "other-uid".to_owned(),
-        },
+    let holding = Holding {
+        change: ChangeId(change.to_owned()),
+        kind: ChangeKind::Modify,
+        object: other(),
         from: type_id("c.1c2g"),
         to: type_id("c.4c8g"),
         target_generation: 1,
-        started_at,
+        started_at: "2026-03-02T09:59:00Z".parse().unwrap(),
         fence: None,
+        taken_by: None,
         state: HoldingState::Open,
-    })
+    };
+    SlotRecord::default().taken(holding, None).unwrap()
+}
+
+fn of_another() -> SlotRecord {
+    taken_by_another("other-1")
+}
+
+/// Whether nobody holds the slot.
+fn is_free(lab: &Lab) -> bool {
+    let record = lab.store.slot_of(VM);
+    LaneName::ALL.iter().all(|lane| record.lane(*lane).free().is_some())
 }
 
 #[tokio::test]
@@ -69,14 +84,16 @@ async fn a_call_is_signed_with_the_moment_of_its_decision_and_has_what_is_left_o
 
 #[tokio::test]
 async fn a_call_whose_window_has_passed_is_not_made_and_its_slot_is_free_again() {
-    for point in [Point::Ready, Point::WriteStatus] {
+    for point in [Point::ReadOrders, Point::WriteStatus] {
         let mut lab = Lab::given(1).await;
+        // They are counted once for the decision, and once for the place.
+        lab.store.script.before(Point::ReadOrders, |_, _| {});
         lab.store.script.before(point, |_, clock| clock.advance(6));
         let object = after_one_pass(&mut lab).await;
         assert_eq!(calls(&lab), 0, "{point:?}");
-        assert_eq!(lab.store.slot_of(VM).holding, None, "{point:?}");
-        let untouched = lab.store.slot_of(VM) == SlotRecord::default();
-        assert_eq!(untouched, point == Point::Ready, "nothing is taken without need");
+        assert!(is_free(&lab), "{point:?}");
+        let taken = lab.store.has_slot(VM);
+        assert_eq!(taken, point == Point::WriteStatus, "nothing is taken without need");
         assert_eq!(object.status.unwrap().change, None, "{point:?}");
         lab.pass_time(Duration::from_secs(60)).await;
         assert_eq!(calls(&lab), 1, "{point:?}");
@@ -98,7 +115,7 @@ async fn an_object_that_changes_before_its_intent_gives_the_slot_back_and_orders
     lab.store.script.before(Point::WriteStatus, |store, _| store.edit(VM, label));
     after_one_pass(&mut lab).await;
     assert_eq!(calls(&lab), 0);
-    assert_eq!(lab.store.slot_of(VM).holding, None);
+    assert!(is_free(&lab));
     lab.pass_time(Duration::from_secs(60)).await;
     assert_eq!(calls(&lab), 1);
     assert_eq!(lab.store.get(VM).status.unwrap().phase, Some(Phase::InSync));
@@ -172,7 +189,7 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
         names.map(|name| lab.store.get(name).status.unwrap().phase.unwrap())
     };
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
-    assert_eq!(lab.store.counted(), 2);
+    assert_eq!(lab.store.counted(lab.clock.now()), 2);
     // Ordered two hours later, the first two are forgotten.
     lab.pass_time(Duration::from_secs(7200)).await;
     lab.store.edit("vm-1", |object| {
@@ -182,12 +199,30 @@ async fn what_was_refused_is_not_counted_and_what_was_ordered_is_for_an_hour() {
     lab.wake("vm-1");
     lab.pass_time(Duration::from_secs(600)).await;
     assert_eq!(phases(&lab), [Phase::Failed, Phase::InSync, Phase::InSync]);
-    assert_eq!(lab.store.counted(), 1);
+    assert_eq!(lab.store.counted(lab.clock.now()), 1);
 }
 
-/// Three stops whose answers are lost, and no order: no place in the count stays taken.
+/// Its spec cannot be read, so nothing else is done about its machine, and it is released all the same.
 #[tokio::test]
-async fn a_stop_that_came_to_nothing_is_not_counted() {
+async fn an_object_whose_spec_cannot_be_read_is_kept_from_its_deletion_for_an_hour() {
+    let mut lab = Lab::given(1).await;
+    let deleted = "2026-03-02T10:00:00Z".parse().unwrap();
+    lab.store.edit(VM, |object| {
+        object.spec.instance_type_id = "c 2".to_owned();
+        object.metadata.deletion_timestamp = Some(Time(deleted));
+        object.metadata.finalizers = Some(vec![POWER_FINALIZER.to_owned()]);
+    });
+    let kept = |lab: &Lab| lab.store.get(VM).metadata.finalizers.unwrap_or_default().len();
+    lab.pass_time(Duration::from_secs(3590)).await;
+    assert_eq!(kept(&lab), 1);
+    assert_eq!(lab.store.get(VM).status.unwrap().phase, Some(Phase::Failed));
+    lab.pass_time(Duration::from_secs(20)).await;
+    assert_eq!(kept(&lab), 0);
+}
+
+/// Stops whose answers are lost, again and again, and no order: none of them stays counted.
+#[tokio::test]
+async fn a_stop_without_effect_is_not_counted_and_the_next_one_comes_later_and_later() {
     let mut lab = Lab::limited(1, 2).await;
     lab.store.edit(VM, |object| object.spec.strategy = Strategy::StopFirst);
     lab.fault(json!({
@@ -195,44 +230,50 @@ async fn a_stop_that_came_to_nothing_is_not_counted() {
         "action": "StopInstances", "instance": VM, "times": "always",
     }));
     lab.pass_time(Duration::from_secs(300)).await;
-    assert_eq!(lab.store.counted(), 1);
-    lab.pass_time(Duration::from_secs(2700)).await;
-    assert_eq!(lab.calls_of(VM, "StopInstances"), 3);
-    let status = lab.store.get(VM).status.unwrap();
-    assert_eq!(status.phase, Some(Phase::Failed));
-    assert_eq!(lab.store.counted(), 0);
-    assert_eq!(calls(&lab), 3, "only stops");
+    assert_eq!(lab.store.counted(lab.clock.now()), 1, "the first one may still take effect");
+    let mut ended = Vec::new();
+    for minute in 6..24 * 60 {
+        lab.pass_time(Duration::from_secs(60)).await;
+        let status = lab.store.get(VM).status.unwrap();
+        let in_flight = status.power.change.is_some();
+        assert_eq!(
+            lab.store.counted(lab.clock.now()),
+            usize::from(in_flight),
+            "minute {minute}: {status:?}"
+        );
+        let stops = lab.calls_of(VM, "StopInstances");
+        if ended.last().is_none_or(|(last, _)| stops > *last) {
+            ended.push((stops, minute));
+        }
+    }
+    let pauses: Vec<i32> = ended.windows(2).map(|pair| pair[1].1 - pair[0].1).collect();
+    assert!(pauses.is_sorted() && pauses.len() >= 5, "{ended:?}");
+    assert_eq!(calls(&lab), lab.calls_of(VM, "StopInstances"), "only stops");
+    assert!(lab.store.get(VM).metadata.finalizers.is_some_and(|all| all.len() == 1));
 }
 
 /// The table above refuses what was written in between; so must the real store.
 #[tokio::test]
-async fn on_the_real_api_server_only_one_of_two_writers_gets_a_slot_or_a_place_in_the_count() {
+async fn on_the_real_api_server_only_one_of_two_writers_gets_a_slot() {
     let stage = Stage::given("  - { id: vm-0, type: c.1c2g, chargeType: POSTPAID }\n").await;
-    let (cache, _) = reflector::store();
+    let objects = ObjectCache::default();
     let store = |process: &str| {
         let client = stage.client.clone();
-        KubeStore::new(client, &stage.operator_namespace, cache.clone(), process.to_owned())
+        let (claims, process) = (objects.claims(), process.to_owned());
+        // Nothing watches the slots here, so each one is read past every cache.
+        let (slots, life) = (SlotCache::default(), Duration::from_secs(60));
+        KubeStore::new(client, &stage.slot_namespace, claims, slots, life, process)
     };
     let (first, second) = (store("first"), store("second"));
     let id = InstanceId::new(VM).unwrap();
     for round in ["the Lease is not there", "it is"] {
         // A write that changes nothing is none.
-        let mut mine = of_another();
-        mine.holding.as_mut().unwrap().change = ChangeId(round.to_owned());
-        let (read, same) = (first.slot(&id).await.unwrap(), second.slot(&id).await.unwrap());
+        let mine = taken_by_another(round);
+        let read = async |store: &KubeStore| store.slot(&id, Age::Kept).await.unwrap();
+        let (read, same) = (read(&first).await, read(&second).await);
         first.write_slot(&id, &read, mine.clone()).await.unwrap();
         let lost = second.write_slot(&id, &same, SlotRecord::default()).await;
         assert!(matches!(lost, Err(StoreError::Conflict)), "{round}: {lost:?}");
-        assert_eq!(second.slot(&id).await.unwrap().record, mine, "{round}");
-
-        let (read, same) = (first.orders().await.unwrap(), second.orders().await.unwrap());
-        let counted = |name: &str| Counted {
-            change: ChangeId(format!("{name}-{round}")),
-            at: "2026-03-02T10:00:00Z".parse().unwrap(),
-        };
-        first.write_orders(&read, vec![counted("first")]).await.unwrap();
-        let lost = second.write_orders(&same, vec![counted("second")]).await;
-        assert!(matches!(lost, Err(StoreError::Conflict)), "{round}: {lost:?}");
-        assert_eq!(second.orders().await.unwrap().record, [counted("first")], "{round}");
+        assert_eq!(second.slot(&id, Age::Anew).await.unwrap().record, mine, "{round}");
     }
 }

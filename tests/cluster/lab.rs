@@ -1,13 +1,13 @@
 //! One process in memory: the production reconcile and HTTP client against the simulator's HTTP skin,
 //! under one virtual clock. In place of Kubernetes stands a table, and in place of kube's scheduler a
-//! queue that obeys the next look of each pass. Catalogue and prices are cached by the real clock, so
-//! of those calls only their absence says something here.
+//! queue that obeys the next look of each pass. Each object has a credential of its own, and orders
+//! are made without delay. Catalogue and prices are cached by the real clock, so of those calls only
+//! their absence says something here.
 //!
 //! A test can have something happen right before an effect or a read: see [`Point`].
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    num::NonZeroU32,
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -21,7 +21,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use zenlayer::{
     Answer, Batch, Call, CatalogueQuery, Client, ClientOptions, Cloud, Credentials, Endpoint,
-    Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, ReadError,
+    Instance, InstanceId, InstanceIds, InstanceState, Offer, Price, PriceInquiry, Rate, ReadError,
     Reading, TypeStatus, Zone,
 };
 use zenlayer_sim::{
@@ -29,9 +29,14 @@ use zenlayer_sim::{
     http::{Shared, bind, serve},
 };
 use zenlayer_vm_operator::{
-    api::{VmInstance, VmInstanceStatus},
-    controller::{Clock, Context, Counted, OrderLedger, Store, StoreError, reconcile},
-    lifecycle::{Defaults, Event, NextLook, SecretState, Slot, SlotRecord, backoff},
+    api::{POWER_FINALIZER, VmInstance, VmInstanceStatus},
+    controller::{
+        Age, Clock, Context, Credential, KeptSlot, Scope, Store, StoreError, read_due, reconcile,
+    },
+    lifecycle::{
+        Counted, Defaults, Event, NextLook, ObjectKey, OrderLimits, SecretState, Slot, SlotRecord,
+        Timing, backoff,
+    },
     telemetry::Metrics,
 };
 
@@ -41,7 +46,7 @@ use harness::simulator::{KEY_ID, KEY_PASSWORD};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Point {
     ReadCatalogue,
-    Ready,
+    ReadOrders,
     WriteSlot,
     WriteStatus,
     Mutate,
@@ -121,7 +126,6 @@ impl Cloud for Scripted {
     }
 
     async fn ready(&self, credentials: &Credentials) {
-        self.store.reach(Point::Ready);
         self.inner.ready(credentials).await;
     }
 
@@ -140,10 +144,16 @@ pub struct Virtual {
 
 impl Virtual {
     pub fn advance(&self, seconds: u64) {
-        self.passed.fetch_add(seconds * 1000, Ordering::SeqCst);
+        self.pass(Duration::from_secs(seconds));
+    }
+
+    fn pass(&self, time: Duration) {
+        let millis = u64::try_from(time.as_millis()).unwrap();
+        self.passed.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
+#[async_trait]
 impl Clock for Virtual {
     fn now(&self) -> Timestamp {
         self.start + self.monotonic()
@@ -152,6 +162,10 @@ impl Clock for Virtual {
     fn monotonic(&self) -> Duration {
         Duration::from_millis(self.passed.load(Ordering::SeqCst))
     }
+
+    async fn sleep(&self, pause: Duration) {
+        self.pass(pause);
+    }
 }
 
 /// Kubernetes, as far as one process sees it.
@@ -159,7 +173,6 @@ impl Clock for Virtual {
 struct Table {
     objects: BTreeMap<String, VmInstance>,
     slots: HashMap<InstanceId, Slot>,
-    orders: OrderLedger,
     secrets: HashMap<String, u32>,
     writes: HashMap<String, usize>,
     version: u64,
@@ -202,9 +215,29 @@ impl InMemory {
         });
     }
 
+    /// Writes an object unless it was written since.
+    fn write(
+        &self,
+        read: &VmInstance,
+        edit: impl FnOnce(&mut VmInstance),
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        let name = read.metadata.name.clone().unwrap();
+        if self.get(&name).metadata.resource_version != read.metadata.resource_version {
+            return Err(StoreError::Conflict);
+        }
+        self.edit(&name, edit);
+        Ok(Arc::new(self.get(&name)))
+    }
+
     pub fn slot_of(&self, instance: &str) -> SlotRecord {
         let id = InstanceId::new(instance).unwrap();
         self.with(|table| table.slots.get(&id).cloned().unwrap_or_default().record)
+    }
+
+    /// Whether anybody has ever taken it.
+    pub fn has_slot(&self, instance: &str) -> bool {
+        let id = InstanceId::new(instance).unwrap();
+        self.with(|table| table.slots.contains_key(&id))
     }
 
     /// As another process writes it.
@@ -216,9 +249,10 @@ impl InMemory {
         });
     }
 
-    /// How many paid calls the limit counts.
-    pub fn counted(&self) -> usize {
-        self.with(|table| table.orders.record.len())
+    /// How many paid calls the limit counts at this time.
+    pub fn counted(&self, now: Timestamp) -> usize {
+        let counts = |slot: &Slot| slot.record.orders().filter(|one| one.is_recent(now)).count();
+        self.with(|table| table.slots.values().map(counts).sum())
     }
 
     pub fn with_secret(&self, name: &str, version: u32) {
@@ -232,14 +266,17 @@ impl InMemory {
 
 #[async_trait]
 impl Store for InMemory {
-    async fn secret(&self, _: &str, name: &str) -> (SecretState, Option<Credentials>) {
-        let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1).to_string());
+    async fn secret(&self, _: &ObjectKey, name: &str, _: Age) -> (SecretState, Option<Credential>) {
+        let version = self.with(|table| table.secrets.get(name).copied().unwrap_or(1));
         let password = SecretString::from(KEY_PASSWORD.to_owned());
         let credentials = Credentials::AccessKey { id: KEY_ID.to_owned(), password };
-        (SecretState::Usable { version, expires_requests: true }, Some(credentials))
+        let digest = format!("{name}-{version}");
+        let scope = Scope::of(&digest);
+        let state = SecretState::Usable { digest, expires_requests: true };
+        (state, Some(Credential { credentials, scope }))
     }
 
-    async fn slot(&self, instance: &InstanceId) -> Result<Slot, StoreError> {
+    async fn slot(&self, instance: &InstanceId, _: Age) -> Result<Slot, StoreError> {
         Ok(self.with(|table| table.slots.get(instance).cloned().unwrap_or_default()))
     }
 
@@ -262,23 +299,28 @@ impl Store for InMemory {
         })
     }
 
-    async fn orders(&self) -> Result<OrderLedger, StoreError> {
-        Ok(self.with(|table| table.orders.clone()))
+    async fn slots(&self) -> Result<Vec<KeptSlot>, StoreError> {
+        Ok(self.with(|table| {
+            let kept = table.slots.iter();
+            kept.map(|(id, slot)| KeptSlot { instance: id.clone(), slot: slot.clone() }).collect()
+        }))
     }
 
-    async fn write_orders(
-        &self,
-        read: &OrderLedger,
-        record: Vec<Counted>,
-    ) -> Result<(), StoreError> {
-        self.with(|table| {
-            if table.orders.version != read.version {
-                return Err(StoreError::Conflict);
+    async fn delete_slot(&self, kept: &KeptSlot) -> Result<(), StoreError> {
+        self.with(|table| match table.slots.get(&kept.instance) {
+            None => Err(StoreError::Gone),
+            Some(slot) if slot.version != kept.slot.version => Err(StoreError::Conflict),
+            Some(_) => {
+                table.slots.remove(&kept.instance);
+                Ok(())
             }
-            table.version += 1;
-            table.orders = OrderLedger { version: Some(table.version.to_string()), record };
-            Ok(())
         })
+    }
+
+    async fn orders(&self) -> Result<Vec<Counted>, StoreError> {
+        self.reach(Point::ReadOrders);
+        let orders = |slot: &Slot| slot.record.orders().cloned().collect::<Vec<_>>();
+        Ok(self.with(|table| table.slots.values().flat_map(orders).collect()))
     }
 
     async fn write_status(
@@ -288,12 +330,21 @@ impl Store for InMemory {
     ) -> Result<Arc<VmInstance>, StoreError> {
         self.reach(Point::WriteStatus);
         let name = object.metadata.name.clone().unwrap();
-        if self.get(&name).metadata.resource_version != object.metadata.resource_version {
-            return Err(StoreError::Conflict);
-        }
-        self.edit(&name, |held| held.status = Some(status.clone()));
-        self.with(|table| *table.writes.entry(name.clone()).or_default() += 1);
-        Ok(Arc::new(self.get(&name)))
+        let written = self.write(object, |held| held.status = Some(status.clone()))?;
+        self.with(|table| *table.writes.entry(name).or_default() += 1);
+        Ok(written)
+    }
+
+    async fn set_finalizer(
+        &self,
+        object: &VmInstance,
+        set: bool,
+    ) -> Result<Arc<VmInstance>, StoreError> {
+        self.write(object, |held| {
+            let finalizers = held.metadata.finalizers.get_or_insert_default();
+            finalizers.retain(|name| name != POWER_FINALIZER);
+            finalizers.extend(set.then(|| POWER_FINALIZER.to_owned()));
+        })
     }
 
     async fn object(&self, _: &str, name: &str) -> Result<Option<Arc<VmInstance>>, StoreError> {
@@ -324,6 +375,8 @@ pub struct Lab {
     queue: BTreeSet<(Duration, String)>,
     failures: HashMap<String, u32>,
     pub passes: HashMap<String, usize>,
+    /// Objects that are not looked at any more.
+    gone: HashSet<String>,
     pub calls: Calls,
 }
 
@@ -333,7 +386,8 @@ impl Lab {
         Self::limited(objects, 3000).await
     }
 
-    pub async fn limited(objects: usize, max_orders_per_hour: u32) -> Self {
+    /// With so many orders an hour, over all objects.
+    pub async fn limited(objects: usize, orders: u32) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let start: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let names: Vec<String> = (0..objects).map(|index| format!("vm-{index}")).collect();
@@ -356,13 +410,14 @@ impl Lab {
 
         let clock = Arc::new(Virtual { start, passed: AtomicU64::new(0) });
         let store = Arc::new(InMemory::new(clock.clone()));
-        let plenty = NonZeroU32::new(1_000_000).unwrap();
-        let options =
-            ClientOptions { requests_per_second: plenty, burst: plenty, ..Default::default() };
+        let plenty = Rate::per_second(1e6).unwrap();
+        let options = ClientOptions { requests_per_second: None, ..Default::default() };
         let signing = clock.clone();
         let endpoint = Endpoint::parse(&endpoint, false).unwrap();
         let cloud = Client::with_clock(endpoint, options, move || signing.now());
-        let defaults = Defaults { max_orders_per_hour, ..Defaults::default() };
+        let orders = OrderLimits { all: orders, namespace: 3000, object: 3000 };
+        let timing = Timing { order_delay: Duration::ZERO, ..Timing::default() };
+        let defaults = Defaults { orders, timing, ..Defaults::default() };
         let cloud = Scripted { inner: cloud.unwrap(), store: store.clone() };
         let ctx = Context::new(
             Arc::new(cloud),
@@ -370,6 +425,7 @@ impl Lab {
             clock.clone(),
             defaults,
             Metrics::default(),
+            plenty,
         );
         let mut lab = Self {
             clock,
@@ -379,6 +435,7 @@ impl Lab {
             queue: BTreeSet::new(),
             failures: HashMap::new(),
             passes: HashMap::new(),
+            gone: HashSet::new(),
             calls: Calls::new(),
         };
         for name in names {
@@ -425,8 +482,14 @@ impl Lab {
     fn step_to(&mut self, time: Duration) {
         let mut service = self.shared.lock();
         for call in service.log.calls.drain(..) {
-            let instance = call.instance.unwrap_or_default();
-            *self.calls.entry((instance, call.action)).or_default() += 1;
+            // A read may be of several machines.
+            let many = call.body.as_ref().and_then(|body| body["instanceIds"].as_array());
+            let many = many.into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned));
+            let mut instances: BTreeSet<String> = many.collect();
+            instances.extend(call.instance);
+            for instance in instances {
+                *self.calls.entry((instance, call.action.clone())).or_default() += 1;
+            }
         }
         let by = time.saturating_sub(self.clock.monotonic());
         service.clock.step(SignedDuration::try_from(by).unwrap()).unwrap();
@@ -437,9 +500,22 @@ impl Lab {
     /// Lets time pass, with a pass over each object whenever it is due.
     pub async fn pass_time(&mut self, time: Duration) {
         let end = self.clock.monotonic() + time;
-        while let Some((due, name)) = self.queue.first().cloned()
-            && due <= end
-        {
+        loop {
+            let reads = self.clock.monotonic() + read_due(&self.ctx).await;
+            self.hear();
+            let next = self.queue.first().cloned().filter(|(due, _)| *due <= reads);
+            let Some((due, name)) = next else {
+                // Whole milliseconds, as the clock counts them.
+                let reads = reads.max(self.clock.monotonic()) + Duration::from_millis(1);
+                if reads > end {
+                    break;
+                }
+                self.step_to(reads);
+                continue;
+            };
+            if due > end {
+                break;
+            }
             self.queue.pop_first();
             self.step_to(due.max(self.clock.monotonic()));
             let next = self.look_at(&name).await;
@@ -457,7 +533,13 @@ impl Lab {
         *self.passes.entry(name.to_owned()).or_default() += 1;
         let object = Arc::new(self.store.get(name));
         let uid = object.metadata.uid.clone().unwrap();
-        match reconcile(object, &self.ctx).await.unwrap() {
+        let next = match Box::pin(reconcile(object, &self.ctx)).await {
+            Ok(next) => next,
+            Err(StoreError::Conflict | StoreError::Gone) => NextLook::Backoff,
+            Err(error) => panic!("{name}: {error}"),
+        };
+        self.hear();
+        match next {
             NextLook::After(pause) => {
                 self.failures.remove(&uid);
                 Some(pause)
@@ -468,6 +550,16 @@ impl Lab {
                 Some(backoff::pause(*count, &self.ctx.defaults.timing, &uid))
             }
             NextLook::OnChange => None,
+            NextLook::WhenTold(pause) => Some(pause),
+        }
+    }
+
+    /// Objects that are to be looked at now.
+    fn hear(&mut self) {
+        for (_, woken) in self.ctx.waker.take() {
+            if !self.gone.contains(&woken) {
+                self.wake(&woken);
+            }
         }
     }
 
@@ -484,8 +576,14 @@ impl Lab {
         self.queue.retain(|(_, other)| other != name);
     }
 
-    pub fn delete(&mut self, name: &str) {
+    /// Not looked at any more.
+    pub fn retire(&mut self, name: &str) {
         self.leave(name);
+        self.gone.insert(name.to_owned());
+    }
+
+    pub fn delete(&mut self, name: &str) {
+        self.retire(name);
         self.store.with(|table| table.objects.remove(name));
     }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admission;
+mod away;
 mod bad_input;
 mod bad_options;
 mod bad_state;
@@ -16,7 +17,9 @@ mod crowd;
 mod drift;
 mod endpoint_ca;
 mod error_codes;
+mod farewell;
 mod first_contact;
+mod foreign_conditions;
 mod foreign_plans;
 mod glue;
 mod kubectl;
@@ -26,6 +29,7 @@ mod pod_security;
 mod preflight;
 mod probes;
 mod rbac;
+mod replicas;
 mod resize;
 mod stage;
 mod status_contract;

@@ -67,7 +67,7 @@ async fn says_that_the_crd_is_missing(plane: &ControlPlane) {
     let mut operator = Operator::start(&OperatorOptions {
         kubeconfig: plane.kubeconfig(),
         endpoint: "http://127.0.0.1:9",
-        operator_namespace: "default",
+        slot_namespace: "default",
         watch_namespace: None,
         arguments: Vec::new(),
         wired: false,

@@ -135,13 +135,19 @@ async fn an_instance_whose_state_or_plan_forbids_a_change_costs_no_call_until_it
         ("rebuilding", "REBUILDING"),
         ("imaging", "IMAGING"),
     ];
-    const LOST: &[(&str, &str, &str)] = &[
-        ("recycle", "RECYCLE", "False InstanceRecycled"),
-        ("recycling", "RECYCLING", "False InstanceRecycled"),
-        ("releasing", "RELEASING", "False InstanceRecycled"),
-        ("failed", "CREATE_FAILED", "False InstanceUnusable"),
+    const RECYCLED: &str = "restore it in the provider's console";
+    const LOST: &[(&str, &str, &str, &[&str])] = &[
+        ("recycle", "RECYCLE", "False InstanceRecycled", &[RECYCLED]),
+        ("recycling", "RECYCLING", "False InstanceRecycled", &[RECYCLED]),
+        ("releasing", "RELEASING", "False InstanceRecycled", &[RECYCLED]),
+        (
+            "failed",
+            "CREATE_FAILED",
+            "False InstanceUnusable",
+            &["(CREATE_FAILED)", "ask the provider"],
+        ),
     ];
-    let states = BUSY.iter().copied().chain(LOST.iter().map(|(name, state, _)| (*name, *state)));
+    let states = BUSY.iter().copied().chain(LOST.iter().map(|(name, state, ..)| (*name, *state)));
     let mut instances: Vec<_> = states
         .map(|(name, state)| instance(name, "c.1c2g", &format!(", state: {state}")))
         .collect();
@@ -183,9 +189,7 @@ async fn an_instance_whose_state_or_plan_forbids_a_change_costs_no_call_until_it
         ));
     }
     rows.push(("unheard-of", "False InstanceBusy", &["HIBERNATED"]));
-    for (name, _, ready) in LOST {
-        rows.push((name, ready, &["restore it in the provider's console"]));
-    }
+    rows.extend(LOST.iter().map(|(name, _, ready, words)| (*name, *ready, *words)));
     rows.push((
         "running-plan",
         "False ForeignPlan",

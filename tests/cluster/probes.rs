@@ -25,7 +25,7 @@ async fn alive_at_once_and_ready_only_after_the_first_list() {
     let operator = Operator::start(&OperatorOptions {
         kubeconfig: &kubeconfig,
         endpoint: "http://127.0.0.1:9",
-        operator_namespace: "nowhere",
+        slot_namespace: "nowhere",
         watch_namespace: None,
         arguments: Vec::new(),
         wired: false,
@@ -65,7 +65,8 @@ async fn the_counters_move_with_what_happens() {
     let after = read().await;
     assert!(after[0] >= 2.0 && after[1] >= 2.0, "{after:?}");
     assert_eq!(after[2..], [1.0, 0.0]);
-    let answer = reqwest::get(operator.url() + "/metrics").await.unwrap();
+    let answer =
+        harness::proxies::http_client().get(operator.url() + "/metrics").send().await.unwrap();
     let content_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
     assert_eq!(content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
     let text = answer.text().await.unwrap();

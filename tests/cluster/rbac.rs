@@ -8,7 +8,10 @@ use kube::api::DeleteParams;
 use serde_json::json;
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
-use crate::stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown};
+use crate::{
+    crowd::{SHORT, SIM_SHORT},
+    stage::{LIMIT, ONE_POSTPAID, Rules, Stage, message, shown},
+};
 use harness::{Operator, eventually};
 
 /// Takes one verb out of every rule for a resource.
@@ -93,10 +96,12 @@ async fn what_fails(resource: &str, verb: &str) -> String {
         cluster: without(&all.cluster, resource, verb),
         slots: without(&all.slots, resource, verb),
     };
-    let stage = Stage::with(ONE_POSTPAID, &rules, &[]).await;
+    let stage = Stage::with(ONE_POSTPAID, &rules, SIM_SHORT).await;
+    let swept = [SHORT, &["--testing-sweep", "1s"]].concat();
     let mut operator = match (resource, verb) {
-        ("vminstances", "get") => stage.operator_on_a_wire(&[]),
-        _ => stage.operator(&[]),
+        ("vminstances", "get") => stage.operator_on_a_wire(SHORT),
+        ("leases", "delete") => stage.operator(&swept),
+        _ => stage.operator(SHORT),
     };
     match (resource, verb) {
         ("vminstances", "list") => {
@@ -129,6 +134,18 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             assert_eq!(shown(&after, "Ready"), "False ChangeHeldElsewhere");
             format!("a slot whose object is gone is never taken over: {}", message(&heir))
         }
+        ("vminstances", "patch") => {
+            let spec = json!({
+                "instanceId": "vm-1", "instanceTypeId": "c.2c4g", "strategy": "StopFirst",
+            });
+            stage.create("vm-1", spec).await;
+            refused(&operator, "cannot patch resource \"vminstances\"").await;
+            operator.further_passes(2.0).await;
+            assert!(stage.sim.calls("StopInstances", "vm-1").await.is_empty());
+            let object = stage.get("vm-1").await;
+            assert!(object.metadata.finalizers.is_none(), "{object:?}");
+            format!("no machine is stopped for its change: {}", message(&object))
+        }
         ("vminstances/status", "update") => {
             stage.declare("c.2c4g").await;
             refused(&operator, "cannot update resource").await;
@@ -145,7 +162,11 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             "the resize has no event".to_owned()
         }
         ("leases", "get") => {
-            reports(&stage, &operator, "KubernetesUnavailable", "cannot read the Lease").await
+            stage.declare("c.2c4g").await;
+            let line = refused(&operator, "cannot get resource \"leases\"").await;
+            assert_eq!(operator.metric("zenlayer_vm_leader").await, 0.0);
+            no_call_and_no_status(&stage).await;
+            format!("the operator cannot lead: {line}")
         }
         ("leases", "create") => {
             stage.declare("c.2c4g").await;
@@ -162,6 +183,30 @@ async fn what_fails(resource: &str, verb: &str) -> String {
             let phase = stage.get("vm-1").await.status.unwrap().phase;
             assert_ne!(phase, Some(Phase::InSync), "the slot cannot have been closed");
             format!("the slot is never closed, and the object stays {phase:?}")
+        }
+        ("leases", "list") => {
+            let told = reports(&stage, &operator, "KubernetesUnavailable", "cannot list resource");
+            let told = told.await;
+            format!("the orders of the hour are not known, so none is made: {told}")
+        }
+        ("leases", "watch") => {
+            stage.declare("c.2c4g").await;
+            stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+            let line = refused(&operator, &format!("cannot {verb} resource \"leases\"")).await;
+            format!("each slot is read by itself: {line}")
+        }
+        ("leases", "delete") => {
+            // What was ordered counts for an hour, and its slot is kept for that.
+            stage.sim.fault(json!({
+                "action": "ModifyInstanceType", "kind": "error", "status": 400, "times": "always",
+                "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED",
+            })).await;
+            stage.declare("c.2c4g").await;
+            stage.until_phase(&operator, "vm-1", Phase::Failed).await;
+            refused(&operator, "cannot delete resource \"leases\"").await;
+            let slots = stage.slots().list(&Default::default()).await.unwrap().items;
+            assert_eq!(slots.len(), 2, "the slot and the leader: {slots:?}");
+            "a slot that says nothing any more is never deleted".to_owned()
         }
         other => panic!("{other:?} is granted, and no test knows what it is for"),
     }
@@ -202,6 +247,7 @@ async fn a_slot_whose_object_is_gone_is_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_any_one_verb_something_fails() {
+    let _permit = harness::permit::heavy().await;
     let grants = grants(&Rules::of_deploy());
     let count = grants.len();
     let mut rows: Vec<(String, String)> = futures::stream::iter(grants)

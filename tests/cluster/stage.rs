@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -18,7 +21,10 @@ use kube::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use zenlayer_vm_operator::api::{Phase, VmInstance};
+use zenlayer_vm_operator::{
+    api::{Phase, VmInstance},
+    controller::LEADERS,
+};
 
 use harness::{
     ControlPlane, Operator, Simulator,
@@ -57,9 +63,11 @@ pub struct Stage {
     /// Where the objects live.
     pub namespace: String,
     /// Where the slots live.
-    pub operator_namespace: String,
+    pub slot_namespace: String,
     pub sim: Simulator,
     kubeconfig: PathBuf,
+    /// An operator was started here before.
+    started: AtomicBool,
 }
 
 /// A simulation with these instances (YAML list items) and short times.
@@ -103,7 +111,7 @@ impl Stage {
     /// namespace.
     pub async fn on(
         plane: &'static ControlPlane,
-        operator_namespace: &str,
+        slot_namespace: &str,
         world: &str,
         sim_arguments: &[&str],
     ) -> Self {
@@ -111,11 +119,12 @@ impl Stage {
         let id = &random_hex()[..8];
         let namespace = format!("t-{id}");
         create_namespace(&client, &namespace).await;
-        let token = plane.service_account_token(operator_namespace, "vm-operator").await;
+        let token = plane.service_account_token(slot_namespace, "vm-operator").await;
         let kubeconfig = plane.kubeconfig_for(id, &token);
         let sim = Simulator::start(world, sim_arguments).await;
-        let operator_namespace = operator_namespace.to_owned();
-        let stage = Self { plane, client, namespace, operator_namespace, sim, kubeconfig };
+        let slot_namespace = slot_namespace.to_owned();
+        let started = AtomicBool::default();
+        let stage = Self { plane, client, namespace, slot_namespace, sim, kubeconfig, started };
         stage.credentials("zenlayer-credentials").await;
         stage
     }
@@ -138,22 +147,26 @@ impl Stage {
         create(&api, &secret).await;
     }
 
-    /// Starts an operator on this stage, with pauses of 1 s unless the arguments say otherwise.
+    /// Starts an operator on this stage, with pauses of 1 s and orders without delay, unless the
+    /// arguments say otherwise.
     pub fn operator(&self, arguments: &[&str]) -> Operator {
-        self.start(with_flag(arguments, ["--testing-poll", "1s"]), false)
+        self.start(quick(arguments), false)
     }
 
     /// The same, with a proxy between it and its servers: the test holds what it writes and calls.
     /// Unless the arguments say otherwise, it waits for an answer as long as that is held.
     pub fn operator_on_a_wire(&self, arguments: &[&str]) -> Operator {
-        let patient = with_flag(arguments, ["--testing-answer-limit", "1h"]);
-        let arguments: Vec<&str> = patient.iter().map(String::as_str).collect();
-        self.start(with_flag(&arguments, ["--testing-poll", "1s"]), true)
+        self.start(with_flag(quick(arguments), ["--testing-answer-limit", "1h"]), true)
     }
 
-    /// With the pauses of production.
-    pub fn operator_at_its_own_pace(&self) -> Operator {
-        self.start(Vec::new(), false)
+    /// With the pauses of production, unless the arguments say otherwise.
+    pub fn operator_at_its_own_pace(&self, arguments: &[&str]) -> Operator {
+        self.start(arguments.iter().map(ToString::to_string).collect(), false)
+    }
+
+    /// One of several that stand for election, with a wire. The leases are those of the arguments.
+    pub fn replica(&self, arguments: &[&str]) -> Operator {
+        self.launch(with_flag(quick(arguments), ["--testing-answer-limit", "1h"]), true)
     }
 
     /// The operator's way to the API server.
@@ -161,11 +174,22 @@ impl Stage {
         &self.kubeconfig
     }
 
+    /// One after another that is gone, or frozen: what is left of its lease is not waited for.
     fn start(&self, arguments: Vec<String>, wired: bool) -> Operator {
+        if self.started.swap(true, Ordering::Relaxed) {
+            let (label, value) = LEADERS;
+            let select = format!("{label}={value}");
+            let delete = ["delete", "leases", "--namespace", &self.slot_namespace, "-l", &select];
+            self.plane.kubectl_ok(&delete);
+        }
+        self.launch(arguments, wired)
+    }
+
+    fn launch(&self, arguments: Vec<String>, wired: bool) -> Operator {
         Operator::start(&OperatorOptions {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
-            operator_namespace: &self.operator_namespace,
+            slot_namespace: &self.slot_namespace,
             watch_namespace: Some(&self.namespace),
             arguments,
             wired,
@@ -189,7 +213,7 @@ impl Stage {
 
     /// The slots of this stage's operators.
     pub fn slots(&self) -> Api<Lease> {
-        Api::namespaced(self.client.clone(), &self.operator_namespace)
+        Api::namespaced(self.client.clone(), &self.slot_namespace)
     }
 
     pub fn objects(&self) -> Api<VmInstance> {
@@ -248,10 +272,15 @@ impl Stage {
     }
 }
 
+/// These arguments, with short pauses and no delay of an order unless they say otherwise.
+fn quick(arguments: &[&str]) -> Vec<String> {
+    let all = arguments.iter().map(ToString::to_string).collect();
+    with_flag(with_flag(all, ["--testing-poll", "1s"]), ["--order-delay", "0s"])
+}
+
 /// These arguments, and this flag where they don't have it.
-fn with_flag(arguments: &[&str], flag: [&str; 2]) -> Vec<String> {
-    let mut all: Vec<String> = arguments.iter().map(ToString::to_string).collect();
-    if !arguments.contains(&flag[0]) {
+fn with_flag(mut all: Vec<String>, flag: [&str; 2]) -> Vec<String> {
+    if !all.iter().any(|one| one == flag[0]) {
         all.extend(flag.map(str::to_owned));
     }
     all

@@ -13,7 +13,7 @@ use zenlayer_vm_operator::api::Phase;
 use crate::stage::{Rules, Stage, shown, slow_simulation};
 use harness::{ControlPlane, root, table};
 
-/// Design section 2: phase, Ready, InSync, kstatus, Argo CD.
+/// Phase, Ready, InSync, kstatus, Argo CD.
 const CONTRACT: &[(&str, &str, &str, &str, &str)] = &[
     ("Pending", "absent", "absent", "InProgress", "Progressing"),
     ("InSync", "True InSync", "True", "Current", "Healthy"),

@@ -28,10 +28,6 @@ fn history(object: &VmInstance) -> Vec<(ChangeKind, HistoryOutcome)> {
     history.map(|entry| (entry.kind, entry.outcome)).collect()
 }
 
-async fn until_reason(stage: &Stage, operator: &Operator, ready: &str) -> VmInstance {
-    stage.until(operator, "vm-1", ready, |object| shown(object, "Ready") == ready).await
-}
-
 pub async fn annotate(stage: &Stage, name: &str, annotation: &str, value: &str) {
     let key = format!("vm.zenlayer.com/{annotation}");
     stage.patch(name, json!({ "metadata": { "annotations": { key: value } } })).await;
@@ -52,7 +48,7 @@ async fn a_running_machine_is_stopped_changed_and_started_again_with_one_order()
     let object = stage.until_phase(&operator, "vm-1", Phase::InSync).await;
     assert_eq!(history(&object), DONE);
     let status = object.status.clone().unwrap();
-    assert_eq!(status.restore, None);
+    assert_eq!(status.power.restore, None);
     assert_eq!(status.instance.unwrap().state, "RUNNING");
     let orders = stage.sim.orders("vm-1").await;
     assert_eq!(orders.len(), 1, "{orders:?}");
@@ -109,33 +105,61 @@ async fn a_machine_that_was_off_and_a_downgrade_that_waits_lead_to_no_stop() {
     assert_eq!(power(&stage, "waits").await, "RUNNING");
 }
 
+/// What `DoesNotStop` waits for is five minutes long: both clocks are put ahead by more.
+const LATER: i64 = 400;
+
+/// Waits until nothing but time makes the operator stop the machine once more.
+pub async fn until_another_stop(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
+    let waits = |object: &VmInstance| message(object).contains("it is shut down again after");
+    stage.until(operator, name, "waits for another stop", waits).await
+}
+
+/// An operator, and its provider, by whose clocks that time has passed.
+pub async fn later(stage: &Stage, options: &[&str]) -> Operator {
+    stage.sim.advance(LATER).await;
+    let ahead = format!("{LATER}s");
+    stage.operator(&[options, &["--testing-clock-ahead", &ahead]].concat())
+}
+
+/// The stop had no effect: it is told, nothing is done for a while, and then it is made anew. Nobody is
+/// asked for anything.
+async fn is_stopped_anew_after_a_while(
+    stage: &Stage,
+    mut first: Operator,
+    options: &[&str],
+    mend: impl AsyncFnOnce(),
+) {
+    let object = until_another_stop(stage, &first, "vm-1").await;
+    assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Waiting));
+    assert_eq!(shown(&object, "Ready"), "False StopInProgress");
+    assert_eq!(history(&object), [(ChangeKind::Stop, HistoryOutcome::Overdue)]);
+    let cost = rest(stage, &first, &["vm-1"]).await.remove(0);
+    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
+    assert!(cost.status_writes <= 8, "{cost:?}");
+    assert_eq!(power(stage, "vm-1").await, "RUNNING");
+    let told = stage.events().await.into_iter().filter(|one| one.0 == "PowerChangeHadNoEffect");
+    assert_eq!(told.count(), 1);
+
+    first.process.kill();
+    mend().await;
+    let second = later(stage, options).await;
+    let object = until_restored(stage, &second, "vm-1").await;
+    assert_eq!(history(&object)[1..], DONE);
+    let cost = rest(stage, &second, &["vm-1"]).await.remove(0);
+    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(1), ok(2), ok(1)));
+}
+
 #[tokio::test]
-async fn a_guest_that_ignores_the_stop_fails_the_change_until_a_person_asks_again() {
+async fn a_guest_that_ignores_the_stop_is_asked_again_after_a_while() {
     let slow = QUICK.replace("stop: 1s", "stop: 3s");
     let ignored = format!("{slow}behaviour: {{ gracefulStop: ignored }}\n");
     let stage = stage(ONE_POSTPAID, &ignored).await;
-    let operator = stage.operator(&[SHORT, &["--power-deadline", "6s"]].concat());
+    let options = [SHORT, &["--power-deadline", "6s"]].concat();
+    let operator = stage.operator(&options);
     operator.ready().await;
     stop_first(&stage, "c.2c4g").await;
-    let object = until_reason(&stage, &operator, "False ChangeOverdue").await;
-    assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
-    assert_eq!(history(&object), [(ChangeKind::Stop, HistoryOutcome::Overdue)]);
-    let id = object.status.as_ref().unwrap().history[0].id.clone();
-    let remedy = format!("vm.zenlayer.com/release={id}");
-    assert!(message(&object).contains(&remedy), "{}", message(&object));
-    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
-    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
-    assert!(cost.status_writes <= 8, "{cost:?}");
-    assert_eq!(power(&stage, "vm-1").await, "RUNNING");
-
-    let obeyed = json!({ "gracefulStop": "obeyed" });
-    stage.sim.put("behaviour", obeyed).await;
-    annotate(&stage, "vm-1", "release", &id).await;
-    let object = stage.until_phase(&operator, "vm-1", Phase::InSync).await;
-    assert_eq!(object.status.as_ref().unwrap().handled.release, Some(id));
-    assert_eq!(history(&object)[1..], DONE);
-    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
-    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(1), ok(2), ok(1)));
+    let obeys = async || stage.sim.put("behaviour", json!({ "gracefulStop": "obeyed" })).await;
+    is_stopped_anew_after_a_while(&stage, operator, &options, obeys).await;
 }
 
 /// A stop that lands after it was given up counts: the machine is found stopped, and goes on.
@@ -151,13 +175,13 @@ async fn a_stop_that_comes_to_its_end_after_its_deadline_leaves_no_machine_stopp
             history(object) == [(ChangeKind::Stop, HistoryOutcome::Overdue)]
         })
         .await;
-    assert!(object.status.unwrap().restore.is_some(), "a late stop would count");
+    assert!(object.status.unwrap().power.restore.is_some(), "a late stop would count");
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.1c2g" } })).await;
     stage.until(&operator, "vm-1", "is looked at", |_| true).await;
     stage.sim.change_instance("vm-1", json!({ "state": "STOPPED" })).await;
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(&operator, "vm-1", "runs again", restored).await;
     let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
@@ -237,12 +261,13 @@ async fn a_spec_that_changes_while_the_machine_is_stopped_leaves_it_running() {
 pub async fn until_restored(stage: &Stage, operator: &Operator, name: &str) -> VmInstance {
     let restored = |object: &VmInstance| {
         let status = object.status.as_ref().unwrap();
-        status.phase == Some(Phase::InSync) && status.restore.is_none()
+        status.phase == Some(Phase::InSync) && status.power.restore.is_none()
     };
     stage.until(operator, name, "is in sync and runs", restored).await
 }
 
-/// What is to be brought back outlives the object: the slot remembers it.
+/// A person takes the finalizer off by hand. What is to be brought back outlives the object: the slot
+/// remembers it.
 #[tokio::test]
 async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
     let names = ["same-spec", "no-change"];
@@ -252,6 +277,8 @@ async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
     let held = until_stopped(&stage, &operator, &names).await;
     for (name, hold) in names.iter().zip(&held) {
         stage.objects().delete(name, &Default::default()).await.unwrap();
+        stage.patch(name, json!({ "metadata": { "finalizers": null } })).await;
+        assert!(stage.objects().get_opt(name).await.unwrap().is_none(), "{name}");
         hold.release();
         assert_eq!(power(&stage, name).await, "STOPPED", "{name}");
     }
@@ -271,20 +298,12 @@ async fn an_object_made_anew_while_the_machine_is_stopped_brings_it_back() {
 
 /// The provider accepts the stop, and nothing comes of it.
 #[tokio::test]
-async fn a_stop_that_is_accepted_and_never_begins_fails_the_change_until_a_person_asks_again() {
+async fn a_stop_that_is_accepted_and_never_begins_is_made_again_after_a_while() {
     let stage = stage(ONE_POSTPAID, QUICK).await;
     stage.sim.fault(json!({ "action": "StopInstances", "kind": "failsSilently" })).await;
-    let operator = stage.operator(&[SHORT, &["--power-deadline", "6s"]].concat());
+    let options = [SHORT, &["--power-deadline", "6s"]].concat();
+    let operator = stage.operator(&options);
     operator.ready().await;
     stop_first(&stage, "c.2c4g").await;
-    let object = until_reason(&stage, &operator, "False ChangeOverdue").await;
-    assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
-    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
-    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(0), ok(1), ok(0)));
-    assert_eq!(history(&object), [(ChangeKind::Stop, HistoryOutcome::Overdue)]);
-    let id = object.status.unwrap().history[0].id.clone();
-    annotate(&stage, "vm-1", "release", &id).await;
-    until_restored(&stage, &operator, "vm-1").await;
-    let cost = rest(&stage, &operator, &["vm-1"]).await.remove(0);
-    assert_eq!((&*cost.modify, &*cost.stop, &*cost.start), (ok(1), ok(2), ok(1)));
+    is_stopped_anew_after_a_while(&stage, operator, &options, async || {}).await;
 }

@@ -1,32 +1,37 @@
 //! What a scenario cost: calls that the simulator saw, and writes that the API server's audit log
 //! holds. And whether it has come to rest: further passes cost nothing but reads.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{
     Change, ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, Phase, VmInstance,
 };
 
-use crate::stage::{Rules, Stage, slow_simulation};
-use harness::{Operator, table};
+use crate::stage::{LIMIT, Rules, Stage, slow_simulation};
+use harness::{Operator, eventually, table};
 
 /// Calls that change an instance, in the order in which they are counted.
 const MUTATIONS: [&str; 4] =
     ["ModifyInstanceType", "CancelInstanceDowngrade", "StopInstances", "StartInstances"];
-/// The read that every pass makes.
+/// The read of all machines, which goes on for ever.
 const INSTANCE: &str = "DescribeInstances";
 /// The read of an instance's plan.
 const PLAN: &str = "DescribeInstanceTypeStatus";
 
-/// Reads of a pass, at most: by action, how many.
-pub type Reads = &'static [(&'static str, f64)];
+/// The actions that are still called at rest.
+pub type Reads = &'static [&'static str];
 /// Of an object that nothing is to be done about.
-pub const LOOKED_AT: Reads = &[(INSTANCE, 1.0)];
-/// Of one with a plan.
-pub const FOLLOWED: Reads = &[(INSTANCE, 1.0), (PLAN, 1.0)];
-/// Of one that would be changed if nothing stood in the way: fresh reads follow the first one.
-pub const HELD_BACK: Reads = &[(INSTANCE, 2.0), (PLAN, 1.0)];
+pub const LOOKED_AT: Reads = &[INSTANCE];
+/// Of one with a plan, or that would be changed if nothing stood in the way.
+pub const FOLLOWED: Reads = &[INSTANCE, PLAN];
+/// Further reads of all machines after which a scenario is believed to be at rest.
+const LOOKS: u64 = 4;
+/// The pause between two of them, as the operators of these tests are started.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Reads that are kept for five minutes.
 const KEPT: [&str; 2] = ["DescribeZoneInstanceConfigInfos", "InquiryPriceCreateInstance"];
@@ -100,8 +105,9 @@ pub async fn mutations(stage: &Stage, instance: &str) -> Vec<String> {
         .collect()
 }
 
-/// The scenario is over: it cost what it should, and three further passes over each of its objects
-/// change nothing, call nothing, write nothing, and make no other reads than one each of these.
+/// The scenario is over: it cost what it should, and further looks at its machines change nothing, call
+/// nothing, write nothing, and make no other reads than these: of machines one for each look, of plans one
+/// for each pass.
 pub async fn comes_to_rest(
     stage: &Stage,
     operator: &Operator,
@@ -109,46 +115,56 @@ pub async fn comes_to_rest(
     reads: Reads,
     expected: Cost,
 ) {
-    let passes = async || operator.metric("zenlayer_vm_reconciles_total").await;
     let objects = async || -> Vec<VmInstance> {
         stage.objects().list(&Default::default()).await.unwrap().items
     };
     let first = objects().await;
-    let began = passes().await;
+    let (began, since) = (operator.passes().await, Instant::now());
     let before = Tally::of(stage).await;
-    let count = first.len() as f64;
-    operator.further_passes(4.0 * count).await;
-    let after = Tally::of(stage).await;
-    let made = passes().await - began;
-    let versions = |all: &[VmInstance]| -> Vec<Option<String>> {
-        all.iter().map(|one| one.metadata.resource_version.clone()).collect()
-    };
-    assert_eq!(versions(&first), versions(&objects().await), "{scenario}: an object was written");
+    let count_of_objects = first.len() as f64;
+    let all_looks = before.count(INSTANCE) + LOOKS;
+    let after = eventually("further reads of all machines", LIMIT, async || {
+        let now = Tally::of(stage).await;
+        let count = |action: &&&str| now.count(action) > before.count(action);
+        let done = now.count(INSTANCE) >= all_looks && reads.iter().all(|one| count(&one));
+        // At rest too, each object is looked at now and then.
+        let passed = operator.passes().await >= began + count_of_objects;
+        if done && passed { Ok(now) } else { Err(format!("{now:?} after {before:?}")) }
+    })
+    .await;
+    let made = operator.passes().await - began;
+    let looks = since.elapsed().as_secs_f64() / LOOK.as_secs_f64() + 2.0;
+    assert_eq!(shown(&first), shown(&objects().await), "{scenario}: an object was written");
     assert_eq!(before.writes, after.writes, "{scenario}: a status was written");
     for action in after.calls.keys() {
         let further = after.count(action) - before.count(action);
-        let a_pass = reads.iter().find(|read| read.0 == action).map_or(0.0, |read| read.1);
-        let most = a_pass * (made + count);
+        let most = match (action.as_str(), reads.contains(&action.as_str())) {
+            (INSTANCE, _) => (looks + made) * count_of_objects,
+            (_, true) => made + count_of_objects,
+            (_, false) => 0.0,
+        };
         assert!(further as f64 <= most, "{scenario}: {further} further {action} in {made} passes");
-    }
-    for (action, _) in reads {
-        assert!(after.count(action) > before.count(action), "{scenario}: no further {action}");
     }
     let [paid, cancels, stops, starts] = MUTATIONS.map(|action| after.count(action));
     let [catalogues, prices] = KEPT.map(|action| after.count(action));
     let cost = Cost { paid, cancels, catalogues, prices, writes: after.writes };
     let [instance, plan] = [INSTANCE, PLAN].map(|action| after.count(action));
-    // A pass reads the instance once, and once more where it may order; the plan once.
-    let all = passes().await;
-    assert!(
-        instance as f64 <= 2.0 * all,
-        "{scenario}: {instance} reads of instances in {all} passes"
-    );
-    assert!(plan as f64 <= all, "{scenario}: {plan} reads of plans in {all} passes");
+    // A pass reads the plan once, and once more for a call.
+    let all = operator.passes().await;
+    assert!(plan as f64 <= 2.0 * all, "{scenario}: {plan} reads of plans in {all} passes");
     let cells = [paid, cancels, instance, plan, catalogues, prices, after.writes as u64];
     let head = ["PAID", "CANCEL", "INSTANCE", "PLAN", "CATALOGUE", "PRICE", "STATUS WRITES"];
     table::show(scenario, &[head.map(str::to_owned), cells.map(|count| count.to_string())]);
     assert_eq!((cost, stops, starts), (expected, 0, 0), "{scenario}");
+}
+
+/// Objects with their versions, as a failure shows them.
+fn shown(all: &[VmInstance]) -> String {
+    let one = |object: &VmInstance| {
+        let status = serde_json::to_string_pretty(&object.status).unwrap();
+        format!("{:?} {status}", object.metadata.resource_version)
+    };
+    all.iter().map(one).collect::<Vec<_>>().join("\n")
 }
 
 /// What a person writes with kubectl, as `key=value`.

@@ -9,7 +9,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use zenlayer_vm_operator::api::{HistoryOutcome, Phase};
+use zenlayer_vm_operator::api::{HistoryOutcome, Phase, VmInstance};
 
 use crate::{
     lab::Lab,
@@ -221,7 +221,7 @@ async fn each_thing_that_happens_is_told_once_and_annotations_name_their_manager
 }
 
 #[tokio::test]
-async fn the_history_keeps_the_last_ten_changes_and_an_object_at_rest_is_not_written() {
+async fn the_history_keeps_the_last_ten_changes_and_an_object_at_rest_is_written_once_an_hour() {
     let mut lab = Lab::given(1).await;
     lab.pass_time(Duration::from_secs(600)).await;
     let types = ["c.4c8g", "c.2c4g"];
@@ -242,8 +242,12 @@ async fn the_history_keeps_the_last_ten_changes_and_an_object_at_rest_is_not_wri
     assert!(status.history.iter().all(|one| one.outcome == HistoryOutcome::Completed));
     lab.count_anew();
     lab.pass_time(Duration::from_secs(24 * 3600)).await;
+    // Its machine is read, and there is nothing to look at and nothing to say.
+    assert!(lab.calls_of("vm-0", "DescribeInstances") > 0);
+    assert_eq!(lab.calls_of("vm-0", "DescribeInstanceTypeStatus"), 0);
     assert_eq!(lab.writes_of("vm-0"), 0);
-    assert_eq!(lab.all_calls_of("vm-0"), lab.calls_of("vm-0", "DescribeInstances"));
+    let after = lab.store.get("vm-0").status.unwrap();
+    assert_eq!(after, status);
 }
 
 #[tokio::test]
@@ -273,7 +277,8 @@ async fn a_refusal_that_stands_is_told_once_through_outages() {
     assert_eq!(told, 1);
 }
 
-/// Each failure has a request id of its own.
+/// Each failure has a request id of its own. Nothing is to be done, so the object stays Ready; after
+/// three looks nobody knows any more whether it is in sync.
 #[tokio::test]
 async fn an_outage_is_written_down_once() {
     use crate::crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid};
@@ -287,15 +292,29 @@ async fn an_outage_is_written_down_once() {
         "times": "always",
     });
     stage.sim.fault(down).await;
-    stage.until_phase(&operator, "a", Phase::Waiting).await;
-    let before = Cost::of(&stage, "a").await;
-    for touch in 0..4 {
-        // Each failure in a row makes the pause longer: a touched object is looked at once.
-        let touched = json!({ "test/touched": touch.to_string() });
-        stage.patch("a", json!({ "metadata": { "annotations": touched } })).await;
-        operator.further_passes(1.0).await;
+    let unknown = |object: &VmInstance| shown(object, "InSync") == "Unknown NotObserved";
+    let object = stage.until(&operator, "a", "is not known", unknown).await;
+    assert_eq!(shown(&object, "Ready"), "True InSync");
+    assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::InSync));
+    let text = message(&object);
+    for words in ["instance a is of type c.1c2g; not read since 20", "SERVICE_TEMPORARY_UNAVAIL"] {
+        assert!(text.contains(words), "{text}");
     }
-    let after = Cost::of(&stage, "a").await;
-    assert!(after.looks >= before.looks + 6, "{after:?}");
-    assert_eq!(after.status_writes, before.status_writes);
+    let before = Cost::of(&stage, "a").await;
+    eventually("two further failures", LIMIT, async || {
+        // Each failure in a row makes the pause longer, whoever looks.
+        let touched = json!({ "vm.zenlayer.com/release": jiff::Timestamp::now().to_string() });
+        let passes = operator.passes().await;
+        stage.patch("a", json!({ "metadata": { "annotations": touched } })).await;
+        operator.passes_beyond(passes + 1.0).await;
+        let looks = Cost::of(&stage, "a").await.looks;
+        // The client makes three of each.
+        if looks >= before.looks + 6 { Ok(()) } else { Err(looks.to_string()) }
+    })
+    .await;
+    assert_eq!(Cost::of(&stage, "a").await.status_writes, before.status_writes);
+    stage.sim.forget_faults().await;
+    let known = |object: &VmInstance| shown(object, "InSync") == "True InSync";
+    let object = stage.until(&operator, "a", "is known again", known).await;
+    assert_eq!(message(&object), "instance a is of type c.1c2g");
 }

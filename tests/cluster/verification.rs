@@ -25,7 +25,7 @@ async fn a_guest_that_needs_a_restart_is_not_in_sync_before_it_shows_its_new_siz
     let names = ["in-time", "too-late"];
     let fields = format!("{QUICK}behaviour: {{ guest: needsReboot }}\n");
     let stage = crowd(&names.map(|name| (name, postpaid(name))), &fields).await;
-    let operator = stage.operator(&[SHORT, &["--change-deadline", "8s"]].concat());
+    let operator = stage.operator(&[SHORT, &["--change-deadline", "17s"]].concat());
     operator.ready().await;
     for name in names {
         declare(&stage, name, "c.2c4g", json!({})).await;
@@ -46,7 +46,7 @@ async fn a_guest_that_needs_a_restart_is_not_in_sync_before_it_shows_its_new_siz
 
     let object = until_ready(&stage, &operator, "too-late", "False ChangeNotInEffect").await;
     assert_eq!(object.status.as_ref().unwrap().phase, Some(Phase::Failed));
-    let words = "the instance shows 1 cores and 2 GiB, and c.2c4g has 2 and 4";
+    let words = "the instance shows 1 CPU and 2 GiB, and c.2c4g has 2 CPU and 4 GiB";
     assert!(message(&object).contains(words), "{}", message(&object));
     for (name, cost) in names.iter().zip(rest(&stage, &operator, &names).await) {
         assert_one_order(name, &cost);
@@ -121,7 +121,7 @@ async fn a_change_that_comes_to_nothing_after_it_was_seen_to_run_is_not_ordered_
         );
         let stage = crowd(&[("vm-1", postpaid("vm-1"))], &fields).await;
         stage.sim.fault(json!({ "action": "ModifyInstanceType", "kind": "failsSilently" })).await;
-        let operator = stage.operator(&[SHORT, &["--change-deadline", "12s"]].concat());
+        let operator = stage.operator(&[SHORT, &["--change-deadline", "17s"]].concat());
         operator.ready().await;
         declare(&stage, "vm-1", "c.2c4g", json!({})).await;
         let object = stage.until_phase(&operator, "vm-1", Phase::Failed).await;
@@ -195,7 +195,7 @@ async fn a_plan_of_an_unknown_kind_is_never_success() {
     // Long enough for the plan to be seen first, and gone while its state is still unknown.
     let fields = QUICK.replace("processingTime: 1s", "processingTime: 4s");
     let stage = crowd(&names.map(|name| (name, postpaid(name))), &fields).await;
-    let operator = stage.operator_on_a_wire(&[SHORT, &["--change-deadline", "12s"]].concat());
+    let operator = stage.operator_on_a_wire(&[SHORT, &["--change-deadline", "17s"]].concat());
     operator.ready().await;
     // It begins to be shown once the order stands.
     let mut held = Vec::new();
@@ -234,7 +234,7 @@ async fn a_change_that_is_overdue_is_told_looked_at_seldom_and_never_ordered_aga
     let instances = [("overdue", postpaid("overdue")), ("busy", busy.to_owned())];
     let fields = QUICK.replace("processingTime: 1s", "processingTime: 1h");
     let stage = crowd(&instances, &fields).await;
-    let flags = ["--change-deadline", "4s", "--testing-poll", "500ms", "--testing-drift", "1h"];
+    let flags = ["--change-deadline", "17s", "--testing-poll", "500ms", "--testing-drift", "1h"];
     let operator = stage.operator(&[SHORT, &flags].concat());
     operator.ready().await;
     declare(&stage, "overdue", "c.2c4g", json!({})).await;
@@ -258,7 +258,7 @@ async fn a_change_that_is_overdue_is_told_looked_at_seldom_and_never_ordered_aga
     // It comes to its end after all.
     stage.sim.post("console", json!({ "dropPlan": { "id": "overdue" } })).await;
     stage.sim.change_instance("overdue", json!({ "type": "c.2c4g" })).await;
-    let awake = json!({ "metadata": { "annotations": { "test/look": "now" } } });
+    let awake = json!({ "metadata": { "annotations": { "vm.zenlayer.com/release": "nothing" } } });
     stage.patch("overdue", awake).await;
     let object = stage.until_phase(&operator, "overdue", Phase::InSync).await;
     assert_eq!(object.status.unwrap().order_number, Some(number));

@@ -3,14 +3,15 @@
 use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, VmInstanceStatus},
-    lifecycle::{Action, ChangeId, NextLook, Outcome, intent},
+    lifecycle::{ChangeId, HoldingState, NextLook, Outcome, intent, withdrawn},
 };
 
 use crate::{
     given::{
-        Given, LARGE, UID, accepted_at, api_error, at, given, given_call, given_change, order,
+        Given, LARGE, UID, accepted_at, at, given, given_call, given_change, no_answer, not_sent,
+        refused,
     },
-    table::{Row, check, is_call, ready_message},
+    table::{Row, check, does, is_call, shown},
 };
 
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
@@ -25,18 +26,6 @@ fn waiting(reason: &'static str) -> &'static str {
 
 fn store_failed() -> Outcome {
     Outcome::StoreFailed { problem: "leases.coordination.k8s.io is forbidden".into() }
-}
-
-fn unknown() -> Answer {
-    Answer::Unknown { cause: "time-out".into() }
-}
-
-fn not_sent() -> Answer {
-    Answer::NotSent { cause: "connection refused".into() }
-}
-
-fn refused(status: u16, code: &str) -> Answer {
-    Answer::Refused(api_error(status, Some(code)))
 }
 
 pub fn rows() -> Vec<Row> {
@@ -54,7 +43,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "a call without an answer is of unknown outcome",
-            given().answered(unknown()),
+            given().answered(no_answer()),
             submit,
             "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
             "5s",
@@ -90,7 +79,7 @@ pub fn rows() -> Vec<Row> {
         (
             "a slot that cannot be closed is said",
             accepted().outcome(store_failed()),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             "Waiting KubernetesUnavailable Ready=False InSync=True Reconciling",
             "backoff",
         ),
@@ -112,7 +101,7 @@ fn a_lost_race_says_nothing_and_looks_again() {
     let lost = before.of_type("c.1c2g").outcome(Outcome::LostRace);
     let verdict = lost.pass().verdict;
     assert_eq!(Some(verdict.status), lost.object.status);
-    assert_eq!(verdict.next_look, NextLook::After(std::time::Duration::from_secs(1)));
+    assert_eq!(verdict.next_look, NextLook::Backoff);
     assert!(verdict.events.is_empty() && verdict.answers.is_none());
 }
 
@@ -129,7 +118,7 @@ fn an_effect_whose_slot_was_not_closed_is_not_remembered() {
 #[test]
 fn every_answer_names_its_change_and_no_other_verdict_does() {
     let id = ChangeId::new(UID, at(0));
-    for answer in [unknown(), not_sent(), refused(400, "MISSING_PARAMETER")] {
+    for answer in [no_answer(), not_sent(), refused(400, "MISSING_PARAMETER")] {
         assert_eq!(given().answered(answer).pass().verdict.answers, Some(id.clone()));
     }
     assert_eq!(given().pass().verdict.answers, Some(id));
@@ -165,7 +154,7 @@ fn an_answer_that_only_the_slot_knows_is_remembered_with_order_request_and_time(
 fn a_change_that_was_seen_stays_seen_whatever_the_slot_says() {
     let change = given_change(ChangeState::Observed, 60);
     let again = given().remembering(&change).holding(&change, accepted_at(at(-55), "3471"));
-    assert_eq!(crate::table::does_of(&again.processing(LARGE).pass()), "Nothing Progressing");
+    assert_eq!(does(&again.processing(LARGE)), "Nothing Progressing");
 }
 
 #[test]
@@ -181,7 +170,7 @@ fn the_number_of_an_earlier_order_is_not_that_of_a_stop() {
 
 #[test]
 fn an_unknown_outcome_keeps_the_intent() {
-    let after = status(&given().answered(unknown()));
+    let after = status(&given().answered(no_answer()));
     assert_eq!(after.change.unwrap().state, ChangeState::Submitting);
 }
 
@@ -200,26 +189,43 @@ fn a_call_that_did_nothing_leaves_no_change_and_no_history() {
 fn an_intent_holds_the_change_the_target_and_no_older_order() {
     let mut given = given();
     given.status().order_number = Some("3000".into());
-    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
+    let order = given.order();
     let before = given.object.status.clone().unwrap();
-    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
+    let written = intent(&given.desired(), &before, &given.seen(), &order, given.now);
     let target = written.target.as_ref().unwrap();
     assert_eq!((target.type_id.as_str(), target.since_generation), (LARGE, 3));
-    assert_eq!(written.change, Some(change.to_api()));
+    assert_eq!(written.change, Some(order.change.to_api()));
     assert_eq!(written.order_number, None);
-    assert_eq!(
-        crate::table::shown(&written),
-        "Submitting Submitting Ready=False InSync=False Reconciling"
-    );
+    assert_eq!(shown(&written), "Submitting Submitting Ready=False InSync=False Reconciling");
+}
+
+#[test]
+fn an_intent_of_one_lane_leaves_the_other_lane_of_the_status_alone() {
+    let order = given_change(ChangeState::Unverified, 900);
+    let start = given().prepaid().in_flight(&order).stopped_for_a_change(1000);
+    let written = start.clone().crashed_before_the_call();
+    assert_eq!(does(&start), "Start Calling");
+    let status = written.object.status.as_ref().unwrap();
+    assert_eq!(status.change, Some(order.to_api()));
+    assert_eq!(status.power.change.as_ref().unwrap().kind, ChangeKind::Start);
+    let held = written.slot_record();
+    assert!(held.lane_of(&order.id).is_some(), "{held:?}");
+}
+
+#[test]
+fn what_was_recorded_and_not_called_is_withdrawn_and_the_status_is_as_it_was() {
+    let given = given().target(LARGE, 3);
+    let order = given.order();
+    let before = given.object.status.clone().unwrap();
+    let after = withdrawn(&before, &order);
+    assert_eq!(after.withdrawn.as_deref(), Some(order.change.id.0.as_str()));
+    assert_eq!(VmInstanceStatus { withdrawn: None, ..after }, before);
 }
 
 #[test]
 fn an_intent_uses_up_the_retry_annotation_in_the_same_write() {
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().requested_at("now");
-    let Action::Call { change, .. } = refused.decide().action else { panic!("no call") };
-    let before = refused.object.status.clone().unwrap();
-    let written =
-        intent(&refused.desired(), &before, &refused.seen(), (&change, None), refused.now);
+    let written = refused.later(5).crashed_before_the_call().object.status.unwrap();
     assert_eq!(written.handled.requested_at.as_deref(), Some("now"));
     assert_eq!(written.refusal, None);
 }
@@ -227,24 +233,26 @@ fn an_intent_uses_up_the_retry_annotation_in_the_same_write() {
 #[test]
 fn a_lost_race_does_not_use_up_an_annotation() {
     let refused = given().answered(refused(400, "MISSING_PARAMETER")).then().requested_at("now");
-    let lost = refused.outcome(Outcome::LostRace).then();
+    let lost = refused.later(5).outcome(Outcome::LostRace).then();
     assert_eq!(lost.object.status.as_ref().unwrap().handled.requested_at, None);
     assert!(is_call(&lost.decide().action));
 }
 
 #[test]
-fn the_slot_keeps_an_answer_and_gives_back_what_it_held() {
-    use zenlayer_vm_operator::lifecycle::{HoldingState, SlotRecord};
-    let seen = given_change(ChangeState::Observed, 900);
-    let next = given_change(ChangeState::Submitting, 0);
-    let given = given().closed(&seen, at(10)).holding(&next, HoldingState::Open);
-    let held = given.slot_record();
-    assert_eq!(held.closed[0].change, seen.id);
-    let back = held.given_back(&next.id);
-    assert_eq!(back.closed[0].change, seen.id, "trace 13: it is restored");
-    assert_eq!((back.holding, back.returned), (None, Some(next.id)));
-    let accepted = held.accepted(at(1), order("3471"), None);
-    let json = serde_json::to_string(&accepted).unwrap();
-    assert_eq!(serde_json::from_str::<SlotRecord>(&json).unwrap(), accepted);
-    assert!(ready_message(&status(&given)).contains("was lost"));
+fn a_call_whose_record_could_not_be_written_leaves_a_name_that_is_not_used_again() {
+    let after = given().outcome(store_failed()).then();
+    let withdrawn = after.object.status.as_ref().unwrap().withdrawn.clone();
+    assert_eq!(withdrawn, Some(ChangeId::new(UID, at(0)).0));
+    assert_eq!(does(&after), "Nothing TooOld", "a name of its own takes another second");
+    assert_eq!(does(&after.later(1)), "Modify Calling");
+}
+
+#[test]
+fn an_answer_that_came_after_a_crash_is_that_of_the_slot() {
+    let intent = given_change(ChangeState::Submitting, 60);
+    let open = given().target(LARGE, 3).remembering(&intent).holding(&intent, HoldingState::Open);
+    assert_eq!(does(&open), "Nothing Unknown");
+    let answered = open.holding(&intent, accepted_at(at(-59), "3471"));
+    assert_eq!(does(&answered), "Nothing Ordered");
+    assert_eq!(does(&answered.step()), "Nothing Accepted");
 }

@@ -1,12 +1,13 @@
 //! No change in flight: what holds a submit back, and what does not.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::{Change, Size},
+    lifecycle::{Change, Read, Size},
 };
 
 use crate::{
-    given::{Given, HUGE, LARGE, SMALL, at, given, given_change, given_entry},
+    given::{Given, HUGE, LARGE, SMALL, at, given, given_change, given_entry, type_id},
     table::{Row, check},
 };
 
@@ -14,6 +15,7 @@ const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconcili
 const IN_SYNC: &str = "InSync InSync Ready=True InSync=True";
 const BUSY: &str = "Waiting InstanceBusy Ready=False InSync=False Reconciling";
 const DISAGREE: &str = "Waiting ReadsDisagree Ready=False InSync=False Reconciling";
+const READ_AGAIN: &str = "Waiting ReadAgain Ready=False InSync=False Reconciling";
 const REVERTED: &str = "Failed Reverted Ready=False InSync=False Stalled";
 const FOREIGN: &str = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
 
@@ -27,7 +29,8 @@ fn seen_before() -> Change {
 }
 
 pub fn rows() -> Vec<Row> {
-    [plans(), adopted(), policies(), states(), clocks(), expectations(), targets()].concat()
+    let tables = [plans(), adopted(), policies(), states(), clocks(), expectations(), targets()];
+    [tables.concat(), lost_answers()].concat()
 }
 
 fn plans() -> Vec<Row> {
@@ -48,7 +51,7 @@ fn plans() -> Vec<Row> {
         submitted("a target equal to the current type is no plan", given().plan(Some(SMALL), None)),
         (
             "the declared type is in sync without asking for a plan",
-            given().of_type(LARGE).only_the_instance(),
+            given().of_type(LARGE).then().only_the_instance(),
             "Nothing InSync",
             IN_SYNC,
             "rest",
@@ -197,9 +200,9 @@ fn adopted() -> Vec<Row> {
             "rest",
         ),
         (
-            "an adopted change is let go when another type is declared",
+            "an adopted change is released when another type is declared",
             followed().prepaid().scheduled(LARGE).wants(HUGE).generation(4),
-            "Nothing LetGo",
+            "Nothing NoLongerFollowed",
             FOREIGN,
             "1s",
         ),
@@ -261,14 +264,14 @@ fn policies() -> Vec<Row> {
         (
             "an observed object is not changed",
             given().observing(),
-            "Nothing DriftObserved",
+            "Nothing Drift",
             drifted,
             "rest",
         ),
         (
             "observing wins over suspending",
             given().observing().suspended(),
-            "Nothing DriftObserved",
+            "Nothing Drift",
             drifted,
             "rest",
         ),
@@ -289,7 +292,7 @@ fn policies() -> Vec<Row> {
         (
             "an observed object is Ready whatever plan is open",
             given().observing().processing(HUGE),
-            "Nothing DriftObserved",
+            "Nothing Drift",
             drifted,
             "rest",
         ),
@@ -303,14 +306,14 @@ fn policies() -> Vec<Row> {
         (
             "an observed object on a busy instance is Ready",
             given().observing().state("REBOOT"),
-            "Nothing DriftObserved",
+            "Nothing Drift",
             drifted,
             "rest",
         ),
         (
             "an observed object whose reads disagree has not drifted for sure",
-            given().observing().instance(|one| one.type_id = crate::given::type_id(HUGE)),
-            "Nothing ReadsStale",
+            given().observing().instance(|one| one.type_id = type_id(HUGE)),
+            "Nothing ReadsDisagree",
             DISAGREE,
             "backoff",
         ),
@@ -351,7 +354,10 @@ fn clocks() -> Vec<Row> {
         let shows = "Failed ClockSkewed Ready=False InSync=False Stalled";
         (name, given, "Nothing ClockSkewed", shows, "rest")
     };
-    let stale = |name, given| (name, given, "Nothing ReadsStale", DISAGREE, "backoff");
+    let not_sure = |name, given, does| (name, given, does, READ_AGAIN, "backoff");
+    let stale = |name, given| not_sure(name, given, "Nothing TooOld");
+    let forty = || given().disagreeing_for(40 * 60);
+    let two_types = |given: Given| given.type_status(|status| status.current = type_id(HUGE));
     vec![
         submitted("a clock 240 s ahead is near enough", given().clock_ahead(240)),
         skewed("a clock 241 s ahead signs nothing", given().clock_ahead(241)),
@@ -366,24 +372,47 @@ fn clocks() -> Vec<Row> {
         submitted("reads of 5 s ago are fresh", given().read_ago(5)),
         stale("reads of 6 s ago are stale", given().read_ago(6)),
         stale("reads of the future are not trusted", given().read_ago(-1)),
-        stale("no order without a read of the plan", {
+        stale("the older of two reads counts", {
             let mut given = given();
-            given.observed.plan = None;
+            if let Some(Ok(reading)) = &mut given.observed.plan {
+                reading.sent_at = at(-6);
+            }
             given
         }),
-        stale("no order without a read of the slot", {
-            let mut given = given();
-            given.observed.slot = None;
-            given
-        }),
-        stale(
-            "no order from reads that disagree",
-            given().type_status(|status| status.current = crate::given::type_id(HUGE)),
+        not_sure(
+            "no order without a read of the plan",
+            given().without(Read::Plan),
+            "Nothing TooOld",
+        ),
+        not_sure(
+            "no order without a read of the slot",
+            given().without(Read::Slot),
+            "Nothing Needs",
+        ),
+        not_sure(
+            "no order from reads that were not made for it",
+            given().without(Read::ForACall),
+            "Nothing Needs",
         ),
         (
+            "no order from reads that disagree",
+            two_types(given()),
+            "Nothing ReadsDisagree",
+            DISAGREE,
+            "backoff",
+        ),
+        (
+            "reads that disagree for as long as a change may take are said to a person",
+            two_types(forty()),
+            "Nothing ReadsDisagree",
+            "Failed ReadsDisagree Ready=False InSync=False Stalled",
+            "rest",
+        ),
+        submitted("and no longer than they do", forty()),
+        (
             "the declared type in one of two reads is not in sync",
-            given().instance(|one| one.type_id = crate::given::type_id(LARGE)),
-            "Nothing ReadsStale",
+            given().instance(|one| one.type_id = type_id(LARGE)),
+            "Nothing ReadsDisagree",
             "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
             "backoff",
         ),
@@ -398,12 +427,17 @@ fn expectations() -> Vec<Row> {
         lags("the margin includes its last second", given().closed(&change, at(0))),
         submitted("after the margin a contradiction is news", given().closed(&change, at(-1))),
         lags(
-            "without Date the margin ends one signature life later",
-            given().without_date().closed(&change, at(-300)),
+            "our own clock counts the margin, too",
+            given().known_for(299).closed(&change, at(-1)),
+        ),
+        submitted("both are past", given().known_for(300).closed(&change, at(-1))),
+        lags(
+            "without Date our own clock counts a signature's life more",
+            given().without_date().known_for(599).closed(&change, at(-5000)),
         ),
         submitted(
             "without Date the margin ends at last",
-            given().without_date().closed(&change, at(-301)),
+            given().without_date().known_for(600).closed(&change, at(-5000)),
         ),
         submitted(
             "a read that agrees lets the next call begin at once",
@@ -424,12 +458,7 @@ fn targets() -> Vec<Row> {
     let once = |name, given| (name, given, "Nothing Reverted", REVERTED, "rest");
     let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed).id;
     let completed = || ended(HistoryOutcome::Completed);
-    let unanswered = |count: i64| {
-        (0..count).fold(given().target(LARGE, 3), |given, number| {
-            let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified);
-            given.ended(HistoryEntry { id: format!("call-{number}"), ..entry })
-        })
-    };
+    let released = "Waiting Released Ready=False InSync=False Reconciling";
     vec![
         once("a completed change is not ordered again for its target", completed()),
         once(
@@ -444,23 +473,20 @@ fn targets() -> Vec<Row> {
             "an unverified POSTPAID change may be ordered again",
             ended(HistoryOutcome::Unverified),
         ),
-        submitted("also one that was made twice", unanswered(2)),
         (
-            "after three calls without a known answer a person is asked",
-            unanswered(3),
+            "a change whose record was lost counts as ordered",
+            ended(HistoryOutcome::Unrecorded),
             "Nothing Reverted",
             "Failed OutcomeUnverified Ready=False InSync=False Stalled",
             "rest",
         ),
         (
-            "a person allows a fourth",
-            unanswered(3).released("call-2"),
-            "Nothing Rearmed",
-            DISAGREE,
-            "1s",
+            "so does one that a later version has ended",
+            ended(HistoryOutcome::Unknown),
+            "Nothing Reverted",
+            "Failed OutcomeUnverified Ready=False InSync=False Stalled",
+            "rest",
         ),
-        submitted("then it is made", unanswered(3).released("call-2").then()),
-        submitted("another type begins anew", unanswered(3).wants(HUGE).generation(4)),
         submitted("a released change may be ordered again", ended(HistoryOutcome::Released)),
         once("toggling suspend does not begin a new target", completed().generation(5)),
         submitted(
@@ -489,13 +515,43 @@ fn targets() -> Vec<Row> {
         (
             "a person allows a reverted change again",
             completed().released(&entry),
-            "Nothing Rearmed",
-            DISAGREE,
+            "Nothing OrderedOnceMore",
+            released,
             "1s",
         ),
         submitted("after that it is ordered", completed().released(&entry).then()),
         once("a release counts once", completed().released(&entry).handled_release(&entry)),
         once("a release of another change does not count", completed().released("other")),
+    ]
+}
+
+/// As many calls without a known answer, the last one ended so long ago.
+fn unanswered(count: i64, ended: i64) -> Given {
+    (0..count).fold(given().target(LARGE, 3), |given, number| {
+        let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified);
+        let ended_at = Time(at(-ended));
+        given.ended(HistoryEntry { id: format!("call-{number}"), ended_at, ..entry })
+    })
+}
+
+/// A POSTPAID call whose answer is lost is made again, with pauses that grow.
+fn lost_answers() -> Vec<Row> {
+    let shows = "Waiting AnswersLost Ready=False InSync=False Reconciling";
+    let waits = |name, given, look| (name, given, "Nothing AnswersLost", shows, look);
+    vec![
+        submitted("the second call is made at once", unanswered(1, 0)),
+        waits("the third is made ten minutes later: not before", unanswered(2, 599), "5s"),
+        submitted("the third is made ten minutes later", unanswered(2, 600)),
+        waits("the fourth twenty minutes later: not before", unanswered(3, 1199), "5s"),
+        submitted("the fourth twenty minutes later", unanswered(3, 1200)),
+        waits("no pause is longer than six hours: not before", unanswered(40, 21_599), "5s"),
+        submitted("no pause is longer than six hours", unanswered(40, 21_600)),
+        submitted("another type begins anew", unanswered(3, 0).wants(HUGE).generation(4)),
+        waits("toggling suspend does not", unanswered(3, 0).generation(5), "300s"),
+        submitted("a call that certainly was made, and ended, does not count", {
+            let completed = given_entry(HUGE, LARGE, 3, HistoryOutcome::Completed);
+            given().target(LARGE, 3).ended(completed)
+        }),
     ]
 }
 

@@ -1,17 +1,18 @@
 //! Changes of mind and other people's plans: a scheduled change that is taken back, or resumed.
 
-use zenlayer::Answer;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::{Action, Change, HoldingState, Outcome, intent},
+    lifecycle::{Change, HoldingState, Outcome},
 };
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
-        type_id, with_slot_after,
+        Given, HUGE, LARGE, SMALL, at, given, given_call, given_change, given_entry, not_sent,
+        refused, type_id,
     },
-    table::{Row, check, does_of, ready_message},
+    preflight::ordered_by_all,
+    table::{Row, check, does, says},
 };
 
 const CANCELS: &str = "Changing CancelInProgress Ready=False InSync=False Reconciling";
@@ -39,10 +40,6 @@ fn cancelling(state: ChangeState, ago: i64) -> Given {
     given.wants(SMALL).generation(4)
 }
 
-fn refused(status: u16, code: &str) -> Answer {
-    Answer::Refused(api_error(status, Some(code)))
-}
-
 pub fn rows() -> Vec<Row> {
     [own(), beside(), limits(), seen(), under_way(), foreign(), resumed()].concat()
 }
@@ -63,7 +60,7 @@ fn seen() -> Vec<Row> {
         (
             "a plan that is seen when another type is declared by now",
             given().prepaid().in_flight(&accepted).scheduled(LARGE).wants(HUGE).generation(4),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             "Waiting CancelInProgress Ready=False InSync=False Reconciling",
             "1s",
         ),
@@ -106,7 +103,7 @@ fn seen() -> Vec<Row> {
 }
 
 fn own() -> Vec<Row> {
-    let none = "Nothing UnwantedPlan";
+    let none = "Nothing Unwanted";
     let cancels = |name, given| (name, given, "Cancel Calling", CANCELS, "5s");
     vec![
         cancels("a scheduled change that is not wanted any more is cancelled", unwanted()),
@@ -118,7 +115,7 @@ fn own() -> Vec<Row> {
             "5s",
         ),
         cancels("the order limit does not hold a cancellation", {
-            unwanted().ordered_within_the_hour(100)
+            unwanted().orders(ordered_by_all(100))
         }),
         cancels("a cancellation needs no offer", unwanted().offering(Vec::new())),
         (
@@ -177,27 +174,41 @@ fn own() -> Vec<Row> {
         (
             "stale reads cancel nothing",
             unwanted().read_ago(6),
-            "Nothing ReadsStale",
+            "Nothing TooOld",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
+            "reads that disagree cancel nothing: what stays would not be known",
+            unwanted().type_status(|status| status.current = type_id(HUGE)),
+            "Nothing ReadsDisagree",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
             "backoff",
+        ),
+        (
+            "an object that is being deleted cancels nothing",
+            unwanted().deleted(5),
+            "Nothing Unwanted",
+            "Waiting BeingDeleted Ready=False InSync=False Reconciling",
+            "rest",
         ),
         (
             "a cancellation that was refused for good is not repeated",
             unwanted().answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION")).then(),
             "Nothing Refused",
             "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "rest",
+            "300s",
         ),
     ]
 }
 
-/// As many cancellations without a known answer.
-fn unanswered(given: Given, count: i64) -> Given {
+/// As many cancellations without a known answer, the last one ended so long ago.
+fn unanswered(given: Given, count: i64, ended: i64) -> Given {
     (0..count).fold(given, |given, number| {
         let generation = given.object.metadata.generation.unwrap();
         let entry = given_entry(LARGE, SMALL, generation, HistoryOutcome::Unverified);
-        let kind = ChangeKind::CancelDowngrade;
-        given.ended(HistoryEntry { id: format!("cancel-{number}"), kind, ..entry })
+        let (id, kind) = (format!("cancel-{number}"), ChangeKind::CancelDowngrade);
+        given.ended(HistoryEntry { id, kind, ended_at: Time(at(-ended)), ..entry })
     })
 }
 
@@ -209,43 +220,37 @@ fn beside() -> Vec<Row> {
         (
             "a slot of ours beside a change that was seen is settled first",
             followed().holding(&cancel, HoldingState::Open),
-            "Nothing OutcomeUnknown",
-            "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
-            "12s",
+            "Nothing Withdrawn",
+            "Waiting Submitting Ready=False InSync=False Reconciling",
+            "1s",
         ),
         (
-            "one of another object is his",
+            "one of another object is waited for: only its own object acts on a lane",
             followed().held_by("other", &cancel, HoldingState::Open),
-            "Nothing Progressing",
-            SCHEDULED,
-            "rest",
+            "Nothing HeldElsewhere",
+            "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling",
+            "backoff",
         ),
     ]
 }
 
 fn limits() -> Vec<Row> {
-    let asks = "Failed OutcomeUnverified Ready=False InSync=False Stalled";
+    let waits = "Waiting AnswersLost Ready=False InSync=False Reconciling";
     vec![
         (
-            "after two cancellations without a known answer a third is made",
-            unanswered(unwanted(), 2),
-            "Cancel Calling",
-            CANCELS,
+            "after two cancellations without a known answer the third waits",
+            unanswered(unwanted(), 2, 599),
+            "Nothing AnswersLost",
+            waits,
             "5s",
         ),
-        (
-            "after three cancellations a person is asked",
-            unanswered(unwanted(), 3),
-            "Nothing Reverted",
-            asks,
-            "rest",
-        ),
+        ("for ten minutes", unanswered(unwanted(), 2, 600), "Cancel Calling", CANCELS, "5s"),
         (
             "also for a plan of somebody else",
-            unanswered(given().prepaid().scheduled(HUGE).cancel_plan(HUGE), 3),
-            "Nothing Reverted",
-            asks,
-            "rest",
+            unanswered(given().prepaid().scheduled(HUGE).cancel_plan(HUGE), 3, 1199),
+            "Nothing AnswersLost",
+            waits,
+            "5s",
         ),
     ]
 }
@@ -263,7 +268,7 @@ fn under_way() -> Vec<Row> {
         (
             "it is complete once no plan shows",
             done(),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             "InSync InSync Ready=True InSync=True",
             "1s",
         ),
@@ -293,21 +298,21 @@ fn under_way() -> Vec<Row> {
         (
             "of unknown outcome it is waited for",
             cancelling(ChangeState::Submitting, 60).plan(None, None),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             "Submitting OutcomeUnknown Ready=False InSync=True Reconciling",
             "12s",
         ),
         (
             "past its fence no plan shows that it landed",
             cancelling(ChangeState::Submitting, 601).plan(None, None),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             "InSync InSync Ready=True InSync=True",
             "1s",
         ),
         (
             "past its fence a plan shows that it did not, and PREPAID asks nobody",
             cancelling(ChangeState::Submitting, 601),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
             "1s",
         ),
@@ -328,7 +333,7 @@ fn under_way() -> Vec<Row> {
         (
             "without an answer a flip ends it, and the way back is ordered",
             cancelling(ChangeState::Submitting, 601).plan(None, None).of_type(LARGE),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             "Waiting OutcomeUnverified Ready=False InSync=False Reconciling",
             "1s",
         ),
@@ -378,22 +383,20 @@ fn foreign() -> Vec<Row> {
         (
             "stale reads cancel no foreign plan",
             asked().read_ago(6),
-            "Nothing ReadsStale",
-            "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
+            "Nothing TooOld",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
             "backoff",
         ),
         cancels("a word that could not be sent still counts", {
-            asked().answered(Answer::NotSent { cause: "late".into() }).then()
+            asked().answered(not_sent()).step().later(10)
         }),
         cancels("a word whose call came to nothing still counts", {
             let call = given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, 601);
             let call = Change { from: type_id(HUGE), ..call };
-            let lost = asked().handled_cancel(HUGE).in_flight(&call);
-            let action = lost.decide().action;
-            with_slot_after(lost.then(), &action).later(10)
+            asked().handled_cancel(HUGE).in_flight(&call).step().step().later(10)
         }),
         cancels("a word that was refused for now still counts", {
-            asked().answered(refused(400, "UNSUPPORTED_OPERATION_INSTANCE_STATUS")).then()
+            asked().answered(refused(400, "UNSUPPORTED_OPERATION_INSTANCE_STATUS")).step().later(10)
         }),
     ]
 }
@@ -444,7 +447,7 @@ fn cancel_every_row_holds() {
 
 #[test]
 fn a_cancellation_names_what_it_takes_back_and_what_stays() {
-    let Action::Call { change, .. } = unwanted().decide().action else { panic!("no call") };
+    let change = unwanted().order().change;
     assert_eq!((change.from, change.to), (type_id(LARGE), type_id(SMALL)));
     assert_eq!(change.target_generation, 4);
     assert_eq!(change.fence, Some(at(600)));
@@ -454,12 +457,11 @@ fn a_cancellation_names_what_it_takes_back_and_what_stays() {
 fn the_order_stands_in_the_history_while_it_is_cancelled_and_after() {
     let given = unwanted();
     let order = given_change(ChangeState::Observed, 900).id.0;
-    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
-    let before = given.object.status.clone().unwrap();
-    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
+    let cancel = given.order().change;
+    let written = given.crashed_before_the_call().object.status.unwrap();
     assert_eq!(written.history[0].id, order);
     assert_eq!(written.history[0].outcome, HistoryOutcome::Scheduled);
-    assert_eq!(written.change.unwrap().id, change.id.0);
+    assert_eq!(written.change.unwrap().id, cancel.id.0);
     assert_eq!(written.order_number.as_deref(), Some("3471"), "a cancellation is no order");
 
     let after = cancelling(ChangeState::Accepted, 60).plan(None, None).pass().verdict.status;
@@ -474,7 +476,7 @@ fn the_order_stands_in_the_history_while_it_is_cancelled_and_after() {
 #[test]
 fn a_cancellation_that_certainly_did_nothing_leaves_the_change_as_it_was() {
     let answers = [
-        Answer::NotSent { cause: "late".into() },
+        not_sent(),
         refused(429, "REQUEST_LIMIT_EXCEEDED"),
         refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
     ];
@@ -490,42 +492,28 @@ fn a_cancellation_that_certainly_did_nothing_leaves_the_change_as_it_was() {
 
 #[test]
 fn a_cancellation_whose_slot_was_given_back_before_a_crash_resumes_the_order() {
-    let mut given = unwanted();
-    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
-    let before = given.object.status.clone().unwrap();
-    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
-    given.object.status = Some(written);
-    let given = given.given_back(&change).later(5);
-    assert_eq!(does_of(&given.pass()), "Nothing GivenBack");
-    let given = given.then();
-    assert_eq!(does_of(&given.pass()), "Nothing Resumed");
-    let given = given.then();
+    let given = unwanted();
+    let cancel = given.order().change;
+    let given = given.crashed_before_the_call().given_back(&cancel).later(5);
+    assert_eq!(does(&given), "Nothing Unrecorded");
+    let given = given.step();
+    assert_eq!(does(&given), "Nothing Resumed");
+    let given = given.step();
     let resumed = given.object.status.as_ref().unwrap();
     assert_eq!(resumed.change.as_ref().unwrap().id, given_change(ChangeState::Observed, 900).id.0);
     assert_eq!(resumed.order_number.as_deref(), Some("3471"));
-    assert!(resumed.history.is_empty());
-    assert_eq!(does_of(&given.later(10).pass()), "Cancel Calling");
+    let left: Vec<_> = resumed.history.iter().map(|entry| (entry.kind, entry.outcome)).collect();
+    assert_eq!(left, [(ChangeKind::CancelDowngrade, HistoryOutcome::Unverified)]);
+    assert_eq!(does(&given.later(10)), "Cancel Calling");
 }
 
 #[test]
 fn a_persons_word_is_used_up_with_the_intent_and_not_by_a_lost_race() {
     let given = given().prepaid().scheduled(HUGE).cancel_plan(HUGE);
-    let Action::Call { change, .. } = given.decide().action else { panic!("no call") };
-    let before = given.object.status.clone().unwrap_or_default();
-    let written = intent(&given.desired(), &before, &given.seen(), (&change, None), given.now);
-    assert_eq!(written.handled.cancel_plan.as_deref(), Some(HUGE));
     let lost = given.clone().outcome(Outcome::LostRace).pass().verdict.status;
     assert_eq!(lost.handled.cancel_plan, None);
-    let crashed = Given {
-        object: {
-            let mut one = given.object.clone();
-            one.status = Some(written);
-            one
-        },
-        ..given
-    };
-    let crashed = crashed.given_back(&change).then();
-    assert_eq!(crashed.object.status.unwrap().handled.cancel_plan, None);
+    let written = given.crashed_before_the_call().object.status.unwrap();
+    assert_eq!(written.handled.cancel_plan.as_deref(), Some(HUGE));
 }
 
 #[test]
@@ -543,10 +531,10 @@ fn a_cancellation_ends_the_change_that_it_took_back_and_no_other() {
 #[test]
 fn a_word_about_another_plan_is_not_used_up_by_an_own_cancellation_nor_by_an_order() {
     let own = unwanted().cancel_plan(HUGE);
-    assert_eq!(does_of(&own.pass()), "Cancel Calling");
+    assert_eq!(does(&own), "Cancel Calling");
     assert_eq!(own.then().object.status.unwrap().handled.cancel_plan, None);
     let order = given().cancel_plan(SMALL);
-    assert_eq!(does_of(&order.pass()), "Modify Calling");
+    assert_eq!(does(&order), "Modify Calling");
     assert_eq!(order.then().object.status.unwrap().handled.cancel_plan, None);
 }
 
@@ -556,19 +544,16 @@ fn a_downgrade_goes_back_in_as_many_passes_as_effects() {
     let mut given = back();
     let mut seen = Vec::new();
     for pass in 1..6 {
-        let found = given.pass();
-        seen.push(does_of(&found));
-        let action = found.decision.action.clone();
-        given.object.status = Some(found.verdict.status);
-        given = with_slot_after(given, &action).later(pass * 10);
+        seen.push(does(&given));
+        given = given.step().later(pass * 10);
         if pass == 1 {
             given = given.plan(None, None);
         }
     }
     let quiet = "Nothing InSync".to_owned();
-    assert_eq!(seen[..2], ["Cancel Calling", "CloseSlot EffectSeen"]);
+    assert_eq!(seen[..2], ["Cancel Calling", "CloseLane EffectSeen"]);
     assert!(seen[2..].iter().all(|one| *one == quiet), "{seen:?}");
-    assert!(ready_message(given.object.status.as_ref().unwrap()).contains(SMALL));
+    assert!(says(&given).contains(SMALL));
 }
 
 #[test]
@@ -576,16 +561,14 @@ fn a_scheduled_change_keeps_its_deadline_after_the_cycle_begins() {
     let change =
         Change { effective_at: Some(at(-1800)), ..given_change(ChangeState::Observed, 1_000_000) };
     let running = given().prepaid().in_flight(&change).processing(LARGE);
-    assert_eq!(does_of(&running.pass()), "Nothing Progressing");
-    assert_eq!(does_of(&running.later(1).pass()), "Nothing Overdue");
+    assert_eq!(does(&running), "Nothing Progressing");
+    assert_eq!(does(&running.later(1)), "Nothing Overdue");
 }
 
 #[test]
 fn a_renewal_that_is_switched_off_is_warned_about() {
     let scheduled = unwanted().wants(LARGE).instance(|one| one.auto_renew = Some(false));
-    let status = scheduled.pass().verdict.status;
-    assert!(ready_message(&status).contains("warning: autoRenew is off"), "{status:?}");
+    assert!(says(&scheduled).contains("warning: autoRenew is off"), "{}", says(&scheduled));
     let renewed = unwanted().wants(LARGE).instance(|one| one.auto_renew = Some(true));
-    let status = renewed.pass().verdict.status;
-    assert!(!ready_message(&status).contains("warning"), "{status:?}");
+    assert!(!says(&renewed).contains("warning"), "{}", says(&renewed));
 }

@@ -25,16 +25,22 @@ pub fn all_rows() -> Vec<Row> {
 #[test]
 fn row_names_are_unique() {
     let rows = all_rows();
-    let names: BTreeSet<_> = rows.iter().map(|row| row.0).collect();
+    let mut names = BTreeSet::new();
+    let twice: Vec<_> = rows.iter().map(|row| row.0).filter(|name| !names.insert(*name)).collect();
     println!("{} rows", rows.len());
-    assert_eq!(names.len(), rows.len());
+    assert!(twice.is_empty(), "{twice:?}");
 }
 
 #[test]
 fn every_situation_stands_in_a_row() {
     let seen: BTreeSet<_> =
         all_rows().iter().map(|row| situation(&row.1.decide().situation)).collect();
-    let missing: Vec<_> = SITUATIONS.iter().filter(|name| !seen.contains(*name)).collect();
+    // What an answer leads to is not decided.
+    let answered = ["PowerRequested"];
+    let missing: Vec<_> = SITUATIONS
+        .iter()
+        .filter(|name| !seen.contains(*name) && !answered.contains(name))
+        .collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryOutcome},
-    lifecycle::{Change, HoldingState},
+    lifecycle::{Change, HoldingState, Read},
 };
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_call, given_change, given_entry,
         to, type_id, without_fence,
     },
-    table::{Row, check, ready_message},
+    table::{Row, check, does, ready_message},
 };
 
 const NEXT: &str = "Waiting ChangeInProgress Ready=False InSync=False Reconciling";
@@ -20,7 +20,7 @@ const UNKNOWN: &str = "Submitting OutcomeUnknown Ready=False InSync=False Reconc
 const AGAIN: &str = "Waiting OutcomeUnverified Ready=False InSync=False Reconciling";
 const ASKS: &str = "Failed OutcomeUnverified Ready=False InSync=False Stalled";
 const SCHEDULED: &str = "Scheduled ChangeScheduled Ready=True InSync=False";
-const FREED: &str = "Waiting ReadsDisagree Ready=False InSync=False Reconciling";
+const RELEASED: &str = "Waiting Released Ready=False InSync=False Reconciling";
 const OVERDUE: &str = "Failed ChangeOverdue Ready=False InSync=False Stalled";
 
 fn submitting(ago: i64) -> Change {
@@ -32,7 +32,7 @@ fn flying(state: ChangeState, ago: i64) -> Given {
 }
 
 fn unknown(name: &'static str, given: Given) -> Row {
-    (name, given, "Nothing OutcomeUnknown", UNKNOWN, "12s")
+    (name, given, "Nothing Unknown", UNKNOWN, "12s")
 }
 
 pub fn rows() -> Vec<Row> {
@@ -50,31 +50,29 @@ fn before_the_fence() -> Vec<Row> {
         unknown("a spec that only observes meanwhile does not settle it", open().observing()),
         unknown("another target meanwhile does not settle it", open().wants(HUGE).generation(4)),
         unknown("a duplicate claim meanwhile does not settle it", open().duplicate_of(None)),
+        unknown("an object that is deleted meanwhile does not settle it", open().deleted(10)),
         unknown("a busy instance does not settle it", open().state("REBOOT")),
         unknown("a release does not free what can still land", {
             open().released(&submitting(60).id.0)
         }),
-        unknown("a slot that nobody wrote does not settle it", {
-            given().target(LARGE, 3).remembering(&submitting(60))
-        }),
         (
             "the target type does not settle it early",
             open().of_type(LARGE),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             "Submitting OutcomeUnknown Ready=False InSync=True Reconciling",
             "12s",
         ),
         (
             "looks are 5 s apart at first",
             flying(ChangeState::Submitting, 10),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             UNKNOWN,
             "5s",
         ),
         (
             "looks are 30 s apart at last",
             flying(ChangeState::Submitting, 599),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             UNKNOWN,
             "30s",
         ),
@@ -84,32 +82,38 @@ fn before_the_fence() -> Vec<Row> {
 fn after_the_fence() -> Vec<Row> {
     let open = || flying(ChangeState::Submitting, 601);
     let unverified = || flying(ChangeState::Unverified, 900);
-    let bearer = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
+    let token = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
     vec![
+        ("a POSTPAID change that shows nowhere is over", open(), "Nothing NotMade", AGAIN, "1s"),
         (
-            "a POSTPAID change that shows nowhere is over",
-            open(),
-            "ReturnSlot Unverified",
+            "the lane of what is over is freed after the status says so",
+            open().step(),
+            "FreeLane Freed",
             AGAIN,
             "1s",
         ),
-        (
-            "and may be made again",
-            open().then().slot(Default::default()),
-            "Modify Calling",
-            GOES,
-            "5s",
-        ),
+        ("and it may be made again", open().step().step(), "Modify Calling", GOES, "5s"),
         (
             "a PREPAID change that shows nowhere asks a person",
             open().prepaid(),
-            "Nothing Unverified",
+            "MarkUnverified Unverified",
             ASKS,
             "rest",
         ),
         (
             "an unknown way of charging asks a person",
             open().charged("SPOT"),
+            "MarkUnverified Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a slot that says that a person was asked is asked about, too",
+            given()
+                .prepaid()
+                .target(LARGE, 3)
+                .remembering(&submitting(900))
+                .holding(&submitting(900), HoldingState::Unverified),
             "Nothing Unverified",
             ASKS,
             "rest",
@@ -117,63 +121,63 @@ fn after_the_fence() -> Vec<Row> {
         (
             "a plan to the target is adopted",
             open().processing(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             GOES,
             "30s",
         ),
         (
             "a scheduled plan to the target is adopted",
             open().prepaid().scheduled(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             SCHEDULED,
             "rest",
         ),
         (
             "the target type without a plan is adopted",
             open().of_type(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             IN_SYNC,
             "rest",
         ),
         (
             "the target type under a plan to another type is not adopted",
             open().of_type(LARGE).processing(SMALL),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
             "1s",
         ),
         (
             "the target type in one of two reads settles nothing",
             open().type_status(|status| status.current = type_id(LARGE)),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             UNKNOWN,
             "30s",
         ),
         (
             "the target beside Enable says that it was accepted: it is waited for, not made again",
             open().plan(Some(LARGE), Some("Enable")),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             GOES,
             "30s",
         ),
         (
             "Enable beside no target says nothing",
             open().plan(None, Some("Enable")),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             AGAIN,
             "1s",
         ),
         (
             "nor does it beside another one",
             open().plan(Some(HUGE), Some("Enable")),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             AGAIN,
             "1s",
         ),
         (
             "Disable beside the target is no acceptance",
             open().plan(Some(LARGE), Some("Disable")),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             AGAIN,
             "1s",
         ),
@@ -184,21 +188,21 @@ fn after_the_fence() -> Vec<Row> {
                 .of_type(LARGE)
                 .in_flight(&given_call(ChangeKind::CancelDowngrade, ChangeState::Submitting, 601))
                 .plan(Some(SMALL), Some("Enable")),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             "Waiting OutcomeUnverified Ready=False InSync=True Reconciling",
             "1s",
         ),
         (
             "also where a person was asked already",
             unverified().plan(Some(LARGE), Some("Enable")),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             GOES,
             "30s",
         ),
         (
             "an adopted change to a type that is not wanted any more goes on",
             { open().of_type(LARGE).wants(HUGE).generation(4) },
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             NEXT,
             "1s",
         ),
@@ -212,22 +216,50 @@ fn after_the_fence() -> Vec<Row> {
         (
             "an unverified change that shows late is adopted",
             unverified().prepaid().of_type(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             IN_SYNC,
             "rest",
         ),
         (
-            "a bearer token's unknown outcome asks a person",
-            bearer(ChangeState::Submitting),
+            "a token's unknown outcome asks a person after its own time",
+            token(ChangeState::Submitting),
+            "MarkUnverified Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "before that it is waited for",
+            token(ChangeState::Submitting).known_for(899),
+            "Nothing Unknown",
+            UNKNOWN,
+            "12s",
+        ),
+        (
+            "it may land at any time, so nothing is adopted",
+            token(ChangeState::Unverified).of_type(LARGE),
+            "Nothing Unverified",
+            "Failed OutcomeUnverified Ready=False InSync=True Stalled",
+            "rest",
+        ),
+        (
+            "a process that has just begun goes on asking",
+            token(ChangeState::Unverified).known_for(0),
             "Nothing Unverified",
             ASKS,
             "rest",
         ),
         (
-            "a bearer token's request may land at any time, so nothing is adopted",
-            bearer(ChangeState::Unverified).of_type(LARGE),
+            "also about a request that has expired",
+            unverified().prepaid().known_for(0),
             "Nothing Unverified",
-            "Failed OutcomeUnverified Ready=False InSync=True Stalled",
+            ASKS,
+            "rest",
+        ),
+        (
+            "and adopts what shows: it was waited for before",
+            unverified().prepaid().of_type(LARGE).known_for(0),
+            "CloseLane EffectSeen",
+            IN_SYNC,
             "rest",
         ),
     ]
@@ -236,7 +268,7 @@ fn after_the_fence() -> Vec<Row> {
 fn accepted() -> Vec<Row> {
     let open = || flying(ChangeState::Accepted, 60);
     let late = || flying(ChangeState::Accepted, 1801);
-    let seen = "CloseSlot EffectSeen";
+    let seen = "CloseLane EffectSeen";
     vec![
         ("an accepted change is waited for", open(), "Nothing Accepted", GOES, "12s"),
         (
@@ -476,20 +508,27 @@ fn observed() -> Vec<Row> {
 fn releases() -> Vec<Row> {
     let id = |ago| submitting(ago).id.0;
     let unverified = || flying(ChangeState::Unverified, 900).prepaid();
-    let bearer = without_fence(submitting(60));
+    let token = without_fence(given_change(ChangeState::Unverified, 60));
     let late = flying(ChangeState::Accepted, 1801);
     let running = flying(ChangeState::Observed, 1801).processing(LARGE);
     vec![
         (
             "a person releases an unverified change",
             unverified().released(&id(900)),
-            "ReturnSlot Released",
-            FREED,
+            "Nothing Released",
+            RELEASED,
+            "1s",
+        ),
+        (
+            "the lane of what was released is freed after the status says so",
+            unverified().released(&id(900)).step(),
+            "FreeLane Freed",
+            RELEASED,
             "1s",
         ),
         (
             "after that it may be ordered again",
-            unverified().released(&id(900)).then().slot(Default::default()),
+            unverified().released(&id(900)).step().step(),
             "Modify Calling",
             GOES,
             "5s",
@@ -509,24 +548,31 @@ fn releases() -> Vec<Row> {
             "rest",
         ),
         (
-            "a person releases a bearer token's change",
-            given().bearer().in_flight(&bearer).released(&id(60)),
-            "ReturnSlot Released",
-            FREED,
+            "a person releases a token's change",
+            given().bearer().in_flight(&token).released(&id(60)),
+            "Nothing Released",
+            RELEASED,
             "1s",
         ),
         (
-            "a person gives an overdue change up",
+            "not while it may still take effect",
+            flying(ChangeState::Submitting, 60).released(&id(60)).known_for(0),
+            "Nothing Unknown",
+            UNKNOWN,
+            "12s",
+        ),
+        (
+            "a person releases an overdue change",
             late.clone().released(&id(1801)),
-            "ReturnSlot Released",
-            FREED,
+            "Nothing Released",
+            RELEASED,
             "1s",
         ),
         (
-            "a person gives an overdue running change up",
+            "a person releases an overdue running change",
             running.released(&id(1801)),
             "Nothing Released",
-            FREED,
+            RELEASED,
             "1s",
         ),
         (
@@ -544,57 +590,106 @@ fn both_records() -> Vec<Row> {
     let accepted = given_change(ChangeState::Accepted, 60);
     let old = given_change(ChangeState::Accepted, 3600);
     let bare = || given().target(LARGE, 3);
+    let orphan = || bare().holding(&intent, HoldingState::Open);
+    let withdrawn = "Waiting Submitting Ready=False InSync=False Reconciling";
     vec![
         (
-            "an intent whose slot was given back is over",
-            bare().remembering(&intent).given_back(&intent),
-            "Nothing GivenBack",
-            FREED,
+            "an intent whose record is gone counts as ordered",
+            bare().remembering(&intent),
+            "Nothing Unrecorded",
+            "Waiting OutcomeUnknown Ready=False InSync=False Reconciling",
             "1s",
         ),
         (
-            "and the change is made again",
-            bare().remembering(&intent).given_back(&intent).then(),
-            "Modify Calling",
-            GOES,
-            "5s",
+            "and a person is asked before it is made again",
+            bare().remembering(&intent).step(),
+            "Nothing Reverted",
+            ASKS,
+            "rest",
+        ),
+        (
+            "so does an accepted change whose record is gone",
+            bare().remembering(&accepted),
+            "Nothing Unrecorded",
+            "Waiting OutcomeUnknown Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "whose effect may show",
+            bare().remembering(&accepted).step().of_type(LARGE),
+            "Nothing InSync",
+            IN_SYNC,
+            "rest",
+        ),
+        (
+            "also where another object has taken the lane since then",
+            bare().remembering(&intent).held_by("other", &submitting(20), HoldingState::Open),
+            "Nothing HeldElsewhere",
+            "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling",
+            "backoff",
         ),
         (
             "the slot knows an answer that the status missed",
             bare().remembering(&intent).holding(&intent, accepted_at(at(-60), "3471")),
-            "Nothing Accepted",
+            "Nothing Ordered",
             GOES,
             "12s",
         ),
         (
             "the status knows an answer that the slot missed",
             bare().remembering(&accepted).holding(&accepted, HoldingState::Open),
+            "KeepAnswer AnswerKept",
+            "Waiting ReadAgain Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "and then it goes on",
+            bare().remembering(&accepted).holding(&accepted, HoldingState::Open).step(),
             "Nothing Accepted",
             GOES,
             "12s",
         ),
         (
-            "a slot that closed before the status was written goes on",
+            "a lane that closed before the status was written goes on",
             bare().remembering(&accepted).closed(&accepted, at(250)).processing(LARGE),
             "Nothing Progressing",
             GOES,
             "12s",
         ),
         (
-            "a slot that closed before an answer was written goes on",
+            "a lane that closed before an answer was written goes on",
             bare().remembering(&intent).closed(&intent, at(250)).of_type(LARGE),
             "Nothing Completed",
             IN_SYNC,
             "rest",
         ),
-        unknown(
-            "a slot without an intent is an open intent",
-            bare().holding(&intent, HoldingState::Open),
+        (
+            "a lane whose intent never came is given back: the status first",
+            orphan(),
+            "Nothing Withdrawn",
+            withdrawn,
+            "1s",
+        ),
+        ("then the lane", orphan().step(), "FreeLane Freed", withdrawn, "1s"),
+        ("and the change is made", orphan().step().step(), "Modify Calling", GOES, "5s"),
+        (
+            "not while its process may be between the two writes",
+            orphan().known_for(4),
+            "Nothing BeingMade",
+            withdrawn,
+            "5s",
+        ),
+        (
+            "no read of the plan is needed for that",
+            orphan().without(Read::Plan),
+            "Nothing Withdrawn",
+            withdrawn,
+            "1s",
         ),
         (
             "an accepted slot without an intent is followed",
             bare().holding(&accepted, accepted_at(at(-60), "3471")),
-            "Nothing Accepted",
+            "Nothing Ordered",
             GOES,
             "12s",
         ),
@@ -606,83 +701,68 @@ fn both_records() -> Vec<Row> {
             "rest",
         ),
         (
-            "and a person can give it up",
+            "and a person can release it",
             bare().holding(&old, accepted_at(at(-3600), "3471")).released(&old.id.0),
-            "ReturnSlot Released",
-            FREED,
+            "Nothing Released",
+            RELEASED,
             "1s",
         ),
         (
-            "a change in flight whose plan is not there is overdue in its time",
-            flying(ChangeState::Observed, 1801).plan_is_missing(),
-            "Nothing Overdue",
-            OVERDUE,
+            "an unverified slot without an intent asks a person",
+            bare().prepaid().holding(&intent, HoldingState::Unverified),
+            "Nothing Unverified",
+            ASKS,
+            "rest",
+        ),
+        (
+            "a change in flight whose plan is not there is told to a person in its time",
+            flying(ChangeState::Observed, 1801).plan_is_missing().disagreeing_for(1800),
+            "Nothing ReadsDisagree",
+            "Failed ReadsDisagree Ready=False InSync=False Stalled",
             "rest",
         ),
         (
             "not before",
-            flying(ChangeState::Observed, 1800).plan_is_missing(),
-            "Nothing ReadsStale",
+            flying(ChangeState::Observed, 1801).plan_is_missing().disagreeing_for(1799),
+            "Nothing ReadsDisagree",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
             "backoff",
         ),
         (
             "a call without an answer is not judged without the plan",
             flying(ChangeState::Unverified, 1801).plan_is_missing(),
-            "Nothing ReadsStale",
+            "Nothing ReadsDisagree",
             "Waiting ReadsDisagree Ready=False InSync=False Reconciling",
             "backoff",
         ),
         (
-            "a change in flight is not judged without the plan",
-            {
-                let mut given = flying(ChangeState::Submitting, 60).of_type(LARGE);
-                given.observed.plan = None;
-                given
-            },
-            "Nothing ReadsStale",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "a change in flight is not judged before the plan is read",
+            flying(ChangeState::Submitting, 60).of_type(LARGE).without(Read::Plan),
+            "Nothing Needs",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
         ),
         (
-            "a seen change ends before a slot of ours without an intent is followed",
+            "a lane of ours without an intent is given back beside a change that was seen",
             {
                 let seen = given_change(ChangeState::Observed, 900);
-                bare()
-                    .remembering(&seen)
-                    .closed(&seen, at(-1))
-                    .holding(&intent, HoldingState::Open)
-                    .processing(LARGE)
+                let seen = bare().remembering(&seen).closed(&seen, at(-1)).processing(LARGE);
+                seen.holding(&intent, HoldingState::Open)
+            },
+            "Nothing Withdrawn",
+            withdrawn,
+            "1s",
+        ),
+        (
+            "and the change that was seen goes on",
+            {
+                let seen = given_change(ChangeState::Observed, 900);
+                let seen = bare().remembering(&seen).closed(&seen, at(-1)).processing(LARGE);
+                seen.holding(&intent, HoldingState::Open).step().step()
             },
             "Nothing Progressing",
             GOES,
             "30s",
-        ),
-        (
-            "an accepted change whose slot closed is not forgotten for a newer one",
-            {
-                let first = given_change(ChangeState::Accepted, 900);
-                bare()
-                    .remembering(&first)
-                    .closed(&first, at(-1))
-                    .holding(&intent, HoldingState::Open)
-            },
-            "Nothing Undone",
-            "Failed Reverted Ready=False InSync=False Stalled",
-            "1s",
-        ),
-        (
-            "an intent that was given back is over though another object took the slot",
-            {
-                bare().remembering(&intent).given_back(&intent).held_by(
-                    "other",
-                    &submitting(20),
-                    HoldingState::Open,
-                )
-            },
-            "Nothing GivenBack",
-            FREED,
-            "1s",
         ),
     ]
 }
@@ -722,7 +802,8 @@ fn an_adopted_change_says_that_its_order_number_is_unknown() {
 
 #[test]
 fn a_change_that_only_the_slot_knows_does_not_borrow_an_older_order_number() {
-    let mut given = given().target(LARGE, 3).holding(&submitting(601), HoldingState::Open);
+    let open = submitting(601);
+    let mut given = given().held_by("gone", &open, HoldingState::Open).holder_is_gone();
     given.status().order_number = Some("3000".into());
     given.status().request_id = Some("T-OLD".into());
     let after = status(&given.of_type(LARGE));
@@ -740,14 +821,14 @@ fn a_change_that_only_the_slot_knows_gets_the_slots_order_number() {
 }
 
 #[test]
-fn a_scheduled_change_shows_when_it_takes_effect_and_follows_a_renewal() {
+fn a_scheduled_change_shows_when_it_takes_effect_and_no_renewal_moves_that() {
     let given = flying(ChangeState::Observed, 60).prepaid().scheduled(LARGE);
     let first = status(&given);
     assert_eq!(first.change.as_ref().unwrap().effective_at.as_ref().unwrap().0, at(864_000));
     assert!(ready_message(&first).contains("2026-03-11T10:42:07Z"), "{}", ready_message(&first));
     let renewed = given.then().instance(|one| one.expires_at = Some(at(1_000_000)));
     let second = status(&renewed);
-    assert!(ready_message(&second).contains("2026-03-13T00:28:47Z"), "{}", ready_message(&second));
+    assert!(ready_message(&second).contains("2026-03-11T10:42:07Z"), "{}", ready_message(&second));
 }
 
 #[test]
@@ -773,8 +854,33 @@ fn orders_of_the_current_target_are_never_evicted() {
 }
 
 #[test]
+fn not_even_orders_of_the_current_target_outgrow_the_schema() {
+    let mut given = flying(ChangeState::Observed, 60).of_type(LARGE);
+    let types: Vec<String> = (0..70).map(|number| format!("t.{number}")).collect();
+    for from in &types {
+        given = given.ended(given_entry(from, LARGE, 3, HistoryOutcome::Completed));
+    }
+    let history = status(&given).history;
+    assert_eq!(history.len(), 24);
+    assert_eq!(history.last().unwrap().id, submitting(60).id.0, "the oldest ones go");
+}
+
+#[test]
+fn one_order_of_a_pair_of_types_is_remembered_for_a_target() {
+    let twice = flying(ChangeState::Observed, 60)
+        .of_type(LARGE)
+        .ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Reverted))
+        .ended(given_entry(SMALL, LARGE, 2, HistoryOutcome::Completed))
+        .ended(given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified));
+    let left: Vec<_> =
+        status(&twice).history.iter().map(|one| (one.target_generation, one.outcome)).collect();
+    let done = HistoryOutcome::Completed;
+    assert_eq!(left, [(2, done), (3, HistoryOutcome::Unverified), (3, done)]);
+}
+
+#[test]
 fn attempts_that_ordered_nothing_never_fill_the_history() {
-    // The schema allows 64 entries: a longer list would be refused with the whole status.
+    // The schema allows 32 entries: a longer list would be refused with the whole status.
     let mut given = flying(ChangeState::Submitting, 601);
     for number in 0..70 {
         let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Unverified);
@@ -791,9 +897,14 @@ fn a_second_change_of_the_same_second_waits_for_a_name_of_its_own() {
     let mut entry = given_entry(SMALL, HUGE, 2, HistoryOutcome::Completed);
     entry.id = name.0.clone();
     let named = given().ended(entry);
-    let returned = given().given_back(&submitting(0));
+    let withdrawn = given().withdrawn(&submitting(0));
     let closed = given().closed(&to(submitting(0), SMALL), at(250));
-    for (what, given) in [("history", named), ("given back", returned), ("closed", closed)] {
-        assert_eq!(crate::table::does_of(&given.pass()), "Nothing ReadsStale", "{what}");
+    let stop = given_call(ChangeKind::Stop, ChangeState::Observed, 0);
+    let stopped = given().closed(&stop, at(250)).state("STOPPED");
+    let rows =
+        [("history", named), ("withdrawn", withdrawn), ("closed", closed), ("other", stopped)];
+    for (what, given) in rows {
+        assert_eq!(does(&given), "Nothing TooOld", "{what}");
+        assert_eq!(does(&given.later(1)), "Modify Calling", "{what}");
     }
 }

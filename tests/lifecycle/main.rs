@@ -4,13 +4,8 @@
 //! | --- | --- |
 //! | `given` | the one builder of objects, memories, observations and slots |
 //! | `table` | how a row is run and described |
-//! | `cancel`, `power`, `preflight` | tables: changes of mind, StopFirst, what precedes an order |
+//! | `edges` | what each of two things decides alone, and moments to the second |
 //! | `at_rest`, `in_flight`, `unreadable`, `answers`, `refusals`, `ownership`, `fences` | tables |
-//! | `statuses`, `messages`, `coverage` | what every status keeps to; what no table may leave out |
-//! | `walks` | whole lives, with every field of status and slot |
-//! | `traces` | the traces that broke earlier versions of the protocol |
-//! | `properties` | arbitrary worlds and memories |
-//! | `world`, `driver`, `simulation` | two controllers in a small world that breaks everything |
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
@@ -18,20 +13,26 @@ mod answers;
 mod at_rest;
 mod cancel;
 mod coverage;
-mod driver;
+mod edges;
 mod fences;
+mod findings;
 mod given;
 mod in_flight;
+mod lanes;
+mod lenient;
+mod liveness;
 mod messages;
+mod more_of_a_kind;
+mod needs;
 mod ownership;
 mod power;
 mod preflight;
 mod properties;
 mod refusals;
-mod simulation;
+mod schema;
 mod statuses;
 mod table;
 mod traces;
 mod unreadable;
 mod walks;
-mod world;
+mod worlds;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use zenlayer::{Answer, ReadError};
 use zenlayer_vm_operator::{
-    api::{ChangeKind, ChangeState, HistoryOutcome},
+    api::{ChangeKind, ChangeState, HistoryOutcome, VmInstance},
     lifecycle::{
-        Defaults, Desired, Event, InvalidSpec, NextLook, Timing, backoff, farewell, invalid,
+        Defaults, Desired, Event, HoldingState, InvalidSpec, NextLook, Timing, backoff, farewell,
+        invalid,
     },
 };
 
@@ -16,7 +17,8 @@ use crate::{
         Given, HUGE, LARGE, SMALL, api_error, at, given, given_call, given_change, given_entry,
         read_error, request,
     },
-    table::{ready_message, shown},
+    preflight::ordered_by_all,
+    table::{ready_message, shown, shows},
 };
 
 fn flying(state: ChangeState, ago: i64) -> Given {
@@ -98,6 +100,11 @@ fn messages_say_what_is_and_what_to_do() {
             given().target(LARGE, 3).ended(entry.clone()),
             vec![SMALL, LARGE, "vm.zenlayer.com/release=", &entry_id],
         ),
+        (
+            "served by two operators",
+            given().served_by("pod-a_1", &[], "").served_by("pod-b_2", &["shop"], "shard=1"),
+            vec!["serve this object: pod-a_1, pod-b_2 (the log of each says what it serves);"],
+        ),
         ("drift", given().observing(), vec![SMALL, LARGE, "Observe"]),
         ("suspended", given().suspended(), vec![SMALL, LARGE, "spec.suspend", "would be resized"]),
         (
@@ -162,16 +169,23 @@ fn every_message_of_the_tables_is_known() {
     let mut decisions = BTreeSet::new();
     for (_, given, ..) in all_rows() {
         let verdict = given.pass().verdict;
-        let ready = verdict.status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
-        let phase = verdict.status.phase.unwrap();
-        conditions.insert(format!("{phase:?} {}: {}", ready.reason, sentence(&ready.message)));
+        let ready = verdict.status.conditions.iter().find(|one| one.type_ == "Ready");
+        if let (Some(ready), Some(phase)) = (ready, verdict.status.phase) {
+            let message = sentence(&ready.message);
+            conditions.insert(format!("{phase:?} {}: {message}", ready.reason));
+        }
         let event = |one: &Event| format!("{}: {}", one.reason, sentence(&one.note));
-        events.extend(verdict.events.iter().map(event));
+        events.extend(verdict.events.iter().chain(&farewell(&given.object)).map(event));
         decisions.extend(
             verdict.status.pending_decision.map(|one| {
                 format!("{:?} {}: {}", one.kind, sentence(&one.annotation), one.message)
             }),
         );
+    }
+    for error in invalid_specs() {
+        let verdict = invalid(&given().step().object.status.unwrap(), 4, &error, at(0));
+        conditions.insert(format!("Failed InvalidSpec: {}", ready_message(&verdict.status)));
+        events.extend(verdict.events.iter().map(|one| format!("{}: {}", one.reason, one.note)));
     }
     let part = |title: &str, lines: BTreeSet<String>| {
         let lines: Vec<_> = lines.into_iter().collect();
@@ -187,6 +201,32 @@ fn every_message_of_the_tables_is_known() {
     );
 }
 
+/// What an operator selects may name the namespaces of other users.
+#[test]
+fn a_status_names_no_namespace_that_another_operator_serves() {
+    let given = given().served_by("pod-a_1", &["of-others", "shop"], "tenant=of-others");
+    let verdict = given.pass().verdict;
+    let message = ready_message(&verdict.status);
+    assert!(message.contains("pod-a_1"), "{message}");
+    let told = serde_json::to_string(&verdict.status).unwrap();
+    assert!(!told.contains("of-others"), "{told}");
+    assert!(!format!("{:?}", verdict.events).contains("of-others"), "{:?}", verdict.events);
+}
+
+/// One of each kind.
+fn invalid_specs() -> [InvalidSpec; 3] {
+    let broken = |spoil: fn(&mut VmInstance)| {
+        let mut object = given().object;
+        spoil(&mut object);
+        Desired::from_object(&object, &Defaults::default()).unwrap_err()
+    };
+    [
+        broken(|object| object.spec.instance_id = String::new()),
+        broken(|object| object.spec.instance_type_id = "c 2".into()),
+        broken(|object| object.metadata.uid = None),
+    ]
+}
+
 #[test]
 fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_status() {
     let mut object = flying(ChangeState::Submitting, 60).object;
@@ -200,6 +240,8 @@ fn an_object_that_the_schema_should_have_refused_says_which_field_and_keeps_its_
     let message = ready_message(&verdict.status);
     assert!(message.contains("spec.instanceTypeId") && message.contains("\"c 2\""), "{message}");
     assert_eq!(verdict.next_look, NextLook::OnChange);
+    assert_eq!(verdict.events.len(), 1);
+    assert!(invalid(&verdict.status, 4, &error, at(60)).events.is_empty(), "told once");
     object.metadata.uid = None;
     let error = Desired::from_object(&object, &Defaults::default()).unwrap_err();
     assert_eq!(error, InvalidSpec::Metadata("uid"));
@@ -221,8 +263,8 @@ fn an_object_deleted_in_mid_change_says_what_is_left() {
     let event = farewell(&stop.object).unwrap();
     assert!(event.note.contains("the stop continues by itself"), "{}", event.note);
     assert!(!event.note.contains("order"), "{}", event.note);
-    let event = farewell(&given().stopped_for_a_change(60).object).unwrap();
-    assert!(event.note.contains("stopped the machine for a change"), "{}", event.note);
+    // Its machine is started first, or said to be left off.
+    assert_eq!(farewell(&given().stopped_for_a_change(60).object), None);
     let event = farewell(&flying(ChangeState::Submitting, 60).object).unwrap();
     assert!(event.note.contains("order number unknown"), "{}", event.note);
 }
@@ -269,11 +311,10 @@ fn a_failure_that_comes_again_with_another_request_id_is_no_news() {
 fn a_change_in_flight_that_cannot_be_looked_at_for_a_moment_is_shown_as_it_was() {
     let before = flying(ChangeState::Observed, 60).processing(LARGE).then();
     let status = before.object.status.clone().unwrap();
-    assert_eq!(before.clone().later(5).plan_is_missing().pass().verdict.status, status);
-    // Nothing in flight: it is told.
-    let idle = given().of_type(LARGE).then().later(5).of_type(SMALL).plan_is_missing();
-    let shows = shown(&idle.pass().verdict.status);
-    assert_eq!(shows, "Waiting ReadsDisagree Ready=False InSync=False Reconciling");
+    let missing = before.later(5).plan_is_missing();
+    assert_eq!(missing.clone().disagreeing_for(29).pass().verdict.status, status);
+    let lasting = missing.disagreeing_for(30);
+    assert_eq!(shows(&lasting), "Waiting ReadsDisagree Ready=False InSync=False Reconciling");
 }
 
 #[test]
@@ -300,19 +341,12 @@ fn pauses_double_up_to_five_minutes_and_are_spread_by_a_tenth() {
 /// Refused for good, then a read fails, then it works again.
 fn stood_before_a_read_failed() -> Given {
     let refused = api_error(400, Some("MISSING_PARAMETER"));
-    let mut failed = given()
-        .answered(Answer::Refused(refused))
-        .then()
-        .later(10)
-        .instance_fails(read_error(500, None))
-        .then()
-        .later(20);
-    failed.observed.instance = given().observed.instance;
-    failed
+    let failed = given().answered(Answer::Refused(refused)).then().later(10);
+    failed.instance_fails(read_error(500, None)).then().later(20).read_again()
 }
 
 fn stop_without_effect() -> Given {
-    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 301);
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 601);
     given().stop_first().in_flight(&stop)
 }
 
@@ -328,7 +362,7 @@ fn events_tell_each_thing_once() {
     let refused = api_error(400, Some("MISSING_PARAMETER"));
     let rows = [
         ("ordered", given(), vec![(false, "ChangeOrdered")]),
-        ("adopted", late().of_type(LARGE), vec![(true, "ChangeAdopted")]),
+        ("adopted", late().of_type(LARGE), vec![(true, "OutcomeSettled")]),
         (
             "complete",
             flying(ChangeState::Observed, 60).of_type(LARGE),
@@ -346,8 +380,9 @@ fn events_tell_each_thing_once() {
         ),
         ("refused", given().answered(Answer::Refused(refused)), vec![(true, "RequestInvalid")]),
         ("rearmed", rearmed, vec![(false, "ChangeReleased")]),
-        ("a stop that is given up", stop_without_effect(), vec![(true, "PowerChangeGivenUp")]),
-        ("limited", given().ordered_within_the_hour(100), vec![(true, "OrderLimitReached")]),
+        ("a stop without effect", stop_without_effect(), vec![(true, "PowerChangeHadNoEffect")]),
+        ("served twice", given().served_by("a", &[], ""), vec![(true, "ServedTwice")]),
+        ("limited", given().orders(ordered_by_all(100)), vec![(true, "OrderLimitReached")]),
         (
             "failed, and now for another reason",
             given().state("RECYCLE").then().gone(),
@@ -358,17 +393,13 @@ fn events_tell_each_thing_once() {
         ("waiting", given().state("REBOOT"), vec![]),
         (
             "given back",
-            {
-                let intent = given_change(ChangeState::Submitting, 60);
-                given().in_flight(&intent).then().given_back(&intent)
-            },
+            given().holding(&given_change(ChangeState::Submitting, 60), HoldingState::Open),
             vec![],
         ),
     ];
     for (name, given, expected) in rows {
         assert_eq!(told(&given), expected, "{name}");
-        let action = given.decide().action;
-        let again = told(&crate::given::with_slot_after(given.then(), &action));
+        let again = told(&given.step());
         // The next pass over the same world may take the next step, but repeats no event.
         assert!(again.iter().all(|event| !expected.contains(event)), "{name}: {again:?}");
     }

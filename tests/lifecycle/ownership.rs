@@ -2,14 +2,15 @@
 
 use zenlayer_vm_operator::{
     api::ChangeState,
-    lifecycle::{HoldingState, SlotRecord},
+    lifecycle::{Claim, Holder, HoldingState, LaneName, Owner, Read},
 };
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, accepted_at, at, given, given_change, given_key, holding, without_fence,
+        Given, HUGE, LARGE, SMALL, accepted_at, at, given, given_change, given_key, holding,
+        without_fence,
     },
-    table::{Row, check, is_call, ready_message},
+    table::{Row, check, does, says},
 };
 
 const DUPLICATE: &str = "Failed DuplicateClaim Ready=False InSync=False Stalled";
@@ -20,6 +21,14 @@ const UNKNOWN: &str = "Submitting OutcomeUnknown Ready=False InSync=False Reconc
 
 fn held(state: HoldingState, ago: i64) -> Given {
     given().held_by("other", &given_change(ChangeState::Submitting, ago), state)
+}
+
+/// A younger object beside an older one that does this.
+fn beside(passive: Option<&'static str>, young: bool) -> Given {
+    let mut given = given();
+    let owner = Owner { name: "older".into(), passive };
+    given.observed.claim = Claim::Duplicate { owner: Some(owner), young };
+    given
 }
 
 fn orphaned(state: HoldingState, ago: i64) -> Given {
@@ -45,8 +54,15 @@ pub fn rows() -> Vec<Row> {
             "rest",
         ),
         (
+            "an object that is younger than a minute waits: the other one may be about to go",
+            beside(None, true),
+            "Nothing DuplicateClaim",
+            "Waiting DuplicateClaim Ready=False InSync=False Reconciling",
+            "backoff",
+        ),
+        (
             "a duplicate is stalled even where the type agrees",
-            owner().of_type(LARGE).only_the_instance(),
+            owner().of_type(LARGE),
             "Nothing DuplicateClaim",
             "Failed DuplicateClaim Ready=False InSync=True Stalled",
             "rest",
@@ -54,7 +70,7 @@ pub fn rows() -> Vec<Row> {
         (
             "a duplicate finishes the change that it has in flight",
             owner().in_flight(&given_change(ChangeState::Accepted, 60)).processing(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             GOES,
             "12s",
         ),
@@ -82,42 +98,56 @@ pub fn rows() -> Vec<Row> {
         (
             "an open change of a deleted object is waited for",
             orphaned(HoldingState::Open, 60),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             UNKNOWN,
             "12s",
         ),
         (
             "an open change of a deleted object is settled after its fence",
             orphaned(HoldingState::Open, 601),
-            "ReturnSlot Unverified",
+            "Nothing NotMade",
             "Waiting OutcomeUnverified Ready=False InSync=False Reconciling",
             "1s",
         ),
         (
+            "and its lane is freed",
+            orphaned(HoldingState::Open, 601).step(),
+            "FreeLane Freed",
+            "Waiting OutcomeUnverified Ready=False InSync=False Reconciling",
+            "1s",
+        ),
+        (
+            "not before this process has known it for long enough",
+            orphaned(HoldingState::Open, 5000).known_for(599),
+            "Nothing Unknown",
+            UNKNOWN,
+            "30s",
+        ),
+        (
             "a PREPAID one asks a person",
             orphaned(HoldingState::Open, 601).prepaid(),
-            "Nothing Unverified",
+            "MarkUnverified Unverified",
             "Failed OutcomeUnverified Ready=False InSync=False Stalled",
             "rest",
         ),
         (
             "an accepted change of a deleted object is followed",
             orphaned(accepted(), 60),
-            "Nothing Accepted",
+            "Nothing Ordered",
             GOES,
             "12s",
         ),
         (
             "its effect closes the slot",
             orphaned(accepted(), 60).of_type(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             "InSync InSync Ready=True InSync=True",
             "rest",
         ),
         (
             "its effect is not what a third target wants",
             orphaned(accepted(), 60).of_type(LARGE).wants(HUGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             NEXT,
             "1s",
         ),
@@ -129,7 +159,7 @@ pub fn rows() -> Vec<Row> {
             "rest",
         ),
         (
-            "a bearer token's change of a deleted object asks a person",
+            "a token's change of a deleted object asks a person",
             given()
                 .held_by(
                     "other",
@@ -137,40 +167,42 @@ pub fn rows() -> Vec<Row> {
                     HoldingState::Open,
                 )
                 .holder_is_gone(),
-            "Nothing Unverified",
+            "MarkUnverified Unverified",
             "Failed OutcomeUnverified Ready=False InSync=False Stalled",
             "rest",
         ),
         (
-            "only the owner follows the change of a deleted object",
-            orphaned(accepted(), 60).duplicate_of(None),
-            "Nothing DuplicateClaim",
-            DUPLICATE,
-            "rest",
+            "whoever sees the machine follows the change of a deleted object",
+            orphaned(accepted(), 60).duplicate_of(None).processing(LARGE),
+            "CloseLane EffectSeen",
+            GOES,
+            "12s",
         ),
         (
-            "a seen change goes on while another object holds the slot",
+            "also of one that has been unable to read the machine for long",
             {
-                let seen = given_change(ChangeState::Observed, 400);
-                given()
-                    .target(LARGE, 3)
-                    .remembering(&seen)
-                    .closed(&seen, at(-1))
-                    .held_by(
-                        "other",
-                        &given_change(ChangeState::Submitting, 60),
-                        HoldingState::Open,
-                    )
-                    .processing(LARGE)
+                let mut given = held(accepted(), 60).processing(LARGE);
+                given.observed.holders.of_type = Holder::DoesNotCount;
+                given
             },
-            "Nothing Progressing",
+            "CloseLane EffectSeen",
             GOES,
-            "30s",
+            "12s",
+        ),
+        (
+            "an object that is being deleted looks after its own change",
+            given()
+                .in_flight(&given_change(ChangeState::Accepted, 60))
+                .processing(LARGE)
+                .deleted(5),
+            "CloseLane EffectSeen",
+            GOES,
+            "12s",
         ),
         (
             "an observed object follows the slot of a deleted one too",
             orphaned(accepted(), 60).observing().processing(LARGE),
-            "CloseSlot EffectSeen",
+            "CloseLane EffectSeen",
             GOES,
             "12s",
         ),
@@ -184,34 +216,52 @@ fn ownership_every_row_holds() {
 
 #[test]
 fn an_owner_is_named_only_in_the_same_namespace() {
-    let named = given().duplicate_of(Some("older")).pass().verdict.status;
-    assert!(ready_message(&named).contains("VmInstance older"), "{}", ready_message(&named));
-    let hidden = given().duplicate_of(None).pass().verdict.status;
-    assert!(ready_message(&hidden).contains("another namespace"), "{}", ready_message(&hidden));
+    let named = says(&given().duplicate_of(Some("older")));
+    assert!(named.contains("VmInstance older"), "{named}");
+    let hidden = says(&given().duplicate_of(None));
+    assert!(hidden.contains("another namespace"), "{hidden}");
+}
+
+#[test]
+fn an_owner_that_changes_nothing_itself_is_told() {
+    let passive = says(&beside(Some("is suspended (spec.suspend is true)"), false));
+    assert!(passive.contains("older, and is suspended"), "{passive}");
+    for part in ["delete one of the two", "as soon as the other is deleted"] {
+        assert!(passive.contains(part), "{part:?} is not in {passive:?}");
+    }
 }
 
 #[test]
 fn a_holder_is_named_only_in_the_same_namespace() {
-    let elsewhere = held(HoldingState::Open, 60).pass().verdict.status;
-    assert!(!ready_message(&elsewhere).contains("ledger"), "{}", ready_message(&elsewhere));
+    let elsewhere = says(&held(HoldingState::Open, 60));
+    assert!(!elsewhere.contains("ledger"), "{elsewhere}");
     let change = given_change(ChangeState::Submitting, 60);
-    let key = given_key("other");
-    let near = given().slot(SlotRecord::default().taken(holding(&change, key, HoldingState::Open)));
-    let near = near.pass().verdict.status;
-    assert!(ready_message(&near).contains("VmInstance web"), "{}", ready_message(&near));
+    let holding = holding(&change, given_key("other"), HoldingState::Open);
+    let near = says(&given().held(LaneName::Type, &holding));
+    assert!(near.contains("VmInstance web"), "{near}");
 }
 
 #[test]
 fn a_change_of_a_deleted_object_does_not_count_for_the_target_of_this_one() {
     let seen = orphaned(accepted_at(at(-60), "3471"), 60).of_type(LARGE).then();
     assert_eq!(seen.object.status.as_ref().unwrap().history[0].target_generation, 0);
-    let back = seen.slot(SlotRecord::default()).of_type("c.1c2g");
-    assert!(is_call(&back.decide().action));
+    let back = seen.free_slot().of_type(SMALL);
+    assert_eq!(does(&back), "Modify Calling");
 }
 
 #[test]
 fn a_recreated_object_shows_the_order_that_the_slot_kept() {
-    let status = orphaned(accepted_at(at(-60), "3471"), 60).pass().verdict.status;
-    assert_eq!(status.order_number.as_deref(), Some("3471"));
-    assert!(ready_message(&status).contains("order 3471"), "{}", ready_message(&status));
+    let orphaned = orphaned(accepted_at(at(-60), "3471"), 60);
+    assert_eq!(orphaned.pass().verdict.status.order_number.as_deref(), Some("3471"));
+    assert!(says(&orphaned).contains("order 3471"), "{}", says(&orphaned));
+}
+
+#[test]
+fn a_recreated_object_looks_at_the_slot_though_the_type_agrees() {
+    // Its predecessor may have left a change there.
+    let fresh = given().of_type(LARGE);
+    assert_eq!(fresh.clone().without(Read::Slot).needs(), [Read::Slot]);
+    let prepaid = fresh.clone().prepaid().without(Read::Plan);
+    assert_eq!(prepaid.needs(), [Read::Plan], "a change may wait for its cycle");
+    assert_eq!(fresh.without(Read::Plan).needs(), []);
 }

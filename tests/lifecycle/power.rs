@@ -1,23 +1,27 @@
 //! Strategy StopFirst: stop, change, start; and a machine that we stopped is never left stopped.
 
-use zenlayer::Answer;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome},
-    lifecycle::{Action, HoldingState, SlotRecord},
+    lifecycle::{Change, HoldingState, LaneName},
 };
 
 use crate::{
     given::{
-        Given, HUGE, LARGE, SMALL, UID, api_error, at, given, given_call, given_change,
-        given_entry, given_key, holding, read_error, with_slot_after, without_fence,
+        Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry,
+        given_key, holding, not_sent, refused, restore, without_fence,
     },
-    table::{Row, check, does_of, look_of, ready_message, shows_of},
+    preflight::ordered_by_all,
+    table::{Row, check, does, look, says, shows},
 };
 
 const GOES: &str = "Changing ChangeInProgress Ready=False InSync=False Reconciling";
 const STOPS: &str = "Changing StopInProgress Ready=False InSync=False Reconciling";
 const STARTS: &str = "Changing StartInProgress Ready=False InSync=False Reconciling";
 const STARTS_IN_SYNC: &str = "Changing StartInProgress Ready=False InSync=True Reconciling";
+/// No status was written yet, and none is written now.
+const NOTHING: &str = " absent Ready=absent InSync=absent";
+const STOP_AGAIN: &str = "Waiting StopInProgress Ready=False InSync=False Reconciling";
 
 /// The machine was stopped for a change a minute ago and is off.
 fn stopped() -> Given {
@@ -29,17 +33,30 @@ fn stopped_long_ago() -> Given {
     given().stop_first().target(LARGE, 3).stopped_for_a_change(1801)
 }
 
-fn call(kind: ChangeKind, state: ChangeState, ago: i64) -> Given {
-    let given = if kind == ChangeKind::Stop { given().stop_first() } else { stopped() };
-    given.in_flight(&given_call(kind, state, ago))
+fn stop(state: ChangeState, ago: i64) -> Change {
+    given_call(ChangeKind::Stop, state, ago)
 }
 
-fn of_kind(kind: ChangeKind, outcome: HistoryOutcome) -> HistoryEntry {
-    HistoryEntry { kind, ..given_entry(SMALL, LARGE, 3, outcome) }
+/// A stop that is in flight, with what it is to be brought back to; the machine still runs.
+fn stopping(state: ChangeState, ago: i64) -> Given {
+    let stop = stop(state, ago);
+    let given = given().stop_first().finalizer(true).in_flight(&stop);
+    given.restoring(&restore(&stop.id, stop.started_at))
 }
 
-fn refused(status: u16, code: &str) -> Answer {
-    Answer::Refused(api_error(status, Some(code)))
+/// A start that is in flight; the machine is of the declared type.
+fn starting_back(state: ChangeState, ago: i64) -> Given {
+    stopped().of_type(LARGE).in_flight(&given_call(ChangeKind::Start, state, ago))
+}
+
+/// As many calls of this kind that came to such an end, the last one so long ago.
+fn tried(given: Given, kind: ChangeKind, count: i64, ended: i64) -> Given {
+    let outcome = HistoryOutcome::Overdue;
+    (0..count).fold(given, |given, number| {
+        let (id, ended_at) = (format!("{kind:?}-{number}"), Time(at(-ended)));
+        let entry = given_entry(SMALL, LARGE, 3, outcome);
+        given.ended(HistoryEntry { id, kind, ended_at, ..entry })
+    })
 }
 
 /// An order that a person has to settle, while the machine is off.
@@ -48,164 +65,230 @@ fn unverified() -> Given {
 }
 
 pub fn rows() -> Vec<Row> {
-    [first(), stopping(), off(), starting(), held_back()].concat()
+    [first(), stopping_rows(), off(), starting(), held_back(), deleted()].concat()
 }
 
 fn first() -> Vec<Row> {
+    let ready = || given().stop_first().finalizer(true);
     let stops = |name, given| (name, given, "Stop Calling", STOPS, "5s");
     let orders = |name, given| (name, given, "Modify Calling", GOES, "5s");
-    let once =
-        |outcome| given().stop_first().target(LARGE, 3).ended(of_kind(ChangeKind::Stop, outcome));
-    let reverted = "Failed Reverted Ready=False InSync=False Stalled";
+    let waits = |name, given, look| (name, given, "Nothing DoesNotStop", STOP_AGAIN, look);
     vec![
-        stops("a running machine is stopped first", given().stop_first()),
+        (
+            "before a running machine is stopped its object is kept from being deleted",
+            given().stop_first(),
+            "SetFinalizer PowerIsKept",
+            NOTHING,
+            "1s",
+        ),
+        stops("then it is stopped", given().stop_first().step()),
         orders("a stopped machine is changed at once", given().stop_first().state("STOPPED")),
-        stops("a PREPAID upgrade is stopped for", given().stop_first().prepaid().priced(10, 20)),
-        stops("a PREPAID change of unknown direction is too", given().stop_first().prepaid()),
+        stops("a PREPAID upgrade is stopped for", ready().prepaid().priced(10, 20)),
+        stops("a PREPAID change of unknown direction is too", ready().prepaid()),
         orders(
             "a PREPAID downgrade waits for its cycle, so nothing is stopped for it",
-            given().stop_first().prepaid().priced(20, 10),
+            ready().prepaid().priced(20, 10),
         ),
-        (
-            "a machine is stopped once for a target",
-            once(HistoryOutcome::Completed),
-            "Nothing Reverted",
-            reverted,
-            "rest",
+        waits(
+            "a machine that was stopped once without its change is not stopped again at once",
+            tried(ready(), ChangeKind::Stop, 1, 299),
+            "5s",
         ),
-        (
-            "a guest that did not stop is not asked again",
-            once(HistoryOutcome::Overdue),
-            "Nothing Reverted",
-            "Failed ChangeOverdue Ready=False InSync=False Stalled",
-            "rest",
-        ),
-        stops("a stop that never landed does not count", once(HistoryOutcome::Unverified)),
-        stops(
-            "a person allows another stop",
-            once(HistoryOutcome::Overdue)
-                .released(&of_kind(ChangeKind::Stop, HistoryOutcome::Overdue).id)
-                .then(),
-        ),
+        stops("but five minutes later", tried(ready(), ChangeKind::Stop, 1, 300)),
+        waits("the next time not before ten", tried(ready(), ChangeKind::Stop, 2, 599), "5s"),
+        stops("but then", tried(ready(), ChangeKind::Stop, 2, 600)),
+        stops("at the latest after six hours", tried(ready(), ChangeKind::Stop, 40, 21_600)),
+        stops("another target begins anew", {
+            tried(ready(), ChangeKind::Stop, 3, 0).wants(HUGE).generation(4)
+        }),
         (
             "nothing is stopped at the order limit",
-            given().stop_first().ordered_within_the_hour(100),
-            "Nothing OrderLimitReached",
+            ready().orders(ordered_by_all(100)),
+            "Nothing OrderLimit",
             "Waiting OrderLimitReached Ready=False InSync=False Reconciling",
             "113s",
         ),
         (
-            "nothing is stopped while suspended",
-            given().stop_first().suspended(),
-            "Nothing Suspended",
-            "Suspended Suspended Ready=True InSync=False",
-            "rest",
+            "nothing is stopped while suspended, and nothing is kept",
+            ready().suspended(),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            NOTHING,
+            "1s",
         ),
         (
             "a stop that was refused for good is not repeated",
-            given()
-                .stop_first()
-                .answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"))
-                .then(),
+            given().stop_first().step().answered(refused(400, "MISSING_PARAMETER")).step(),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            "Failed RequestInvalid Ready=False InSync=False Stalled",
+            "1s",
+        ),
+        (
+            "and its object is not kept",
+            given().stop_first().step().answered(refused(400, "MISSING_PARAMETER")).step().step(),
             "Nothing Refused",
-            "Failed PermissionDenied Ready=False InSync=False Stalled",
-            "rest",
+            "Failed RequestInvalid Ready=False InSync=False Stalled",
+            "300s",
+        ),
+        (
+            "beside a stop of another object nothing is stopped",
+            ready().held_by("other", &stop(ChangeState::Accepted, 60), {
+                HoldingState::Accepted { at: at(-60), order_number: None, request_id: None }
+            }),
+            "Nothing HeldElsewhere",
+            "Waiting ChangeHeldElsewhere Ready=False InSync=False Reconciling",
+            "backoff",
         ),
     ]
 }
 
-fn stopping() -> Vec<Row> {
-    let stop = |state, ago| call(ChangeKind::Stop, state, ago);
+fn stopping_rows() -> Vec<Row> {
     let observed = |ago, until| {
-        let change = given_call(ChangeKind::Stop, ChangeState::Observed, ago);
-        stop(ChangeState::Observed, ago).closed(&change, at(until))
+        stopping(ChangeState::Observed, ago).closed(&stop(ChangeState::Observed, ago), at(until))
     };
-    let given_up = "Waiting StopInProgress Ready=False InSync=False Reconciling";
     vec![
         (
             "an accepted stop is waited for",
-            stop(ChangeState::Accepted, 60),
-            "Nothing Accepted",
+            stopping(ChangeState::Accepted, 60),
+            "Nothing PowerUnderWay",
             STOPS,
             "12s",
         ),
         (
-            "its beginning closes the slot",
-            stop(ChangeState::Accepted, 60).state("STOPPING"),
-            "CloseSlot EffectSeen",
+            "its beginning closes the lane",
+            stopping(ChangeState::Accepted, 60).state("STOPPING"),
+            "CloseLane PowerSeen",
             STOPS,
             "12s",
         ),
         (
             "so does its end",
-            stop(ChangeState::Accepted, 60).state("STOPPED"),
-            "CloseSlot EffectSeen",
+            stopping(ChangeState::Accepted, 60).state("STOPPED"),
+            "CloseLane PowerSeen",
             STOPS,
             "1s",
         ),
         (
             "a guest that shuts down is waited for",
             observed(60, 250).state("STOPPING"),
-            "Nothing Progressing",
+            "Nothing PowerUnderWay",
             STOPS,
             "12s",
         ),
         (
             "a read that lags behind it is waited for",
             observed(60, 250),
-            "Nothing Progressing",
+            "Nothing PowerUnderWay",
             STOPS,
             "12s",
         ),
         (
-            "a guest that goes on running is given up",
+            "a machine that is off completes it",
+            observed(60, 250).state("STOPPED"),
+            "Nothing PowerCompleted",
+            STOPS,
+            "1s",
+        ),
+        (
+            "a guest that goes on running is decided anew",
             observed(290, -1),
-            "Nothing GivenUp",
-            given_up,
+            "Nothing PowerNoEffect",
+            STOP_AGAIN,
             "1s",
         ),
         (
-            "a guest that shuts down too slowly is given up",
+            "a guest that shuts down too slowly is, too",
             observed(301, -1).state("STOPPING"),
-            "Nothing GivenUp",
-            given_up,
+            "Nothing PowerNoEffect",
+            STOP_AGAIN,
             "1s",
         ),
         (
-            "an accepted stop that never begins is given up, and asks nobody",
-            stop(ChangeState::Accepted, 301),
-            "ReturnSlot GivenUp",
-            given_up,
+            "an accepted stop past its deadline is waited for until its fence",
+            stopping(ChangeState::Accepted, 600),
+            "Nothing PowerUnderWay",
+            STOPS,
+            "30s",
+        ),
+        (
+            "an accepted stop that never begins is decided anew, and asks nobody",
+            stopping(ChangeState::Accepted, 601),
+            "Nothing PowerNoEffect",
+            STOP_AGAIN,
+            "1s",
+        ),
+        (
+            "the lane of a stop is freed after the status says so",
+            stopping(ChangeState::Accepted, 601).step(),
+            "FreeLane Freed",
+            STOP_AGAIN,
             "1s",
         ),
         (
             "a stop of unknown outcome is waited for though the machine is off",
-            stop(ChangeState::Submitting, 60).state("STOPPED"),
-            "Nothing OutcomeUnknown",
+            stopping(ChangeState::Submitting, 60).state("STOPPED"),
+            "Nothing PowerUnknown",
             "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
             "12s",
         ),
         (
             "past its fence a machine that is off shows that it landed",
-            stop(ChangeState::Submitting, 601).state("STOPPED"),
-            "CloseSlot EffectSeen",
+            stopping(ChangeState::Submitting, 601).state("STOPPED"),
+            "CloseLane PowerSeen",
             STOPS,
             "1s",
         ),
         (
-            "past its fence a machine that runs shows that it did not",
-            stop(ChangeState::Submitting, 601).prepaid(),
-            "ReturnSlot Unverified",
-            "Waiting OutcomeUnverified Ready=False InSync=False Reconciling",
+            "past its fence a machine that runs shows that it did not, and PREPAID asks nobody",
+            stopping(ChangeState::Submitting, 601).prepaid(),
+            "Nothing PowerNoEffect",
+            STOP_AGAIN,
             "1s",
         ),
+        (
+            "a token's stop is waited for as long as any other one",
+            stopping_by_token(1801).known_for(899),
+            "Nothing PowerUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
+            "30s",
+        ),
+        (
+            "and then decided anew",
+            stopping_by_token(1801),
+            "Nothing PowerNoEffect",
+            STOP_AGAIN,
+            "1s",
+        ),
+        (
+            "an edit back to the type in effect does not forget a stop that is under way",
+            stopping(ChangeState::Accepted, 60).wants(SMALL).generation(4),
+            "Nothing PowerUnderWay",
+            "Changing StopInProgress Ready=False InSync=True Reconciling",
+            "12s",
+        ),
+        (
+            "an order that needs the machine off waits while it shuts down",
+            stopping(ChangeState::Observed, 60).state("STOPPING"),
+            "Nothing PowerUnderWay",
+            STOPS,
+            "12s",
+        ),
     ]
+}
+
+/// A token's stop without an answer.
+fn stopping_by_token(ago: i64) -> Given {
+    let stop = without_fence(stop(ChangeState::Submitting, ago));
+    let given = given().bearer().stop_first().finalizer(true).in_flight(&stop);
+    given.restoring(&restore(&stop.id, stop.started_at))
 }
 
 fn off() -> Vec<Row> {
     let starts = |name, given| (name, given, "Start Calling", STARTS, "5s");
     let order = |state, ago| stopped().in_flight(&given_change(state, ago));
     let entry = || given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
+    let foreign = "Waiting ForeignPlan Ready=False InSync=False Reconciling";
+    let ordered_long_ago =
+        |given: Given| given.ended(entry()).in_flight(&given_change(ChangeState::Submitting, 60));
     vec![
         ("the change is ordered while it is off", stopped(), "Modify Calling", GOES, "5s"),
         (
@@ -231,37 +314,58 @@ fn off() -> Vec<Row> {
         (
             "a change of unknown outcome does not, before its fence",
             order(ChangeState::Submitting, 60).prepaid(),
-            "Nothing OutcomeUnknown",
+            "Nothing Unknown",
             "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
             "12s",
         ),
         (
-            "a change that no slot could set aside is not pushed out",
-            unverified().slot(SlotRecord::default()),
-            "Nothing Unverified",
-            "Failed OutcomeUnverified Ready=False InSync=False Stalled",
+            "not even where the start has been due for long: the order is settled first",
+            ordered_long_ago(stopped_long_ago().prepaid()),
+            "Nothing Unknown",
+            "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
             "12s",
         ),
-        (
-            "a stop with a token whose outcome is unknown does not: its request never expires",
-            stopped_by_token(1801),
-            "Nothing Unverified",
-            "Failed OutcomeUnverified Ready=False InSync=False Stalled",
-            "rest",
-        ),
         starts("a refused change starts it", {
-            stopped().answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED")).then()
+            stopped()
+                .answered(refused(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED"))
+                .step()
+                .later(5)
         }),
         (
             "a foreign plan is waited for",
             stopped().processing(HUGE),
             "Nothing ForeignPlan",
-            "Waiting ForeignPlan Ready=False InSync=False Reconciling",
-            "12s",
+            foreign,
+            "backoff",
         ),
         starts("not for ever", stopped_long_ago().processing(HUGE)),
-        starts("nor for the order limit", stopped_long_ago().ordered_within_the_hour(100)),
-        starts("nor for an order that is refused for now over and over", stopped_long_ago()),
+        starts("nor is the order limit", stopped_long_ago().orders(ordered_by_all(100))),
+        starts("nor two reads that disagree", {
+            stopped_long_ago().type_status(|one| one.current = crate::given::type_id(HUGE))
+        }),
+        starts("nor a plan that cannot be read", stopped_long_ago().plan_is_missing()),
+        starts("nor an order that is refused for now over and over", stopped_long_ago()),
+        (
+            "an object that does not own the machine leaves it to the owner",
+            stopped().duplicate_of(None).of_type(LARGE).finalizer(false),
+            "Nothing DuplicateClaim",
+            "Failed DuplicateClaim Ready=False InSync=True Stalled",
+            "12s",
+        ),
+        (
+            "but not for ever",
+            stopped_long_ago().duplicate_of(None).of_type(LARGE),
+            "Start Calling",
+            STARTS_IN_SYNC,
+            "5s",
+        ),
+        (
+            "nor is it kept from being deleted for that",
+            stopped().duplicate_of(None).deleted(5),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            " absent Ready=absent InSync=absent",
+            "1s",
+        ),
         (
             "a machine that a person stopped stays off",
             given().stop_first().of_type(LARGE).state("STOPPED"),
@@ -272,157 +376,312 @@ fn off() -> Vec<Row> {
     ]
 }
 
-/// The machine is off, and a token's request has no fence: it may be the one that did it.
-fn stopped_by_token(ago: i64) -> Given {
-    let stop = without_fence(given_call(ChangeKind::Stop, ChangeState::Submitting, ago));
-    given().bearer().stop_first().stopped_for_a_change(ago).in_flight(&stop)
-}
-
 fn starting() -> Vec<Row> {
-    let start = |state, ago| call(ChangeKind::Start, state, ago).of_type(LARGE);
-    let given_up = "Waiting StartInProgress Ready=False InSync=True Reconciling";
-    let failed = |count: i64| {
-        (0..count).fold(stopped().of_type(LARGE), |given, number| {
-            let entry = of_kind(ChangeKind::Start, HistoryOutcome::Overdue);
-            given.ended(HistoryEntry { id: format!("start-{number}"), ..entry })
-        })
+    let again = "Waiting StartInProgress Ready=False InSync=True Reconciling";
+    let back = || stopped().of_type(LARGE);
+    let failed = |count, ended| tried(back(), ChangeKind::Start, count, ended);
+    let observed = |ago: i64, until| {
+        let start = given_call(ChangeKind::Start, ChangeState::Observed, ago);
+        starting_back(ChangeState::Observed, ago).closed(&start, at(until))
     };
     vec![
         (
             "an accepted start is waited for",
-            start(ChangeState::Accepted, 60),
-            "Nothing Accepted",
+            starting_back(ChangeState::Accepted, 60),
+            "Nothing InSync",
             STARTS_IN_SYNC,
             "12s",
         ),
         (
-            "a machine that boots closes the slot",
-            start(ChangeState::Accepted, 60).state("BOOTING"),
-            "CloseSlot EffectSeen",
+            "a machine that boots closes the lane",
+            starting_back(ChangeState::Accepted, 60).state("BOOTING"),
+            "CloseLane PowerSeen",
             STARTS_IN_SYNC,
             "12s",
         ),
         (
-            "a start that never shows is given up, and asks nobody",
-            start(ChangeState::Accepted, 301),
-            "ReturnSlot GivenUp",
-            given_up,
+            "a start of unknown outcome is waited for, and told beside what is so",
+            starting_back(ChangeState::Submitting, 60),
+            "Nothing InSync",
+            STARTS_IN_SYNC,
+            "12s",
+        ),
+        (
+            "past its fence it is decided anew",
+            starting_back(ChangeState::Submitting, 601),
+            "Nothing PowerNoEffect",
+            again,
             "1s",
         ),
         (
-            "two starts that came to nothing allow a third",
-            failed(2),
+            "an accepted start that never shows is decided anew, and asks nobody",
+            starting_back(ChangeState::Accepted, 601),
+            "Nothing PowerNoEffect",
+            again,
+            "1s",
+        ),
+        (
+            "one start without effect is followed by the next ten seconds later: not before",
+            failed(1, 9),
+            "Nothing InSync",
+            STARTS_IN_SYNC,
+            "12s",
+        ),
+        (
+            "one start without effect is followed by the next ten seconds later",
+            failed(1, 10),
             "Start Calling",
             STARTS_IN_SYNC,
             "5s",
         ),
         (
-            "after three a person is asked",
-            failed(3),
-            "Nothing Reverted",
-            "Failed ChangeOverdue Ready=False InSync=True Stalled",
-            "rest",
+            "the pauses grow to ten minutes: not before",
+            failed(10, 599),
+            "Nothing InSync",
+            STARTS_IN_SYNC,
+            "12s",
         ),
         (
-            "a person allows one more",
-            failed(3).released("start-2"),
-            "Nothing Rearmed",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "the pauses grow to ten minutes, and it never rests with a person",
+            failed(10, 600),
+            "Start Calling",
+            STARTS_IN_SYNC,
+            "5s",
+        ),
+        (
+            "a machine that boots is complete once it runs",
+            observed(60, 250).state("RUNNING"),
+            "Nothing PowerCompleted",
+            STARTS_IN_SYNC,
             "1s",
         ),
         (
-            "whoever may not change the machine asks nobody either",
-            failed(3).suspended(),
-            "Nothing InSync",
-            "Suspended Suspended Ready=True InSync=True",
-            "rest",
+            "a machine is started at once where its change has just ended",
+            stopped().in_flight(&given_change(ChangeState::Accepted, 50)).of_type(LARGE),
+            "CloseLane EffectSeen",
+            STARTS_IN_SYNC,
+            "1s",
         ),
         (
             "a machine that runs again has nothing to be brought back to",
-            stopped().of_type(LARGE).state("RUNNING"),
-            "WriteSlot Restored",
-            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            back().state("RUNNING"),
+            "EndRestore PowerRestored",
+            again,
             "1s",
         ),
         (
-            "a guest that did not stop in time may do so later, so it is not forgotten",
-            {
-                let mut late = of_kind(ChangeKind::Stop, HistoryOutcome::Overdue);
-                late.id = given_call(ChangeKind::Stop, ChangeState::Observed, 60).id.0;
-                stopped().ended(late).state("RUNNING")
-            },
-            "Nothing Reverted",
-            "Failed ChangeOverdue Ready=False InSync=False Stalled",
+            "its object is not kept any longer",
+            back().state("RUNNING").step(),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            again,
+            "1s",
+        ),
+        (
+            "and it is in sync",
+            back().state("RUNNING").step().step(),
+            "Nothing InSync",
+            "InSync InSync Ready=True InSync=True",
             "rest",
+        ),
+        (
+            "not while reads may lag behind the stop",
+            back().closed(&stop(ChangeState::Observed, 90), at(100)).state("RUNNING"),
+            "Nothing ReadLags",
+            "Waiting ReadsDisagree Ready=False InSync=True Reconciling",
+            "5s",
+        ),
+        (
+            "nor while the stop may still come",
+            stopping(ChangeState::Submitting, 60).of_type(LARGE),
+            "Nothing PowerUnknown",
+            "Submitting OutcomeUnknown Ready=False InSync=True Reconciling",
+            "12s",
         ),
     ]
 }
 
 fn held_back() -> Vec<Row> {
     let back = || stopped().of_type(LARGE);
-    let none = |name, given, does, shows, look| (name, given, does, shows, look);
-    let waits = STARTS_IN_SYNC;
+    let held = "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling";
+    let open = || given_change(ChangeState::Submitting, 60);
     vec![
-        none(
+        (
             "suspended, it is not started",
             back().suspended(),
             "Nothing InSync",
             "Suspended Suspended Ready=True InSync=True",
             "rest",
         ),
-        none(
+        (
             "observed, it is not started",
             back().observing(),
             "Nothing InSync",
             "Drifted DriftObserved Ready=True InSync=True",
             "rest",
         ),
-        none(
+        (
             "suspended, neither changed nor started",
             stopped().suspended(),
             "Nothing Suspended",
             "Suspended Suspended Ready=True InSync=False",
             "rest",
         ),
-        none(
+        (
             "observed, neither changed nor started",
             stopped().observing(),
-            "Nothing DriftObserved",
+            "Nothing Drift",
             "Drifted DriftObserved Ready=True InSync=False",
             "rest",
         ),
-        none(
-            "suspended, beside a change of another object",
-            back().suspended().held_by(
-                "other",
-                &given_change(ChangeState::Submitting, 60),
-                HoldingState::Open,
-            ),
-            "Nothing HeldElsewhere",
-            "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
-            "backoff",
-        ),
-        none(
+        (
             "a skewed clock starts nothing, and says so",
             back().clock_ahead(300),
             "Nothing ClockSkewed",
             "Failed ClockSkewed Ready=False InSync=True Stalled",
-            "rest",
+            "12s",
         ),
-        none("stale reads start nothing", back().read_ago(6), "Nothing InSync", waits, "12s"),
-        none(
-            "the younger of two objects starts nothing",
-            back().duplicate_of(None),
-            "Nothing DuplicateClaim",
-            "Failed DuplicateClaim Ready=False InSync=True Stalled",
-            "rest",
+        (
+            "a skewed clock does not hold up the change that is followed",
+            stopped_long_ago()
+                .in_flight(&given_change(ChangeState::Observed, 60))
+                .processing(LARGE)
+                .clock_ahead(300),
+            "Nothing Progressing",
+            GOES,
+            "12s",
         ),
-        none(
-            "beside a change of another object nothing is started",
-            back().held_by("other", &given_change(ChangeState::Submitting, 60), HoldingState::Open),
-            "Nothing HeldElsewhere",
-            "Waiting ChangeHeldElsewhere Ready=False InSync=True Reconciling",
+        (
+            "a read of the instance that is too old starts nothing",
+            back().read_ago(6),
+            "Nothing TooOld",
+            "Waiting ReadAgain Ready=False InSync=True Reconciling",
             "backoff",
+        ),
+        (
+            "beside an order that may still take effect nothing is started",
+            back().held_by("other", &open(), HoldingState::Open),
+            "Nothing HeldElsewhere",
+            held,
+            "backoff",
+        ),
+        (
+            "beside an order that was accepted it is, once the start has been due for long",
+            stopped_long_ago().in_flight(&given_change(ChangeState::Accepted, 60)),
+            "Start Calling",
+            STARTS,
+            "5s",
+        ),
+        (
+            "a start of another object is waited for",
+            back().held_by(
+                "other",
+                &given_call(ChangeKind::Start, ChangeState::Accepted, 60),
+                HoldingState::Accepted { at: at(-60), order_number: None, request_id: None },
+            ),
+            "Nothing InSync",
+            STARTS_IN_SYNC,
+            "12s",
+        ),
+    ]
+}
+
+/// The object of a machine that is off is being deleted.
+fn deleted() -> Vec<Row> {
+    let going = |ago| stopped().deleted(ago);
+    let gone = "Waiting BeingDeleted Ready=False InSync=False Reconciling";
+    let start = "Waiting StartInProgress Ready=False InSync=False Reconciling";
+
+    vec![
+        (
+            "its machine is started at once, whatever the change waits for",
+            going(5),
+            "Start Calling",
+            STARTS,
+            "5s",
+        ),
+        (
+            "also beside a change in flight",
+            going(5).in_flight(&given_change(ChangeState::Accepted, 60)),
+            "Start Calling",
+            STARTS,
+            "5s",
+        ),
+        (
+            "not before an open order is settled",
+            going(5).in_flight(&given_change(ChangeState::Submitting, 60)),
+            "Nothing Unknown",
+            "Submitting OutcomeUnknown Ready=False InSync=False Reconciling",
+            "12s",
+        ),
+        (
+            "it is kept while the start is under way",
+            going(60).in_flight(&given_call(ChangeKind::Start, ChangeState::Accepted, 50)),
+            "Nothing BeingDeleted",
+            gone,
+            "10s",
+        ),
+        (
+            "it is released once the machine runs",
+            going(60).state("RUNNING").step(),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            start,
+            "1s",
+        ),
+        (
+            "one that has stopped nothing yet is released at once",
+            given().stop_first().finalizer(true).deleted(1),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            NOTHING,
+            "1s",
+        ),
+        (
+            "one that is kept by somebody else orders nothing",
+            given().deleted(100),
+            "Nothing BeingDeleted",
+            gone,
+            "rest",
+        ),
+        (
+            "nor does it stop the machine",
+            given().stop_first().deleted(100),
+            "Nothing BeingDeleted",
+            gone,
+            "rest",
+        ),
+        (
+            "suspend holds the start back",
+            going(3599).suspended(),
+            "Nothing BeingDeleted",
+            gone,
+            "rest",
+        ),
+        (
+            "for an hour: then the machine is left as it is",
+            going(3601).suspended(),
+            "EndRestore PowerLeftAsItIs",
+            start,
+            "1s",
+        ),
+        (
+            "and the object is released",
+            going(3601).suspended().step(),
+            "TakeFinalizerOff PowerIsFreeToGo",
+            start,
+            "1s",
+        ),
+        (
+            "a machine that is gone is not waited for",
+            going(60).missing_for(300),
+            "EndRestore PowerRestored",
+            "Waiting StartInProgress Ready=False InSync=Unknown Reconciling",
+            "1s",
+        ),
+        (
+            "one that is missing for a moment is",
+            going(60).missing_for(299),
+            "Nothing InstanceGone",
+            "Failed InstanceNotFound Ready=False InSync=Unknown Stalled",
+            "rest",
         ),
     ]
 }
@@ -433,99 +692,78 @@ fn power_every_row_holds() {
 }
 
 #[test]
-fn what_to_restore_is_remembered_before_the_stop_is_sent() {
-    let Action::Call { change, restore, .. } = given().stop_first().decide().action else {
-        panic!("no call")
-    };
-    let restore = restore.unwrap();
+fn what_to_restore_is_written_to_the_slot_with_the_stop() {
+    let order = given().stop_first().finalizer(true).order();
+    let restore = order.taken.restore().unwrap();
     assert_eq!(restore.power_state, "RUNNING");
-    assert_eq!((restore.stopped_by, restore.since), (change.id, at(0)));
+    assert_eq!((&restore.stopped_by, restore.since), (&order.change.id, at(0)));
+    assert_eq!(order.restore.as_ref(), Some(restore));
+    let modify = stopped().order();
+    assert_eq!(modify.taken.restore(), modify.slot.record.restore(), "another call keeps it");
 }
 
 /// Stopped, and then the change was refused like this.
 fn refused_after_the_stop(status: u16, code: &str) -> Given {
-    let stop = given_call(ChangeKind::Stop, ChangeState::Observed, 60);
-    let entry =
-        HistoryEntry { id: stop.id.0, ..of_kind(ChangeKind::Stop, HistoryOutcome::Completed) };
-    let given = given().stop_first().ended(entry).stopped_for_a_change(60);
-    let given = given.answered(refused(status, code));
-    let action = given.decide().action;
-    with_slot_after(given.then(), &action).later(10)
+    let stop = stop(ChangeState::Observed, 90);
+    let entry = given_entry(SMALL, LARGE, 3, HistoryOutcome::Completed);
+    let (id, ended_at) = (stop.id.0, Time(at(-60)));
+    let entry = HistoryEntry { id, ended_at, kind: ChangeKind::Stop, ..entry };
+    let given = given().stop_first().ended(entry).target(LARGE, 3).stopped_for_a_change(60);
+    given.answered(refused(status, code)).step().later(10)
 }
 
 #[test]
 fn a_start_that_is_refused_does_not_let_a_refused_change_be_made_again() {
-    let change = refused_after_the_stop(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION");
-    let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
-    assert_eq!(does_of(&start.pass()), "Start Calling");
-    assert!(shows_of(&start.pass()).starts_with("Failed PermissionDenied"));
-    let action = start.decide().action;
-    let mut given = with_slot_after(start.then(), &action);
-    for look in 1..300 {
-        given = given.later(20 + look * 300);
-        let pass = given.pass();
-        assert_eq!(does_of(&pass), "Start Calling", "look {look}");
-        given = given.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
-        assert_eq!(look_of(&given.pass()), "rest", "look {look}");
-        let action = given.decide().action;
-        given = with_slot_after(given.then(), &action);
+    let denied = || refused(400, "MISSING_PARAMETER");
+    let mut given = refused_after_the_stop(400, "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED");
+    for pass in 0..300 {
+        given = given.later(10 + pass * 300).answered(denied());
+        assert_eq!(does(&given), "Start Calling", "look {pass}");
+        assert_eq!(look(&given), "rest", "look {pass}");
+        given = given.step();
     }
 }
 
 #[test]
-fn a_machine_is_not_stopped_again_for_a_refusal_that_would_pass_by_itself() {
+fn a_machine_is_stopped_again_for_a_refusal_that_passes_but_seldom() {
     for (status, code) in [(400, "STOCK_INSUFFICIENT"), (400, "SOME_NEW_REFUSAL")] {
-        let given = refused_after_the_stop(status, code);
-        let message = ready_message(given.object.status.as_ref().unwrap()).to_owned();
-        assert!(message.contains("requested-at"), "{message}");
-        assert!(!message.contains("half an hour"), "{message}");
-        let runs = given.clone().state("RUNNING");
-        let action = runs.decide().action;
-        let runs = with_slot_after(runs.then(), &action);
-        for later in [20, 1900, 100_000] {
-            assert_eq!(does_of(&runs.clone().later(later).pass()), "Nothing Refused", "{code}");
-        }
+        let off = refused_after_the_stop(status, code);
+        // It was started again, and runs.
+        let runs = off.freed(&stop(ChangeState::Observed, 90)).state("RUNNING").step().step();
+        assert_eq!(does(&runs), "Nothing Refused", "{code}");
+        assert_eq!(does(&runs.clone().later(1799)), "Nothing Refused", "{code}");
+        let later = runs.later(1800).step();
+        assert_eq!(does(&later), "Stop Calling", "{code}");
     }
 }
 
 #[test]
-fn a_stop_that_may_still_come_is_not_forgotten_for_a_change_that_is_refused_in_between() {
-    let id = given_call(ChangeKind::Stop, ChangeState::Observed, 400).id.0;
-    let late = HistoryEntry { id, ..of_kind(ChangeKind::Stop, HistoryOutcome::Overdue) };
-    let runs = given().ended(late).stopped_for_a_change(400).state("RUNNING");
-    let given = runs.answered(refused(400, "SOME_NEW_REFUSAL"));
-    let action = given.decide().action;
-    assert_eq!(does_of(&given.pass()), "Modify Calling");
-    let after = with_slot_after(given.then(), &action).later(10);
-    let status = after.object.status.as_ref().unwrap();
-    assert_eq!(status.history[0].outcome, HistoryOutcome::Overdue);
-    assert!(!ready_message(status).contains("was stopped"), "{}", ready_message(status));
-    let pass = after.pass();
-    assert_eq!(does_of(&pass), "Nothing Refused");
-    assert!(pass.verdict.status.restore.is_some());
+fn a_machine_that_runs_again_is_no_news_about_a_refusal() {
+    let code = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
+    let off = refused_after_the_stop(400, code);
+    let runs = off.state("RUNNING").step().step();
+    for later in [20, 1900, 100_000] {
+        assert_eq!(does(&runs.clone().later(later)), "Nothing Refused", "{later}");
+    }
+    let runs = runs.later(400);
+    assert_eq!(does(&runs.clone().requested_at("1").step()), "Stop Calling");
+    assert_eq!(does(&runs.credential("another").step()), "Stop Calling");
 }
 
 #[test]
 fn a_start_that_is_refused_is_not_made_again_at_once() {
     let start = stopped().of_type(LARGE).answered(refused(400, "SOME_NEW_REFUSAL"));
-    assert_eq!(does_of(&start.pass()), "Start Calling");
-    let action = start.decide().action;
-    let after = with_slot_after(start.then(), &action);
-    assert_eq!(does_of(&after.clone().later(299).pass()), "Nothing Refused");
-    assert_eq!(does_of(&after.later(301).pass()), "Start Calling");
+    assert_eq!(does(&start), "Start Calling");
+    let after = start.step();
+    assert_eq!(does(&after.clone().later(299)), "Nothing Refused");
+    assert_eq!(does(&after.later(300)), "Start Calling");
 }
 
 #[test]
-fn a_read_that_is_refused_while_the_machine_is_off_is_made_again_and_else_is_not() {
-    let refused = |given: Given| {
-        let error = read_error(401, Some("AUTHFAILURE_UNAUTHORIZED_OPERATION"));
-        given.instance_fails(error).then().nothing_read()
-    };
-    let off = refused(stopped());
-    assert_eq!(does_of(&off.clone().later(299).pass()), "Nothing Refused");
-    // It stands no more: the next pass reads.
-    assert_eq!(does_of(&off.later(300).pass()), "Nothing ReadsStale");
-    assert_eq!(does_of(&refused(given()).later(100_000).pass()), "Nothing Refused");
+fn a_refused_start_whose_pause_is_not_remembered_is_made_again() {
+    let mut start = stopped().of_type(LARGE).answered(refused(400, "SOME_NEW_REFUSAL")).step();
+    start.status().refusal.as_mut().unwrap().retry_after = None;
+    assert_eq!(does(&start.later(1)), "Start Calling");
 }
 
 #[test]
@@ -534,101 +772,131 @@ fn a_start_that_is_refused_is_told_beside_a_change_that_was_refused() {
     let start = change.answered(refused(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"));
     let told: Vec<_> = start.pass().verdict.events.iter().map(|event| event.reason).collect();
     assert_eq!(told, ["PermissionDenied"]);
+    let kept = start.then().object.status.unwrap().refusal.unwrap();
+    assert_eq!((kept.kind, kept.reason.as_str()), (ChangeKind::Modify, "OutOfStock"));
 }
 
 #[test]
 fn nothing_that_cannot_be_started_is_looked_at_sooner_than_usual() {
-    let recycled = stopped().state("RECYCLE");
-    assert_eq!(look_of(&recycled.pass()), "rest");
-    assert_eq!(look_of(&stopped_by_token(400).pass()), "rest");
-}
-
-#[test]
-fn whatever_ends_a_refusal_lets_the_machine_be_stopped_again() {
-    let refused = || {
-        let given = refused_after_the_stop(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION");
-        let runs = given.state("RUNNING");
-        let action = runs.decide().action;
-        with_slot_after(runs.then(), &action).later(100)
-    };
-    assert_eq!(does_of(&refused().pass()), "Nothing Refused");
-    assert_eq!(does_of(&refused().requested_at("1").pass()), "Stop Calling");
-    assert_eq!(does_of(&refused().secret_version("78").pass()), "Stop Calling");
+    assert_eq!(look(&stopped().state("RECYCLE")), "rest");
 }
 
 #[test]
 fn a_stop_that_certainly_did_nothing_leaves_nothing_to_restore() {
-    for answer in [Answer::NotSent { cause: "late".into() }, refused(429, "REQUEST_LIMIT_EXCEEDED")]
-    {
-        let given = given().stop_first().answered(answer);
-        let action = given.decide().action;
-        let after = with_slot_after(given.then(), &action);
-        assert_eq!(after.object.status.as_ref().unwrap().restore, None);
-        assert_eq!(after.slot_record().restore, None);
-        assert_eq!(does_of(&after.later(10).pass()), "Stop Calling");
+    for answer in [not_sent(), refused(429, "REQUEST_LIMIT_EXCEEDED")] {
+        let after = given().stop_first().step().answered(answer).step();
+        assert!(after.object.status.as_ref().unwrap().power.is_empty());
+        assert!(after.slot_record().is_free());
+        assert_eq!(does(&after.later(10)), "Stop Calling");
     }
 }
 
 #[test]
-fn a_stop_that_was_accepted_and_given_up_is_still_known_to_the_slot() {
-    let given = stopped().in_flight(&given_call(ChangeKind::Stop, ChangeState::Accepted, 301));
-    let given = given.state("RUNNING");
-    let action = given.decide().action;
-    assert_eq!(does_of(&given.pass()), "ReturnSlot GivenUp");
-    // The object is deleted and created anew, and the guest stops after all.
-    let mut recreated = with_slot_after(given, &action).of_type(LARGE).state("STOPPED");
-    recreated.object.status = None;
-    assert_eq!(does_of(&recreated.pass()), "Start Calling");
+fn a_stop_that_is_freed_takes_what_the_machine_is_brought_back_to_along() {
+    let freed = stopping(ChangeState::Accepted, 601).step().step();
+    assert!(freed.slot_record().is_free(), "{:?}", freed.slot_record());
+    // A person stops the machine later: it stays off.
+    let off = freed.wants(SMALL).generation(4).state("STOPPED").step();
+    assert_eq!(does(&off), "Nothing InSync");
 }
 
 #[test]
-fn a_change_that_is_set_aside_holds_the_slot_again_after_the_start() {
+fn a_start_is_made_beside_an_order_that_a_person_has_to_settle_and_forgets_nothing() {
     let order = given_change(ChangeState::Unverified, 900);
-    let given = unverified();
-    let action = given.decide().action;
-    let Action::Call { change, .. } = &action else { panic!("no call") };
-    let started = with_slot_after(given.then(), &action);
-    assert_eq!(started.slot_record().holding.unwrap().change, change.id);
-    assert_eq!(started.slot_record().set_aside.unwrap().change, order.id);
-    let booted = started.state("RUNNING").later(20);
-    let action = booted.decide().action;
-    let back = with_slot_after(booted.then(), &action).later(30);
-    assert_eq!(back.slot_record().holding.as_ref().unwrap().change, order.id);
-    assert_eq!(back.slot_record().set_aside, None);
-    assert_eq!(does_of(&back.pass()), "Nothing Unverified");
+    let mut given = unverified();
+    let mut seen = Vec::new();
+    for (later, state) in [(0, "STOPPED"), (20, "BOOTING"), (40, "RUNNING"), (60, "RUNNING")] {
+        given = given.later(later).state(state);
+        seen.push(does(&given));
+        given = given.step();
+        let kept = given.object.status.as_ref().unwrap().change.clone();
+        assert_eq!(kept.unwrap().id, order.id.0, "{later}");
+        assert_eq!(given.slot_record().lane_of(&order.id), Some(LaneName::Type), "{later}");
+    }
+    let passes = [
+        "Start Calling",
+        "CloseLane PowerSeen",
+        "Nothing PowerCompleted",
+        "EndRestore PowerRestored",
+    ];
+    assert_eq!(seen, passes);
+    assert_eq!(does(&given), "TakeFinalizerOff PowerIsFreeToGo");
+    assert_eq!(does(&given.step()), "Nothing Unverified");
 }
 
 #[test]
-fn a_start_that_was_never_written_down_does_not_lose_the_change_that_it_set_aside() {
-    let given = unverified();
+fn a_start_that_was_never_written_down_is_given_back_beside_the_order() {
     let order = given_change(ChangeState::Unverified, 900);
     let start = given_call(ChangeKind::Start, ChangeState::Submitting, 5);
-    let record = given.slot_record().taken(holding(&start, given_key(UID), HoldingState::Open));
     // The process died between the slot and the intent.
-    let crashed = given.slot(record);
-    assert_eq!(does_of(&crashed.pass()), "Nothing OutcomeUnknown");
-    let late = crashed.then().later(700);
-    assert_eq!(does_of(&late.pass()), "ReturnSlot Unverified");
-    let action = late.decide().action;
-    let back = with_slot_after(late.then(), &action);
-    assert_eq!(back.slot_record().holding.unwrap().change, order.id);
+    let crashed =
+        unverified().held(LaneName::Power, &holding(&start, given_key(UID), HoldingState::Open));
+    assert_eq!(does(&crashed), "Nothing Withdrawn");
+    let back = crashed.step();
+    assert_eq!(does(&back), "FreeLane Freed");
+    let back = back.step();
+    assert_eq!(back.slot_record().lane_of(&order.id), Some(LaneName::Type));
+    assert!(back.slot_record().restore().is_some(), "only a stop takes it along");
+    assert_eq!(does(&back), "Start Calling");
 }
 
 #[test]
 fn a_recreated_object_starts_a_machine_that_its_predecessor_stopped() {
-    let mut recreated = given().of_type(LARGE).stopped_for_a_change(60);
+    let mut recreated = given().of_type(LARGE).stopped_for_a_change(60).finalizer(false);
     recreated.object.status = None;
-    assert_eq!(does_of(&recreated.pass()), "Start Calling");
-    // One that does not own the machine does not even remember it.
-    let younger = recreated.duplicate_of(None).pass().verdict.status;
-    assert_eq!(younger.restore, None);
+    assert_eq!(does(&recreated), "Start Calling");
 }
 
 #[test]
 fn a_machine_that_stays_off_says_why() {
-    let says = |given: Given| ready_message(&given.pass().verdict.status).to_owned();
-    let suspended = says(stopped().suspended());
+    let suspended = says(&stopped().suspended());
     assert!(suspended.contains("starts it again once changes are allowed"), "{suspended}");
-    let in_sync = says(stopped().of_type(LARGE).suspended());
+    let in_sync = says(&stopped().of_type(LARGE).suspended());
     assert!(!in_sync.contains("it is being started again"), "{in_sync}");
+    let waits = says(&stopped().processing(HUGE));
+    assert!(waits.contains("the operator stopped the machine for a change"), "{waits}");
+}
+
+#[test]
+fn a_machine_that_is_left_off_is_told_once() {
+    let told = |given: &Given| {
+        let events = given.pass().verdict.events;
+        events.into_iter().map(|event| event.reason).collect::<Vec<_>>()
+    };
+    let left = stopped().deleted(3601).suspended();
+    assert_eq!(told(&left), ["InstanceLeftStopped"]);
+    let next = left.step();
+    assert_eq!((does(&next), told(&next)), ("TakeFinalizerOff PowerIsFreeToGo".into(), vec![]));
+}
+
+#[test]
+fn an_object_that_nothing_can_be_read_for_is_released_at_its_bound_all_the_same() {
+    use crate::given::{read_error, transport};
+    use zenlayer_vm_operator::lifecycle::SecretState;
+    type Case = (&'static str, fn(Given) -> Given);
+    let cases: [Case; 6] = [
+        ("no Secret", |given| given.cloud_unread().secret(SecretState::NotFound)),
+        ("no read", |given| given.instance_fails(transport())),
+        ("a refused read", |given| given.instance_fails(read_error(401, None))),
+        ("no slot", |given| given.slot_fails("forbidden")),
+        ("a slot of another version", |given| given.of_another_version(LaneName::Type)),
+        ("no quota", |mut given| {
+            given.observed.quota = Some(crate::given::secs(5));
+            given.cloud_unread()
+        }),
+    ];
+    for (what, break_it) in cases {
+        let kept = break_it(stopped().deleted(3600));
+        assert!(does(&kept).starts_with("Nothing "), "{what}: {}", does(&kept));
+        // That is told while there is still an object to tell it of.
+        let over = break_it(stopped().deleted(3601));
+        assert_eq!(does(&over), "Nothing PowerLeftAsItIs", "{what}");
+        let events = over.pass().verdict.events;
+        assert_eq!(events[0].reason, "InstanceLeftStopped", "{what}");
+        assert_eq!(does(&over.step()), "TakeFinalizerOff PowerIsFreeToGo", "{what}");
+    }
+    let mut spoilt = stopped().deleted(3601);
+    spoilt.status().order_number = Some(String::new());
+    assert_eq!(does(&spoilt), "TakeFinalizerOff InvalidStatus");
+    assert!(shows(&spoilt).starts_with("Failed InvalidStatus"));
 }

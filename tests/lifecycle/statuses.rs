@@ -9,8 +9,8 @@ use zenlayer_vm_operator::{
 
 use crate::{
     coverage::all_rows,
-    given::{Given, LARGE, given},
-    table::{ready_message, shows_of, situation},
+    given::{Given, LARGE, SMALL, at, given},
+    table::{shows, situation},
 };
 
 /// The first thing that is wrong with a status of this generation.
@@ -62,7 +62,9 @@ fn every_status_has_its_conditions() {
     for (name, given, ..) in all_rows() {
         let generation = given.object.metadata.generation.unwrap();
         let status = given.pass().verdict.status;
-        assert_eq!(fault(&status, generation), None, "{name}");
+        // In a moment there is more to say.
+        let untouched = status == given.object.status.unwrap_or_default();
+        assert!(untouched || fault(&status, generation).is_none(), "{name}: {status:?}");
     }
 }
 
@@ -71,13 +73,11 @@ pub fn fixpoint(mut given: Given) -> Option<(usize, &'static str)> {
     for count in 0..12 {
         let pass = given.pass();
         let quiet = pass.decision.action == Action::Nothing;
-        if quiet && Some(&pass.verdict.status) == given.object.status.as_ref() {
+        if quiet && pass.verdict.status == given.object.status.clone().unwrap_or_default() {
             assert!(pass.verdict.events.is_empty(), "an event without a change");
             return Some((count, situation(&pass.decision.situation)));
         }
-        given.object.status = Some(pass.verdict.status);
-        given.outcome = None;
-        given = crate::given::with_slot_after(given, &pass.decision.action);
+        given = given.step();
     }
     None
 }
@@ -99,17 +99,19 @@ fn a_second_pass_over_the_same_situation_writes_nothing() {
         let second = given.then();
         let pass = second.pass();
         if situation(&pass.decision.situation) == situation(&first.decision.situation) {
-            assert_eq!(Some(pass.verdict.status), second.object.status, "{name}");
+            assert_eq!(pass.verdict.status, second.object.status.unwrap_or_default(), "{name}");
         }
     }
 }
 
 #[test]
-fn a_look_is_never_sooner_than_a_second_and_a_stalled_object_is_looked_at_seldom() {
+fn a_look_is_never_sooner_than_a_second_but_for_a_young_edit() {
     for (name, given, ..) in all_rows() {
         let pass = given.pass();
         if let NextLook::After(pause) = pass.verdict.next_look {
-            assert!(pause >= Duration::from_secs(1), "{name}: {pause:?}");
+            let young = situation(&pass.decision.situation) == "EditIsYoung";
+            let least = if young { 100 } else { 1000 };
+            assert!(pause >= Duration::from_millis(least), "{name}: {pause:?}");
         }
     }
 }
@@ -122,9 +124,9 @@ fn a_condition_keeps_the_time_of_its_last_transition() {
         let status = given.object.status.clone().unwrap();
         status.conditions.into_iter().find(|one| one.type_ == name).unwrap().last_transition_time.0
     };
-    assert_eq!(find(&later, "Ready"), crate::given::at(0));
+    assert_eq!(find(&later, "Ready"), at(0));
     let synced = later.of_type(LARGE).later(200).then();
-    assert_eq!(find(&synced, "Ready"), crate::given::at(200));
+    assert_eq!(find(&synced, "Ready"), at(200));
 }
 
 #[test]
@@ -132,24 +134,16 @@ fn what_was_observed_moves_its_time_only_with_another_field() {
     let first = given().then();
     let second = first.later(50).then();
     let seen = |given: &Given| given.object.status.clone().unwrap().instance.unwrap();
-    assert_eq!(seen(&second).observed_at.0, crate::given::at(0));
+    assert_eq!(seen(&second).observed_at.0, at(0));
     let third = second.later(80).state("STOPPED").then();
-    assert_eq!(seen(&third).observed_at.0, crate::given::at(80));
+    assert_eq!(seen(&third).observed_at.0, at(80));
 }
 
 #[test]
 fn a_lagging_read_leaves_a_status_of_the_same_generation_alone() {
     let change = crate::given::given_change(zenlayer_vm_operator::api::ChangeState::Observed, 60);
     let in_sync = given().of_type(LARGE).then();
-    let lagging = in_sync.of_type("c.1c2g").closed(&change, crate::given::at(100));
-    let pass = lagging.pass();
-    assert_eq!(shows_of(&pass), "InSync InSync Ready=True InSync=True");
-    assert_eq!(Some(pass.verdict.status), lagging.object.status);
-}
-
-#[test]
-fn reads_that_stay_stale_are_said_where_nothing_is_in_flight() {
-    let drifted = given().of_type(LARGE).then().of_type("c.1c2g").read_ago(60);
-    let status = drifted.pass().verdict.status;
-    assert!(ready_message(&status).contains("too old"), "{}", ready_message(&status));
+    let lagging = in_sync.of_type(SMALL).closed(&change, at(100));
+    assert_eq!(shows(&lagging), "InSync InSync Ready=True InSync=True");
+    assert_eq!(Some(lagging.pass().verdict.status), lagging.object.status);
 }

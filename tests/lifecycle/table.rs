@@ -2,7 +2,10 @@
 
 use zenlayer_vm_operator::{
     api::{ChangeKind, VmInstanceStatus},
-    lifecycle::{Action, NextLook, Situation, backoff},
+    lifecycle::{
+        Action, Held, Holding, HoldingState, LaneName, NextLook, Situation, SlotRecord, backoff,
+        situation::{AtRest, HeldBack, Looking, Others, Power, Records, TypeChange},
+    },
 };
 
 use crate::given::{Given, Pass};
@@ -28,8 +31,17 @@ pub fn does_of(pass: &Pass) -> String {
     format!("{} {}", action(&pass.decision.action), situation(&pass.decision.situation))
 }
 
+/// What the next pass over this does.
+pub fn does(given: &Given) -> String {
+    does_of(&given.pass())
+}
+
 pub fn shows_of(pass: &Pass) -> String {
     shown(&pass.verdict.status)
+}
+
+pub fn shows(given: &Given) -> String {
+    shows_of(&given.pass())
 }
 
 pub fn shown(status: &VmInstanceStatus) -> String {
@@ -47,10 +59,13 @@ pub fn look_of(pass: &Pass) -> String {
     match pass.verdict.next_look {
         NextLook::Backoff => "backoff".into(),
         NextLook::OnChange => "change".into(),
+        NextLook::WhenTold(pause) => format!("told or {}s", pause.as_secs()),
         NextLook::After(pause) => {
             let desired = &pass.desired;
             if pause == backoff::spread_over(desired.timing.drift, &desired.object.uid) {
                 "rest".into()
+            } else if pause.as_secs() == 0 {
+                format!("{}ms", pause.as_millis())
             } else {
                 format!("{}s", pause.as_secs())
             }
@@ -58,79 +73,89 @@ pub fn look_of(pass: &Pass) -> String {
     }
 }
 
+pub fn look(given: &Given) -> String {
+    look_of(&given.pass())
+}
+
 pub fn ready_message(status: &VmInstanceStatus) -> &str {
     let ready = status.conditions.iter().find(|one| one.type_ == "Ready");
     ready.map_or("", |one| one.message.as_str())
 }
 
+/// What the pass over this says in its condition Ready.
+pub fn says(given: &Given) -> String {
+    ready_message(&given.pass().verdict.status).to_owned()
+}
+
 pub fn action(action: &Action) -> &'static str {
     match action {
         Action::Nothing => "Nothing",
-        Action::Call { change, .. } => match change.kind {
+        Action::Call(order) => match order.change.kind {
             ChangeKind::Modify => "Modify",
             ChangeKind::CancelDowngrade => "Cancel",
             ChangeKind::Stop => "Stop",
             ChangeKind::Start => "Start",
         },
-        Action::WriteSlot { slot, record } if record.closed != slot.record.closed => "CloseSlot",
-        Action::WriteSlot { record, .. } if record.returned.is_some() => "ReturnSlot",
-        Action::WriteSlot { .. } => "WriteSlot",
+        Action::WriteSlot { slot, record } => write(&slot.record, record),
+        Action::SetFinalizer(true) => "SetFinalizer",
+        Action::SetFinalizer(false) => "TakeFinalizerOff",
     }
 }
 
+fn write(before: &SlotRecord, after: &SlotRecord) -> &'static str {
+    for lane in LaneName::ALL {
+        let (before, after) = (before.lane(lane), after.lane(lane));
+        if before == after {
+            continue;
+        }
+        return match (before.held(), after.held()) {
+            (Held::By(_), Held::By(holding)) if holding.state == HoldingState::Unverified => {
+                "MarkUnverified"
+            }
+            (Held::By(_), Held::By(Holding { state: HoldingState::Accepted { .. }, .. })) => {
+                "KeepAnswer"
+            }
+            (_, Held::Nobody) if before.expects() != after.expects() => "CloseLane",
+            (Held::By(_), Held::Nobody) => "FreeLane",
+            (before, after) => panic!("{before:?} becomes {after:?}"),
+        };
+    }
+    "EndRestore"
+}
+
 macro_rules! situations {
-    ($($name:ident),+ $(,)?) => {
+    ($($theme:ident $prefix:literal: $($name:ident),+;)+) => {
         /// The variant's name; without a wildcard, so that a new one is not forgotten.
         pub fn situation(situation: &Situation) -> &'static str {
-            match situation { $(Situation::$name { .. } => stringify!($name),)+ }
+            match situation {
+                Situation::Calling(_) => "Calling",
+                $(Situation::$theme(theme) => match theme {
+                    $($theme::$name { .. } => concat!($prefix, stringify!($name)),)+
+                },)+
+            }
         }
 
-        pub const SITUATIONS: &[&str] = &[$(stringify!($name)),+];
+        pub const SITUATIONS: &[&str] =
+            &["Calling", $($(concat!($prefix, stringify!($name)),)+)+];
     };
 }
 
-situations!(
-    Unusable,
-    SecretUnusable,
-    ReadFailed,
-    InstanceGone,
-    DuplicateClaim,
-    HeldElsewhere,
-    GivenBack,
-    Calling,
-    OutcomeUnknown,
-    Unverified,
-    Accepted,
-    EffectSeen,
-    Progressing,
-    Overdue,
-    NotInEffect,
-    Completed,
-    Undone,
-    GivenUp,
-    Resumed,
-    Restored,
-    Released,
-    Rearmed,
-    ReadLags,
-    InSync,
-    Adopted,
-    LetGo,
-    ForeignPlan,
-    DriftObserved,
-    Suspended,
-    Refused,
-    Reverted,
-    InstanceBusy,
-    InstanceUnusable,
-    ClockSkewed,
-    UnwantedPlan,
-    OrderLimitReached,
-    OrdersUnknown,
-    ReadsStale,
-);
+situations! {
+    Looking "": Needs, InvalidStatus, SecretUnusable, NoQuota, InTrouble, ReadFailed, SlotUnreadable,
+        SlotOfAnotherVersion, Missing, InstanceGone, ReadsDisagree, ReadLags, TooOld;
+    Records "": Freed, BeingMade, Withdrawn, Unrecorded, AnswerKept;
+    Power "Power": Requested, UnderWay, Unknown, Seen, Completed, NoEffect, Restored, LeftAsItIs,
+        IsKept, IsFreeToGo;
+    TypeChange "": Ordered, Accepted, Unknown, Unverified, NotMade, EffectSeen, Progressing, Overdue,
+        NotInEffect, Completed, Undone, Resumed, Released, OrderedOnceMore, Reverted, Adopted,
+        NoLongerFollowed, Unwanted;
+    Others "": DuplicateClaim, HeldElsewhere, ForeignPlan, BeingDeleted;
+    AtRest "": InSync, Drift, Suspended, Refused;
+    HeldBack "": InstanceBusy, InstanceUnusable, ClockSkewed, ServedTwice, EditIsYoung, OrderLimit, OrdersUnknown,
+        AnswersLost, DoesNotStop;
+}
 
 /// Whether the machine is changed.
 pub fn is_call(action: &Action) -> bool {
-    matches!(action, Action::Call { .. })
+    matches!(action, Action::Call(_))
 }

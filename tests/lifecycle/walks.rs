@@ -4,14 +4,16 @@
 use std::fmt::Write;
 
 use serde_json::Value;
-use zenlayer::Answer;
 use zenlayer_vm_operator::{
     api::{ChangeState, HistoryOutcome},
     lifecycle::Outcome,
 };
 
 use crate::{
-    given::{Given, HUGE, LARGE, SMALL, api_error, given, given_change, given_entry, offer},
+    given::{
+        Given, HUGE, LARGE, SMALL, given, given_change, given_entry, no_answer, not_sent, offer,
+        refused,
+    },
     table::{does_of, look_of},
 };
 
@@ -32,11 +34,8 @@ impl Walk {
         self.seconds += later;
         self.given = happens(self.given.later(self.seconds));
         let pass = self.given.pass();
-        let action = pass.decision.action.clone();
         let before = (json(&self.given.object.status), json(&self.given.slot_record()));
-        self.given.object.status = Some(pass.verdict.status.clone());
-        self.given.outcome = None;
-        self.given = crate::given::with_slot_after(self.given, &action);
+        self.given = self.given.step();
         let after = (json(&self.given.object.status), json(&self.given.slot_record()));
         writeln!(self.text, "\n# {what}\n{}; next look: {}", does_of(&pass), look_of(&pass))
             .unwrap();
@@ -75,7 +74,8 @@ fn changes(text: &mut String, of: &str, before: &Value, after: &Value) {
             writeln!(text, "{of}.{key}: {item}").unwrap();
         }
         for item in old.iter().filter(|item| !items.contains(item)) {
-            writeln!(text, "{of}.{key} no more: {}", item["type"]).unwrap();
+            let name = item.get("type").or(item.get("id")).unwrap_or(item);
+            writeln!(text, "{of}.{key} no more: {name}").unwrap();
         }
     }
 }
@@ -117,7 +117,8 @@ fn a_downgrade_waits_for_its_cycle_and_is_taken_back() {
 #[test]
 fn a_machine_is_stopped_changed_and_started() {
     let walk = Walk::from(offered().stop_first())
-        .again("stopped first")
+        .again("kept from being deleted first")
+        .again("stopped then")
         .then("on its way", 5, |given| given.state("STOPPING"))
         .then("it is off", 20, |given| given.state("STOPPED"))
         .again("the type is changed")
@@ -126,17 +127,19 @@ fn a_machine_is_stopped_changed_and_started() {
         .then("it boots", 5, |given| given.state("BOOTING"))
         .then("it runs", 20, |given| given.state("RUNNING"))
         .again("nothing is left to restore")
+        .again("nothing is kept from being deleted")
         .again("looked at again");
     insta::assert_snapshot!(walk.text);
 }
 
 #[test]
 fn a_lost_answer_is_settled_after_its_fence() {
-    let lost = |given: Given| given.answered(Answer::Unknown { cause: "time-out".into() });
+    let lost = |given: Given| given.answered(no_answer());
     let walk = Walk::from(given())
         .then("no answer", 0, lost)
         .again("before the fence")
         .then("after it", 700, |given| given)
+        .again("its lane is freed")
         .then("called again, no answer", 5, lost)
         .then("it shows after all", 700, |given| given.of_type(LARGE))
         .again("looked at again");
@@ -149,11 +152,9 @@ fn calls_that_are_refused_or_not_made_leave_what_was_remembered() {
     let mut world = given().ended(entry);
     world.status().order_number = Some("3400".into());
     world.status().request_id = Some("T-BEFORE".into());
-    let refused = |code: &'static str| {
-        move |given: Given| given.answered(Answer::Refused(api_error(400, Some(code))))
-    };
+    let refused = |code: &'static str| move |given: Given| given.answered(refused(400, code));
     let walk = Walk::from(world)
-        .then("not sent", 0, |given| given.answered(Answer::NotSent { cause: "refused".into() }))
+        .then("not sent", 0, |given| given.answered(not_sent()))
         .then("the race was lost", 5, |given| given.outcome(Outcome::LostRace))
         .then("busy", 5, refused("UNSUPPORTED_OPERATION_INSTANCE_STATUS"))
         .then("out of stock", 5, refused("STOCK_INSUFFICIENT"))
@@ -163,15 +164,28 @@ fn calls_that_are_refused_or_not_made_leave_what_was_remembered() {
     insta::assert_snapshot!(walk.text);
 }
 
-/// A start beside an order that does not come to its end: the order waits, and is not lost.
+/// A start beside an order that does not come to its end: each holds its own lane, and none is lost.
 #[test]
-fn a_start_sets_an_overdue_order_aside() {
+fn a_machine_is_started_beside_an_overdue_order() {
     let order = given_change(ChangeState::Accepted, 1801);
     let walk = Walk::from(given().in_flight(&order).stopped_for_a_change(1900))
         .again("started in between")
         .then("it runs", 20, |given| given.state("RUNNING"))
+        .again("nothing is left to restore")
         .again("the order is looked at again")
         .then("it shows after all", 60, |given| given.of_type(LARGE))
         .again("looked at again");
+    insta::assert_snapshot!(walk.text);
+}
+
+/// An object is deleted while its machine is off: it is kept until the machine runs.
+#[test]
+fn an_object_that_is_deleted_starts_its_machine_first() {
+    let walk = Walk::from(offered().stop_first().target(LARGE, 3).stopped_for_a_change(60))
+        .then("deleted before the order", 5, |given| given.deleted(0))
+        .then("it boots", 5, |given| given.state("BOOTING"))
+        .then("it runs", 20, |given| given.state("RUNNING"))
+        .again("nothing is left to restore")
+        .again("free to go");
     insta::assert_snapshot!(walk.text);
 }

@@ -152,6 +152,7 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         ".status.change.adopted",
         "a fact with two sides, written by the operator alone: this object ordered it, or not",
     ),
+    ("NoBools", ".status.power.change.adopted", "as in status.change"),
     ("NoBools", ".status.history[].adopted", "as in status.change"),
     (
         "MaxLength",
@@ -186,7 +187,10 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "the protocol's own term for the moment until which a request can still take effect",
     ),
     ("MomentNames", ".status.change.deadline", "a term that says that it is a moment"),
-    ("MomentNames", ".status.restore.since", "a term that says that it is a moment"),
+    ("MomentNames", ".status.power.change.fence", "as in status.change"),
+    ("MomentNames", ".status.power.change.deadline", "as in status.change"),
+    ("MomentNames", ".status.power.restore.since", "a term that says that it is a moment"),
+    ("MomentNames", ".status.instance.unreadSince", "a term that says that it is a moment"),
     ("MomentNames", ".status.refusal.retryAfter", "the name that HTTP has for it"),
 ];
 

@@ -80,15 +80,23 @@ fn the_diagram_shows_each_phase_and_no_other() {
 /// Words of the sources that are shown to people as the reason of an event.
 fn events_of_the_source() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for file in ["src/lifecycle/announce.rs", "src/controller/publish.rs"] {
-        for word in read(file).split('"').skip(1).step_by(2).filter(|word| is_camel(word)) {
+    let mut texts = sources("src/lifecycle/situation");
+    texts.extend(sources("src/lifecycle/situation/type_change"));
+    texts.push(read("src/controller/pass/publish.rs"));
+    for text in texts {
+        for word in text.split('"').skip(1).step_by(2).filter(|word| is_camel(word)) {
             found.insert(word.to_owned());
         }
     }
-    // A condition's type, and a fallback that no status can lead to.
-    found.remove("Ready");
-    found.remove("Failed");
     found
+}
+
+/// The texts of the files of a folder.
+fn sources(folder: &str) -> Vec<String> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|file| file.is_file());
+    files.map(|file| std::fs::read_to_string(file).unwrap()).collect()
 }
 
 fn is_camel(word: &str) -> bool {
@@ -100,8 +108,14 @@ fn is_camel(word: &str) -> bool {
 #[test]
 fn the_page_names_each_event() {
     let mut expected = events_of_the_source();
-    expected.insert(Reason::OutcomeUnknown.as_str().to_owned());
-    expected.insert(Reason::OrderLimitReached.as_str().to_owned());
+    let reasons = [
+        Reason::OutcomeUnknown,
+        Reason::OrderLimitReached,
+        Reason::NamespaceOrderLimitReached,
+        Reason::ObjectOrderLimitReached,
+        Reason::ServedTwice,
+    ];
+    expected.extend(reasons.map(|reason| reason.as_str().to_owned()));
     names_exactly("Events", &expected);
 }
 
@@ -178,16 +192,14 @@ fn generated_in(file: &str, name: &str, text: &str) {
 /// The first sentence above each public function of the rules.
 fn sentences() -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/lifecycle/rules");
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    for text in sources("src/lifecycle/rules") {
         let mut doc = String::new();
         for line in text.lines() {
             if let Some(words) = line.strip_prefix("/// ") {
                 doc = format!("{doc} {words}");
             } else if let Some(rest) = line.strip_prefix("pub fn ") {
                 let name = rest.split('(').next().unwrap().to_owned();
-                found.insert(name, doc.trim().to_owned());
+                found.insert(name, first_sentence(doc.trim()));
                 doc.clear();
             } else {
                 doc.clear();
@@ -197,9 +209,15 @@ fn sentences() -> BTreeMap<String, String> {
     found
 }
 
-/// The list of rules as `decide.rs` has it.
+/// Up to the first full stop that ends a sentence.
+fn first_sentence(text: &str) -> String {
+    let end = text.find(". ").map_or(text.len(), |at| at + 1);
+    text[..end].to_owned()
+}
+
+/// The list of rules as `rules/mod.rs` has it, each with the first sentence above it.
 fn rules() -> String {
-    let source = read("src/lifecycle/decide.rs");
+    let source = read("src/lifecycle/rules/mod.rs");
     let list = source.split("const RULES: &[Rule] = &[\n").nth(1).unwrap();
     let list = list.split("];").next().unwrap();
     let sentences = sentences();
@@ -213,8 +231,8 @@ fn rules() -> String {
         count += 1;
         let name = line.trim_end_matches(',');
         let sentence = sentences.get(name).unwrap_or_else(|| panic!("{name} is in no file"));
-        let colon = if sentence.is_empty() { "" } else { ": " };
-        text += &format!("{count}. `{name}`{colon}{sentence}\n");
+        assert!(sentence.ends_with('.'), "{name} has no sentence of its own");
+        text += &format!("{count}. `{name}`: {sentence}\n");
     }
     assert!(count > 20, "{count} rules were found");
     text
@@ -223,22 +241,24 @@ fn rules() -> String {
 /// What the operator does after a code, in the order of the page; where it shows, and which codes.
 fn reaction(class: ErrorClass) -> (&'static str, &'static str) {
     match class {
+        ErrorClass::Terminal(Problem::ZoneNotSupported | Problem::ResourceGroupNotFound)
+        | ErrorClass::Credentials(Problem::CredentialsRejected | Problem::PermissionDenied) => (
+            "Refused for a reason of the account",
+            "`Failed`. One object tries again for all of the credential, with pauses that grow from 30 minutes \
+             to 6 hours; at once where the data of the Secret changes, or a user sets \
+             `vm.zenlayer.com/requested-at` to a new value.",
+        ),
         ErrorClass::Terminal(_) => (
             "Refused for good",
-            "`Failed`. No call is made until the spec, the Secret or the machine changes, or a user sets \
-             `vm.zenlayer.com/requested-at` to a new value.",
+            "`Failed`. No call is made until the pair of types, the machine or the data of the Secret changes, \
+             or a user sets `vm.zenlayer.com/requested-at` to a new value.",
         ),
         ErrorClass::Scarce(_) => {
             ("Refused for want of stock", "`Failed`. It is tried again every 30 minutes.")
         }
-        ErrorClass::Credentials(Problem::ClockSkewed | Problem::BlockedByEdge) => (
+        ErrorClass::Credentials(_) => (
             "Refused for a reason outside the object",
             "`Failed`. It is tried again every 5 minutes.",
-        ),
-        ErrorClass::Credentials(_) => (
-            "Refused because of the credential",
-            "`Failed`. No call is made until the Secret changes, or a user sets \
-             `vm.zenlayer.com/requested-at` to a new value.",
         ),
         ErrorClass::Busy(_) => {
             ("Refused for now", "`Waiting`. It is tried again with growing pauses.")
@@ -255,7 +275,7 @@ fn reaction(class: ErrorClass) -> (&'static str, &'static str) {
         ),
         ErrorClass::Unknown => (
             "Any other code of a 4xx answer",
-            "`Failed` `RefusedByProvider`. It is tried again every 30 minutes.",
+            "`Failed` `RefusedByProvider`. It is tried again with pauses that grow from 30 minutes to 6 hours.",
         ),
     }
 }

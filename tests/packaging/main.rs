@@ -11,7 +11,7 @@ use std::{
 };
 
 use serde_json::Value;
-use zenlayer_vm_operator::api;
+use zenlayer_vm_operator::{api, controller::GRACE};
 
 fn read(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -42,7 +42,8 @@ fn install_yaml_holds_every_object_of_the_kustomize_base() {
         documents.into_iter().map(named).collect()
     };
     let mut base = documents("crds/vminstances.vm.zenlayer.com.yaml");
-    for file in ["namespace", "service-account", "rbac", "deployment"] {
+    let files = ["namespace", "service-account", "rbac", "deployment", "pod-disruption-budget"];
+    for file in files {
         base.extend(documents(&format!("deploy/kustomize/{file}.yaml")));
     }
     let kustomization = &documents("deploy/kustomize/kustomization.yaml")[0];
@@ -60,6 +61,27 @@ fn install_yaml_holds_every_object_of_the_kustomize_base() {
         .filter(|name| installed.get(*name) != base.get(*name))
         .collect();
     assert!(differing.is_empty(), "{differing:?} differ: run `make generate`");
+}
+
+#[test]
+fn one_process_stands_by_whatever_is_updated_or_drained() {
+    let deployment = &documents("deploy/kustomize/deployment.yaml")[0]["spec"];
+    assert_eq!(deployment["replicas"], 2);
+    assert_eq!(deployment["strategy"]["type"], "RollingUpdate");
+    assert_eq!(deployment["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
+    let budget = &documents("deploy/kustomize/pod-disruption-budget.yaml")[0]["spec"];
+    assert_eq!(budget["maxUnavailable"], 1);
+    assert_eq!(budget["selector"], deployment["selector"]);
+    let pod = &deployment["template"];
+    assert_eq!(budget["selector"]["matchLabels"], pod["metadata"]["labels"]);
+    let spread = &pod["spec"]["topologySpreadConstraints"][0];
+    assert_eq!(spread["labelSelector"], deployment["selector"]);
+    // Passes end, and then the lease is released.
+    let given = pod["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(given >= GRACE.as_secs() + 3, "{given}");
+    // Who leads is told by the name of its Pod.
+    let env = pod["spec"]["containers"][0]["env"].as_array().unwrap();
+    assert!(env.iter().any(|one| one["name"] == "POD_NAME"), "{env:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Who uses whom: the modules of a crate, and for each of them the modules that define what it names.
 //! Names are followed through re-exports to where they are defined, so a `mod.rs` that only hands
-//! names on is nobody's dependency.
+//! names on is nobody's dependency. A name that nothing in its module is seen to define was made by a
+//! macro, and counts as defined there.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
@@ -10,7 +11,7 @@ use std::{
     path::Path,
 };
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree, Visibility};
 
@@ -32,17 +33,36 @@ struct Content {
     paths: Vec<Vec<String>>,
     /// Imports that are not handed on.
     used: Vec<Vec<String>>,
+    /// A macro is called that may define names.
+    makes_names: bool,
+}
+
+/// How sure it is that a module defines a name, surest first.
+#[derive(Clone, Copy)]
+enum Sure {
+    /// Its definition is there to read.
+    Read,
+    /// A macro is called there that may make it.
+    Made,
+    /// It can be nowhere else.
+    Left,
+}
+
+/// One search for a definition.
+struct Search {
+    sure: Sure,
+    /// Where it was looked for, and by which path.
+    seen: BTreeSet<(Module, Vec<String>)>,
 }
 
 /// The modules of a crate.
 pub struct Modules(BTreeMap<Module, Content>);
 
 impl Modules {
-    /// Reads the crate below this folder.
-    pub fn read(folder: &Path) -> Self {
+    /// Reads the crate with this root, such as `src/lib.rs`.
+    pub fn read(root: &Path) -> Self {
         let mut modules = Self(BTreeMap::new());
-        let root = folder.join("lib.rs");
-        modules.file(&[], &root, folder);
+        modules.file(&[], root, root.parent().unwrap());
         modules
     }
 
@@ -68,6 +88,8 @@ impl Modules {
                     }
                 }
                 item => {
+                    let called = matches!(item, Item::Macro(call) if call.ident.is_none());
+                    content.makes_names |= called;
                     content.defined.extend(name_of(item));
                     scan(item.to_token_stream(), &mut content.paths);
                 }
@@ -88,10 +110,10 @@ impl Modules {
         let of = |(module, content): (&Module, &Content)| {
             let named = content.used.iter().chain(&content.paths);
             let mut found: BTreeSet<Module> =
-                named.filter_map(|path| self.definition(module, path, 0)).collect();
+                named.filter_map(|path| self.definition(module, path)).collect();
             // Of everything in a module, any name stands for the rest.
             let all = content.modules.iter().map(|path| [&path[..], &["*".to_owned()]].concat());
-            found.extend(all.filter_map(|path| self.definition(module, &path, 0)));
+            found.extend(all.filter_map(|path| self.definition(module, &path)));
             found.remove(module);
             (module.clone(), found)
         };
@@ -100,53 +122,84 @@ impl Modules {
 
     /// The module that defines what a path names when it stands in `module`. `None`: it names a module,
     /// or something of another crate.
-    fn definition(&self, module: &str, path: &[String], depth: usize) -> Option<Module> {
-        let (head, rest) = path.split_first()?;
-        let mut at: Vec<String> =
-            module.split("::").filter(|part| !part.is_empty()).map(String::from).collect();
-        match head.as_str() {
-            "crate" => return self.inside(&[], rest, depth),
-            "self" => return self.inside(&at, rest, depth),
-            "super" => {
-                at.pop();
-                let mut rest = rest;
-                while rest.first().is_some_and(|part| part == "super") {
-                    at.pop();
-                    rest = &rest[1..];
-                }
-                return self.inside(&at, rest, depth);
-            }
-            _ => {}
-        }
-        self.inside(&at, path, depth)
+    fn definition(&self, module: &str, path: &[String]) -> Option<Module> {
+        [Sure::Read, Sure::Made, Sure::Left].into_iter().find_map(|sure| {
+            let mut search = Search { sure, seen: BTreeSet::new() };
+            self.found(module, path, &mut search)
+        })
     }
 
-    fn inside(&self, module: &[String], path: &[String], depth: usize) -> Option<Module> {
+    fn found(&self, module: &str, path: &[String], search: &mut Search) -> Option<Module> {
+        let (at, rest) = start(module, path);
+        // A name alone that nothing here defines is one of another crate.
+        self.inside(&at, rest, rest.len() < path.len(), search)
+    }
+
+    /// The same for a path that begins in this module; `ours`: what it names is of this crate.
+    fn inside(
+        &self,
+        module: &[String],
+        path: &[String],
+        ours: bool,
+        search: &mut Search,
+    ) -> Option<Module> {
         let (head, rest) = path.split_first()?;
+        if head == "self" {
+            return self.inside(module, rest, true, search);
+        }
         let name = module.join("::");
         let content = self.0.get(&name)?;
         let child = [module, std::slice::from_ref(head)].concat();
         if self.0.contains_key(&child.join("::")) {
-            return self.inside(&child, rest, depth);
+            return self.inside(&child, rest, true, search);
         }
         if head == "*" || content.defined.contains(head) {
             return Some(name);
         }
-        if depth > 20 {
+        // Modules may take in each other's names.
+        if !search.seen.insert((name.clone(), path.to_vec())) {
             return None;
         }
         if let Some(path) = content.imported.get(head) {
-            let path = [path, rest].concat();
-            return self.definition(&name, &path, depth + 1);
+            if path.first() == Some(head) {
+                // Named like its crate, which is another one.
+                return None;
+            }
+            return self.found(&name, &[path, rest].concat(), search);
         }
-        content.globs.iter().find_map(|glob| {
-            let path = [&glob[..], path].concat();
-            self.definition(&name, &path, depth + 1)
+        let here = match search.sure {
+            Sure::Read => false,
+            Sure::Made => ours && content.makes_names,
+            Sure::Left => ours,
+        };
+        if here {
+            return Some(name);
+        }
+        content.globs.iter().find_map(|glob| match self.descend(start(&name, glob)) {
+            Some(module) => self.inside(&module, path, ours, search),
+            // Of an enum, or of a module that was imported; else of another crate.
+            None if content.knows(glob.first()?) => {
+                self.found(&name, &[&glob[..], path].concat(), search)
+            }
+            None => None,
         })
+    }
+
+    /// The module that a path names, if it names one without the help of an import.
+    fn descend(&self, (mut at, rest): (Vec<String>, &[String])) -> Option<Vec<String>> {
+        for part in rest {
+            at.push(part.clone());
+            self.0.get(&at.join("::"))?;
+        }
+        Some(at)
     }
 }
 
 impl Content {
+    fn knows(&self, name: &str) -> bool {
+        self.defined.contains(name) || self.imported.contains_key(name)
+    }
+
     fn import(&mut self, tree: &UseTree, mut path: Vec<String>, handed_on: bool) {
         match tree {
             UseTree::Path(part) => {
@@ -183,6 +236,25 @@ impl Content {
         }
         self.imported.insert(shown, path);
     }
+}
+
+/// Where a path that stands in `module` begins, and what is left of it.
+fn start<'a>(module: &str, path: &'a [String]) -> (Vec<String>, &'a [String]) {
+    let mut at: Vec<String> =
+        module.split("::").filter(|part| !part.is_empty()).map(String::from).collect();
+    let mut rest = path;
+    while let Some((head, next)) = rest.split_first() {
+        match head.as_str() {
+            "crate" => at.clear(),
+            "self" => {}
+            "super" => {
+                at.pop();
+            }
+            _ => break,
+        }
+        rest = next;
+    }
+    (at, rest)
 }
 
 fn is_for_tests(item: &Item) -> bool {
@@ -227,13 +299,19 @@ fn defined_by(tokens: TokenStream) -> Vec<String> {
 
 /// Collects the paths of more than one segment, inside groups and macro calls, too.
 fn scan(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
-    let mut path: Vec<String> = Vec::new();
+    scan_after(&[], tokens, found);
+}
+
+/// The same where each path goes on from another, as in `crate::a::{B, c::D}`.
+fn scan_after(before: &[String], tokens: TokenStream, found: &mut Vec<Vec<String>>) {
+    let mut path = before.to_vec();
     let mut colons = 0;
     let mut end = |path: &mut Vec<String>| {
         if path.len() > 1 {
-            found.push(std::mem::take(path));
+            found.push(path.clone());
         }
         path.clear();
+        path.extend_from_slice(before);
     };
     let mut groups = Vec::new();
     for token in tokens {
@@ -247,9 +325,10 @@ fn scan(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
             }
             TokenTree::Punct(mark) if mark.as_char() == ':' && !path.is_empty() => colons += 1,
             TokenTree::Group(group) => {
+                let list = colons == 2 && group.delimiter() == Delimiter::Brace;
+                groups.push((if list { path.clone() } else { Vec::new() }, group.stream()));
                 end(&mut path);
                 colons = 0;
-                groups.push(group.stream());
             }
             TokenTree::Punct(_) | TokenTree::Literal(_) => {
                 end(&mut path);
@@ -258,7 +337,7 @@ fn scan(tokens: TokenStream, found: &mut Vec<Vec<String>>) {
         }
     }
     end(&mut path);
-    groups.into_iter().for_each(|group| scan(group, found));
+    groups.into_iter().for_each(|(before, group)| scan_after(&before, group, found));
 }
 
 /// A shortest circle among the modules, if there is one: each uses the next, the last one the first.

@@ -1,5 +1,5 @@
-//! Verifies ZC2-HMAC-SHA256 (fact sheet section 2) over what arrived: raw body, raw `Host`, raw
-//! `Content-Type`. Written apart from the client's code on purpose.
+//! Verifies ZC2-HMAC-SHA256 (page "Signature Algorithm v2") over what arrived: raw body,
+//! raw `Host`, raw `Content-Type`. Written apart from the client's code on purpose.
 
 use std::borrow::Cow;
 

@@ -99,7 +99,7 @@ impl Change {
         let (started, fence) = (Instant::now(), signed_at + settle);
         println!("looking what became of it once it is {fence} for the provider");
         let status = loop {
-            let Reading { value, date } = self.look().await?;
+            let Reading { value, date, .. } = self.look().await?;
             // By the provider's clock and by this machine's: either may be wrong.
             let passed = match date {
                 Some(date) => date > fence && started.elapsed() > settle,

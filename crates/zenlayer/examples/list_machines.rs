@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
 
 async fn list() -> Result<(), Box<dyn Error>> {
     let (client, credentials) = environment::client()?;
-    let Reading { value: machines, date } = client.list_instances(&credentials).await?;
+    let Reading { value: machines, date, .. } = client.list_instances(&credentials).await?;
     for (id, found) in &machines {
         let machine = match found {
             Found::Present(machine) => machine,

@@ -84,6 +84,8 @@ pub struct Reading<T> {
     /// So "has this moment passed for the provider?" is never answered too early by a cache. (RFC
     /// 9111, section 5.1, has a cache leave `Date` alone; some write it anew at delivery.)
     pub date: Option<Timestamp>,
+    /// When the request was signed, right before it was sent, by the client's clock.
+    pub sent_at: Timestamp,
 }
 
 impl<T> Reading<T> {
@@ -105,6 +107,8 @@ pub enum ReadError {
         error: ApiError,
         /// As [`Reading::date`].
         date: Option<Timestamp>,
+        /// As [`Reading::sent_at`].
+        sent_at: Timestamp,
     },
     /// No answer: the request could not be signed, or no turn of the rate limit came in time, or
     /// connecting, the connection or the time ran out.

@@ -66,10 +66,10 @@ impl<T> Reading<Batch<T>> {
     ///
     /// [`ReadError::Malformed`] where the answer proves nothing about the id, or it was not asked.
     pub fn into_one(mut self, id: &InstanceId) -> Result<Reading<Option<T>>, ReadError> {
-        let date = self.date;
+        let (date, sent_at) = (self.date, self.sent_at);
         match self.value.remove(id) {
-            Some(Found::Present(value)) => Ok(Reading { value: Some(value), date }),
-            Some(Found::Missing) => Ok(Reading { value: None, date }),
+            Some(Found::Present(value)) => Ok(Reading { value: Some(value), date, sent_at }),
+            Some(Found::Missing) => Ok(Reading { value: None, date, sent_at }),
             Some(Found::Odd { cause }) => Err(ReadError::Malformed { cause }),
             None => Err(ReadError::Malformed { cause: format!("instance {id} was not asked") }),
         }

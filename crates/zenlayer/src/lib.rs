@@ -30,7 +30,7 @@ pub use endpoint::{DEFAULT_ENDPOINT, Endpoint, InvalidEndpoint};
 pub use ids::{InstanceId, InstanceTypeId, InvalidId, OrderNumber, RequestId};
 pub use jiff::{SignedDuration, Timestamp};
 pub use mutation::{Call, Mutation};
-pub use pace::Pace;
+pub use pace::{Pace, Rate};
 pub use request::{CatalogueQuery, PriceInquiry};
 pub use rust_decimal::Decimal;
 pub use secrecy::SecretString;

@@ -14,6 +14,28 @@ const ONE_EVENT: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is obeyed; the provider has never been seen to send one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Calls a second: a finite number above 0, such as 5 or 0.1.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Rate(f64);
+
+impl Rate {
+    /// `None`: it is not a finite number above 0.
+    pub fn per_second(calls: f64) -> Option<Self> {
+        (calls.is_finite() && calls > 0.0).then_some(Self(calls))
+    }
+
+    /// Calls a second.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl From<NonZeroU32> for Rate {
+    fn from(calls: NonZeroU32) -> Self {
+        Self(f64::from(calls.get()))
+    }
+}
+
 /// A token bucket: calls a second and their bursts. `now` is always the time since one fixed moment,
 /// and never goes back.
 #[derive(Debug, Clone)]
@@ -30,8 +52,8 @@ pub struct Pace {
 
 impl Pace {
     /// A full bucket.
-    pub fn new(per_second: NonZeroU32, burst: NonZeroU32) -> Self {
-        let (full, burst) = (f64::from(per_second.get()), f64::from(burst.get()));
+    pub fn new(rate: impl Into<Rate>, burst: NonZeroU32) -> Self {
+        let (full, burst) = (rate.into().get(), f64::from(burst.get()));
         Self { full, burst, rate: full, tokens: burst, counted: Duration::ZERO, slowed: None }
     }
 
@@ -42,6 +64,33 @@ impl Pace {
         let pause = self.counted.saturating_sub(now);
         let turn = (-self.tokens).max(0.0) / self.rate;
         pause.saturating_add(Duration::try_from_secs_f64(turn).unwrap_or(Duration::MAX))
+    }
+
+    /// How long it takes until so many turns are there at once, if nobody takes one before. More than
+    /// the burst never are: so many are enough.
+    pub fn wait(&mut self, calls: u32, now: Duration) -> Duration {
+        self.count(now);
+        let pause = self.counted.saturating_sub(now);
+        let lacking = f64::from(calls).min(self.burst) - self.tokens;
+        let wait = Duration::try_from_secs_f64(lacking.max(0.0) / self.rate);
+        pause.saturating_add(wait.unwrap_or(Duration::MAX))
+    }
+
+    /// Takes so many turns, whether they are there or not.
+    pub fn spend(&mut self, calls: u32, now: Duration) {
+        self.count(now);
+        self.tokens -= f64::from(calls);
+    }
+
+    /// Gives turns back that were not used.
+    pub fn give_back(&mut self, calls: u32) {
+        self.tokens = (self.tokens + f64::from(calls)).min(self.burst);
+    }
+
+    /// Calls a second, as things are.
+    pub fn rate(&mut self, now: Duration) -> f64 {
+        self.count(now);
+        self.rate
     }
 
     /// The provider said 429, and perhaps for how long. The rate is halved, down to a 32nd, and takes

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ChargeType, Instance, InstanceId, InstanceIds, InstanceTypeId, Mutation, SystemDisk};
 
 /// Which part of the catalogue: it differs by zone and by charge type.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CatalogueQuery {
     /// Such as `FRA-A`.
     pub zone_id: String,

@@ -1,86 +1,155 @@
-//! What cannot be looked at.
+//! What has to be read, and what cannot be.
 
-use crate::{
-    api::Reason,
-    lifecycle::{Action, Decision, Severity, Situation, facts::Facts, refusal, slot::Aspect},
+use zenlayer::{ChargeType, ReadError};
+
+use crate::lifecycle::{
+    decision::Decision, facts::Facts, protocol::LaneName, read::Read, refusal, situation::Looking,
+    standing::Standing,
 };
-use zenlayer::ReadError;
 
+pub fn needs(reads: &'static [Read]) -> Option<Decision> {
+    Some(Decision::report(Looking::Needs(reads)))
+}
+
+/// A Secret that is missing or incomplete holds no credential.
 pub fn secret_is_unusable(facts: &Facts) -> Option<Decision> {
     let reason = facts.observed.secret.reason()?;
     let name = &facts.desired.secret_name;
     let problem = refusal::secret_problem(&facts.observed.secret, name);
-    Some(Decision::report(Situation::SecretUnusable { reason, problem }))
+    Some(Decision::report(Looking::SecretUnusable { reason, problem }))
 }
 
-/// The provider refused a read, and nothing has changed since: nothing was read in this pass.
-pub fn read_was_refused_for_good(facts: &Facts) -> Option<Decision> {
-    let refusal =
-        refusal::standing(facts.desired, facts.memory, &facts.observed.secret, facts.now)?;
-    let of_a_read = refusal.call.is_none() && facts.observed.instance.is_none();
-    of_a_read.then(|| Decision::report(Situation::Refused { refusal: refusal.clone() }))
+/// The credential has used up its rate for the moment; its turn comes.
+pub fn quota_is_used_up(facts: &Facts) -> Option<Decision> {
+    let again_in = facts.observed.quota?;
+    Some(Decision::report(Looking::NoQuota { again_in }))
+}
+
+/// Reads of the credential fail for all its objects; one of them tries again.
+pub fn credential_is_in_trouble(facts: &Facts) -> Option<Decision> {
+    let trouble = facts.observed.trouble.as_ref().filter(|_| facts.observed.instance.is_none())?;
+    Some(Decision::report(Looking::InTrouble { trouble: trouble.clone() }))
+}
+
+/// The instance is read in every pass.
+pub fn instance_is_needed(facts: &Facts) -> Option<Decision> {
+    facts.observed.instance.is_none().then(|| needs(&[Read::Instance]))?
 }
 
 fn read_failed(facts: &Facts, error: &ReadError) -> Decision {
-    let version = facts.observed.secret.version().unwrap_or_default();
-    let soon = facts.restore.is_some();
-    Decision::report(refusal::of_read(facts.desired, error, (version, soon), facts.now))
+    let problem = refusal::of_read(facts.desired, error);
+    Decision::report(Looking::ReadFailed { problem })
 }
 
+/// A read that failed is tried again, whatever the reason.
 pub fn instance_was_not_read(facts: &Facts) -> Option<Decision> {
-    match &facts.observed.instance {
-        Some(Ok(_)) => None,
-        Some(Err(error)) => Some(read_failed(facts, error)),
-        None => Some(Decision::report(Situation::ReadsStale)),
+    match facts.observed.instance.as_ref()? {
+        Ok(_) => None,
+        Err(error) => Some(read_failed(facts, error)),
     }
 }
 
-/// A change of an instance that is gone is over, once its request cannot land any more. Its slot
-/// closes as if the effect had been seen: should the instance come back, nothing is ordered again.
-pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
-    if !facts.observed.is_gone() {
-        return None;
-    }
-    let Some(change) = facts.change().cloned() else {
-        return Some(Decision::report(Situation::InstanceGone { ended: None }));
-    };
-    if change.is_unanswered() && change.fence.is_none() {
-        return Some(Decision::report(Situation::Unverified { change, asks: true }));
-    }
-    if change.is_unanswered() && !facts.is_past_fence(&change) {
-        return Some(Decision::report(Situation::OutcomeUnknown { change }));
-    }
-    let action =
-        if facts.holds_slot(&change) { facts.close_slot(&change) } else { Action::Nothing };
-    Some(Decision { action, situation: Situation::InstanceGone { ended: Some(change) } })
+/// The slot is read where something is remembered, or the status does not speak of the spec as it is.
+pub fn slot_is_needed(facts: &Facts) -> Option<Decision> {
+    let wanted = facts.observed.slot.is_none() && is_followed(facts);
+    wanted.then(|| needs(&[Read::Slot]))?
 }
 
-pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
-    match &facts.observed.plan {
-        // Not asked for: no change is in flight, and none may be ordered.
-        None => facts.change().map(|_| Decision::report(Situation::ReadsStale)),
-        Some(Ok(reading)) if reading.value.is_some() => None,
-        // One read shows the instance, the other one does not: look again, but not for ever.
-        Some(Ok(_)) => Some(Decision::report(match facts.change() {
-            Some(change)
-                if facts.is_overdue(change)
-                    && !change.is_unanswered()
-                    && Aspect::of(change.kind) == Aspect::Type =>
-            {
-                Situation::Overdue { change: change.clone() }
-            }
-            _ => Situation::ReadsStale,
-        })),
-        Some(Err(error)) => Some(read_failed(facts, error)),
-    }
+/// The slot is read where something might be ordered, or the machine is not as one at rest.
+pub fn slot_is_needed_for_the_machine(facts: &Facts) -> Option<Decision> {
+    let odd = differs(facts) || facts.observed.is_stopped() || facts.observed.is_missing();
+    let wanted = facts.observed.slot.is_none() && odd;
+    wanted.then(|| needs(&[Read::Slot]))?
 }
 
+/// Whether there is more to look at than the instance itself.
+fn is_followed(facts: &Facts) -> bool {
+    remembers(facts) || !facts.observed.status_is_current
+}
+
+fn remembers(facts: &Facts) -> bool {
+    let memory = facts.memory;
+    memory.change.is_some()
+        || memory.power.is_some()
+        || memory.restore.is_some()
+        || memory.open_order().is_some()
+        || facts.desired.has_finalizer
+}
+
+/// What is not known to be billed afterwards may have a change that waits for its cycle.
+fn may_be_scheduled(facts: &Facts) -> bool {
+    facts.observed.instance().is_some_and(|one| one.charge_type != ChargeType::Postpaid)
+}
+
+fn differs(facts: &Facts) -> bool {
+    facts.observed.instance().is_some_and(|one| one.type_id != facts.desired.type_id)
+}
+
+/// A slot that cannot be read says nothing of what may be under way.
 pub fn slot_was_not_read(facts: &Facts) -> Option<Decision> {
     let problem = facts.observed.slot.as_ref()?.as_ref().err()?;
-    Some(Decision::report(Situation::ReadFailed {
-        reason: Reason::KubernetesUnavailable,
-        problem: format!("cannot read the Lease that keeps the changes of the instance: {problem}"),
-        severity: Severity::Passing,
-        refusal: None,
-    }))
+    Some(Decision::report(Looking::SlotUnreadable { problem: problem.clone() }))
+}
+
+/// A record that another version wrote is left to that version.
+pub fn slot_is_of_another_version(facts: &Facts) -> Option<Decision> {
+    let unreadable = [&facts.change, &facts.power].contains(&&Standing::Unreadable);
+    unreadable.then(|| Decision::report(Looking::SlotOfAnotherVersion))
+}
+
+/// The plan is read where a change is in flight, and now and then where one may be scheduled. An order
+/// reads it with all else that it rests on.
+pub fn plan_is_needed(facts: &Facts) -> Option<Decision> {
+    facts.observed.instance()?;
+    let cancels = facts.desired.cancel_plan.is_some()
+        && facts.desired.cancel_plan != facts.memory.handled.cancel_plan;
+    // A machine that is off may have been stopped by an object that is gone: the slot knows.
+    let says_nothing = facts.observed.slot().is_some_and(|slot| slot.record.is_free());
+    let off = facts.observed.is_stopped() && !says_nothing;
+    let in_flight = remembers(facts) || facts.type_change().is_some();
+    let first_look = !facts.observed.status_is_current;
+    let due = facts.observed.since.plan_is_due || facts.memory.refusal.is_some() || first_look;
+    let wanted = cancels || off || in_flight || due && may_be_scheduled(facts);
+    (wanted && facts.observed.plan.is_none()).then(|| needs(&[Read::Plan]))?
+}
+
+/// An instance that is missing once is asked for again before it is believed.
+pub fn instance_is_missing(facts: &Facts) -> Option<Decision> {
+    let known = facts.observed.since.missing.unwrap_or_default();
+    let early = facts.observed.is_missing() && known < facts.desired.timing.poll.0;
+    early.then(|| Decision::report(Looking::Missing))
+}
+
+/// Without the plan nobody knows how far a change has come.
+pub fn plan_was_not_read(facts: &Facts) -> Option<Decision> {
+    match facts.observed.plan.as_ref()? {
+        Ok(reading) if reading.value.is_some() => None,
+        // One read shows the instance, the other one does not.
+        Ok(_) => Some(Decision::report(Looking::ReadsDisagree {
+            since: facts.observed.since.disagree.unwrap_or_default(),
+            types: None,
+        })),
+        Err(error) => Some(read_failed(facts, error)),
+    }
+}
+
+/// Two reads of one pass that show different types say nothing about either.
+pub fn reads_disagree(facts: &Facts) -> Option<Decision> {
+    let (instance, status) = facts.seen()?;
+    (instance.type_id != status.current).then(|| {
+        Decision::report(Looking::ReadsDisagree {
+            since: facts.observed.since.disagree.unwrap_or_default(),
+            types: Some((instance.type_id.clone(), status.current.clone())),
+        })
+    })
+}
+
+/// Within one margin after an effect was seen, a read that contradicts it is lag, not news.
+pub fn read_contradicts_what_was_seen(facts: &Facts) -> Option<Decision> {
+    let instance = facts.observed.instance()?;
+    let plan = facts.plan();
+    let contradicts = LaneName::ALL
+        .iter()
+        .any(|lane| facts.lagging(*lane).is_some_and(|one| !one.agrees(instance, &plan)));
+    contradicts.then(|| Decision::report(Looking::ReadLags))
 }

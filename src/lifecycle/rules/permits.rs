@@ -1,107 +1,110 @@
-//! What holds back every call, whoever asks for it.
+//! What holds back a call, whichever it is: the second list.
 
-use zenlayer::InstanceState;
+use zenlayer::with_causes;
 
-use crate::{
-    api::ChangeKind,
-    lifecycle::{Claim, Decision, Ended, Situation, Standing, facts::Facts},
+use super::looking::needs;
+use crate::lifecycle::{
+    Desired,
+    decision::Decision,
+    facts::Facts,
+    invalid_status::InvalidStatus,
+    read::Read,
+    situation::{HeldBack, Looking, Others},
+    standing::Standing,
 };
 
-pub fn older_object_owns_the_instance(facts: &Facts) -> Option<Decision> {
-    match &facts.observed.claim {
-        Claim::Owner => None,
-        Claim::Duplicate { owner } => {
-            Some(Decision::report(Situation::DuplicateClaim { owner: owner.clone() }))
-        }
-    }
+/// What holds back every call that changes the type.
+pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
+    const PERMITS: &[fn(&Facts) -> Option<Decision>] = &[
+        status_is_readable,
+        object_is_served_twice,
+        a_request_may_still_take_effect,
+        lane_is_taken,
+        reads_for_a_call_are_needed,
+        clock_is_skewed,
+        reads_are_stale,
+    ];
+    PERMITS.iter().find_map(|permit| permit(facts))
 }
 
-pub fn slot_is_held_elsewhere(facts: &Facts) -> Option<Decision> {
-    match &facts.standing {
+/// What holds back a start: it rests on the instance alone.
+pub fn start_is_held_back(facts: &Facts) -> Option<Decision> {
+    const PERMITS: &[fn(&Facts) -> Option<Decision>] =
+        &[status_is_readable, reads_for_a_call_are_needed, clock_is_skewed, instance_is_stale];
+    PERMITS.iter().find_map(|permit| permit(facts))
+}
+
+/// What cannot be read may be what keeps a call from being made twice.
+fn status_is_readable(facts: &Facts) -> Option<Decision> {
+    let error = facts.memory.unreadable.as_ref()?;
+    Some(status_is_invalid(facts.desired, error))
+}
+
+/// A part of the status cannot be read.
+pub fn status_is_invalid(desired: &Desired, error: &InvalidStatus) -> Decision {
+    let problem = format!(
+        "{}; look at the provider's orders, then correct the field with kubectl edit vminstance {} \
+         --subresource=status",
+        with_causes(error),
+        desired.object.name
+    );
+    Decision::report(Looking::InvalidStatus { problem })
+}
+
+/// Two operators may not know of each other's objects, and would each order for their own.
+pub fn object_is_served_twice(facts: &Facts) -> Option<Decision> {
+    let by = facts.observed.served_by.clone();
+    (!by.is_empty()).then(|| Decision::report(HeldBack::ServedTwice { by }))
+}
+
+/// While a call of either lane may still take effect, nothing else is sent.
+fn a_request_may_still_take_effect(facts: &Facts) -> Option<Decision> {
+    let slot = facts.observed.slot()?;
+    slot.record.is_open().then(|| Decision::report(Others::HeldElsewhere { holder: None }))
+}
+
+/// A change of the type that another object looks after, or that is not followed, keeps its lane.
+fn lane_is_taken(facts: &Facts) -> Option<Decision> {
+    match &facts.change {
         Standing::HeldElsewhere(holder) => {
-            Some(Decision::report(Situation::HeldElsewhere { holder: holder.clone() }))
+            Some(Decision::report(Others::HeldElsewhere { holder: Some(holder.clone()) }))
         }
-        Standing::Idle | Standing::InFlight(_) | Standing::GivenBack(_) => None,
+        Standing::Idle
+        | Standing::InFlight(_)
+        | Standing::Unrecorded(_)
+        | Standing::WithoutIntent(_)
+        | Standing::Ended(_)
+        | Standing::Unreadable => None,
     }
 }
 
-/// Two reads of one pass that show different types say nothing about either.
-pub fn reads_disagree(facts: &Facts) -> Option<Decision> {
-    let (instance, status) = facts.seen()?;
-    (instance.type_id != status.current).then(|| Decision::report(Situation::ReadsStale))
-}
-
-/// One change is ordered at most once for one target; a person may allow it again.
-pub fn change_was_ordered_before(facts: &Facts) -> Option<Decision> {
-    ordered_before(facts, ChangeKind::Modify)
-}
-
-/// The same for any call that is made on the way from the type in effect to the declared one.
-pub fn ordered_before(facts: &Facts, kind: ChangeKind) -> Option<Decision> {
-    let from = &facts.observed.instance()?.type_id;
-    Some(once_more(facts, facts.memory.made_before(facts.desired, kind, from)?))
-}
-
-/// A call that is not made again by itself; a person may allow it.
-pub fn once_more(facts: &Facts, entry: &Ended) -> Decision {
-    Decision::report(if facts.releases(&entry.id) {
-        Situation::Rearmed { id: entry.id.clone() }
-    } else {
-        Situation::Reverted { entry: entry.clone() }
-    })
-}
-
-pub fn instance_state_forbids_changes(facts: &Facts) -> Option<Decision> {
-    let state = facts.observed.instance()?.state.clone();
-    match state {
-        InstanceState::Running | InstanceState::Stopped => None,
-        InstanceState::CreateFailed
-        | InstanceState::Recycle
-        | InstanceState::Recycling
-        | InstanceState::Releasing => Some(Decision::report(Situation::InstanceUnusable { state })),
-        InstanceState::Pending
-        | InstanceState::Deploying
-        | InstanceState::Booting
-        | InstanceState::Stopping
-        | InstanceState::Reboot
-        | InstanceState::Rebuilding
-        | InstanceState::Imaging
-        | InstanceState::Other(_) => Some(Decision::report(Situation::InstanceBusy { state })),
-    }
+/// A call rests on reads of its own, made together.
+fn reads_for_a_call_are_needed(facts: &Facts) -> Option<Decision> {
+    (!facts.observed.for_a_call).then(|| needs(&[Read::ForACall]))?
 }
 
 /// A call is signed only while our clock is near the provider's: further away, the fence would say
 /// nothing.
-pub fn clock_is_skewed(facts: &Facts) -> Option<Decision> {
-    let skews = facts.observed.dates().map(|date| facts.observed.began_at.duration_since(date));
-    let skew = skews.max_by_key(|skew| skew.unsigned_abs())?;
+fn clock_is_skewed(facts: &Facts) -> Option<Decision> {
+    let skew = facts.observed.skews().max_by_key(|skew| skew.unsigned_abs())?;
     (skew.unsigned_abs() > facts.desired.timing.skew_limit)
-        .then(|| Decision::report(Situation::ClockSkewed { seconds: skew.as_secs() }))
+        .then(|| Decision::report(HeldBack::ClockSkewed { seconds: skew.as_secs() }))
 }
 
-/// A call rests on reads that are complete and have just been made.
-pub fn reads_are_stale(facts: &Facts) -> Option<Decision> {
-    let age = facts.now.duration_since(facts.observed.began_at);
-    let fresh = !age.is_negative() && age.unsigned_abs() <= facts.desired.timing.freshness;
+/// The reads of a call are complete and have just been made.
+fn reads_are_stale(facts: &Facts) -> Option<Decision> {
     let complete = facts.seen().is_some() && facts.observed.slot().is_some();
-    (!fresh || !complete).then(|| Decision::report(Situation::ReadsStale))
+    stale(facts, facts.observed.read_at().filter(|_| complete))
 }
 
-/// A change that was seen has closed its slot; by now another one may hold it.
-fn slot_is_held_by_another_change(facts: &Facts) -> Option<Decision> {
-    let held = facts.observed.slot()?.record.holding.as_ref()?;
-    let ours = facts.change().is_some_and(|change| change.id == held.change);
-    (!ours).then(|| Decision::report(Situation::HeldElsewhere { holder: held.object.clone() }))
+fn instance_is_stale(facts: &Facts) -> Option<Decision> {
+    stale(facts, facts.observed.instance_read_at())
 }
 
-/// What holds back every call, also one that no rule of the list stands before.
-pub fn call_is_held_back(facts: &Facts) -> Option<Decision> {
-    let allowed = facts.desired.may_mutate();
-    older_object_owns_the_instance(facts)
-        .or_else(|| slot_is_held_elsewhere(facts))
-        .or_else(|| slot_is_held_by_another_change(facts))
-        .or_else(|| (!allowed).then(|| Decision::report(Situation::Suspended { hindrance: None })))
-        .or_else(|| reads_disagree(facts))
-        .or_else(|| clock_is_skewed(facts))
-        .or_else(|| reads_are_stale(facts))
+fn stale(facts: &Facts, read_at: Option<jiff::Timestamp>) -> Option<Decision> {
+    let fresh = read_at.is_some_and(|at| {
+        let age = facts.now.duration_since(at);
+        !age.is_negative() && age.unsigned_abs() <= facts.desired.timing.freshness
+    });
+    (!fresh).then(|| Decision::report(Looking::TooOld))
 }

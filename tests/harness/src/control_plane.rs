@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use crate::{
     processes::{Process, swept_after_us},
-    root,
+    proxies, root,
     wait::Deadline,
 };
 
@@ -146,10 +146,12 @@ impl ControlPlane {
     pub async fn client(&self) -> Client {
         let kubeconfig = kube::config::Kubeconfig::read_from(&self.kubeconfig)
             .expect("the harness wrote a valid kubeconfig");
-        let config =
+        let mut config =
             kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
                 .await
                 .expect("the harness wrote a valid kubeconfig");
+        // kube takes the proxy of the environment where a kubeconfig names none.
+        config.proxy_url = None;
         Client::try_from(config).expect("a client can be made of it")
     }
 
@@ -160,6 +162,7 @@ impl ControlPlane {
 
     pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&binaries().kubectl);
+        proxies::keep_out(&mut command);
         command.arg("--kubeconfig").arg(&self.kubeconfig);
         // Ports are used again; what was discovered at one must not be.
         command.arg("--cache-dir").arg(self.folder.path().join("kubectl-cache")).args(arguments);
@@ -261,6 +264,7 @@ fn readyz(port: u16, token: &str, ca: &Path) -> bool {
         .arg(format!("--token={token}"))
         .args(["get", "--raw", "/readyz", "--request-timeout=2s"])
         .env("KUBECONFIG", "/dev/null");
+    proxies::keep_out(&mut command);
     command.output().is_ok_and(|output| output.status.success())
 }
 

@@ -9,7 +9,10 @@ pub mod control_plane;
 pub mod load;
 #[cfg(feature = "cluster")]
 pub mod operator;
+pub mod permit;
 pub mod processes;
+pub mod proxies;
+pub mod rng;
 pub mod simulator;
 pub mod table;
 pub mod wait;

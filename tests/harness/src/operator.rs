@@ -4,13 +4,15 @@ use std::{path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
-use crate::{Wire, binary, control_plane::free_port, eventually, processes::Process};
+use crate::{
+    Wire, binary, control_plane::free_port, eventually, processes::Process, proxies::http_client,
+};
 
 /// How an operator is started.
 pub struct OperatorOptions<'a> {
     pub kubeconfig: &'a Path,
     pub endpoint: &'a str,
-    pub operator_namespace: &'a str,
+    pub slot_namespace: &'a str,
     pub watch_namespace: Option<&'a str>,
     pub arguments: Vec<String>,
     /// With a proxy between it and its servers, which a test programs.
@@ -41,11 +43,11 @@ impl Operator {
         command
             .env("KUBECONFIG", kubeconfig)
             .args(["run", "--log-format", "text", "--endpoint", &endpoint])
-            .args(["--operator-namespace", options.operator_namespace])
+            .args(["--slot-namespace", options.slot_namespace])
             .args(["--http-listen", &format!("127.0.0.1:{port}")])
             .args(&options.arguments);
         if let Some(namespace) = options.watch_namespace {
-            command.args(["--watch-namespace", namespace]);
+            command.args(["--watch-namespaces", namespace]);
         }
         let log = folder.path().join("vm-operator.log");
         let process = Process::start("vm-operator", command, &log).expect("it can be started");
@@ -79,7 +81,7 @@ impl Operator {
     /// Status and body of a path.
     pub async fn get(&self, path: &str) -> Result<(u16, String), String> {
         let url = format!("{}/{path}", self.url());
-        let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+        let answer = http_client().get(url).send().await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
         Ok((status, answer.text().await.map_err(|error| error.to_string())?))
     }
@@ -98,12 +100,21 @@ impl Operator {
         values.sum()
     }
 
+    /// Passes that have ended.
+    pub async fn passes(&self) -> f64 {
+        self.metric("zenlayer_vm_reconciles_total").await
+    }
+
     /// Waits until so many further passes have ended.
     pub async fn further_passes(&self, count: f64) {
-        let passes = "zenlayer_vm_reconciles_total";
-        let wanted = self.metric(passes).await + count;
+        let before = self.passes().await;
+        self.passes_beyond(before + count).await;
+    }
+
+    /// Waits until so many passes have ended. Where something else causes one, its number is taken before.
+    pub async fn passes_beyond(&self, wanted: f64) {
         eventually("further passes", Duration::from_secs(30), async || {
-            let now = self.metric(passes).await;
+            let now = self.passes().await;
             if now >= wanted { Ok(()) } else { Err(format!("{now} of {wanted}")) }
         })
         .await;

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::wait::Deadline;
+use crate::{proxies, wait::Deadline};
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -99,10 +99,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` with both outputs in `log`.
+    /// Starts `command` with both outputs in `log`, without the proxies of this environment.
     pub fn start(name: &str, mut command: Command, log: &Path) -> io::Result<Self> {
         let file = File::options().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+        proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let child = spawn(command)?;
         Ok(Self { child, log: LogFile { name: name.to_owned(), path: log.to_owned() } })
@@ -111,6 +112,7 @@ impl Process {
     /// Starts `command` with this process's own outputs.
     pub fn attached(name: &str, mut command: Command) -> io::Result<Self> {
         command.stdin(Stdio::null());
+        proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let log = LogFile { name: name.to_owned(), path: PathBuf::new() };
         Ok(Self { child: spawn(command)?, log })

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, time::Duration};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{binary, eventually, processes::Process};
+use crate::{binary, eventually, processes::Process, proxies::http_client};
 
 /// The access key of every simulation file of the tests.
 pub const KEY_ID: &str = "AKIDSIM0000000000001";
@@ -42,7 +42,7 @@ impl Simulator {
             std::fs::read_to_string(&address_file).map_err(|_| process.tail())
         })
         .await;
-        let http = reqwest::Client::new();
+        let http = http_client();
         Self { process, address, http, _folder: folder }
     }
 

@@ -333,9 +333,9 @@ async fn a_held_answer_is_given_once_it_is_released() {
 async fn a_write_is_named_by_what_answers_have_shown() {
     let given = Given::wire().await;
     let put = async |version: &str, state: &str| {
-        let record = json!({ "holding": {
+        let record = json!({ "power": { "holding": {
             "change": "c-1", "kind": "Stop", "state": { "is": state },
-        } });
+        } } });
         let lease = json!({ "metadata": {
             "name": "zvm-slot-1", "namespace": "op", "resourceVersion": version,
             "annotations": {

@@ -3,7 +3,7 @@
 
 pub use crate::world::{ACTIONS, reads_only};
 
-/// Where every action is posted to (fact sheet section 1).
+/// Where every action is posted to (page "Request Structure").
 pub const API_PATH: &str = "/api/v2/vm";
 
 /// Refuses an action that does not exist.

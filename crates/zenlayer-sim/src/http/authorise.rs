@@ -12,7 +12,7 @@ use super::{
 };
 use crate::signature::{Authorization, SCHEME};
 
-/// What the API accepts (fact sheet section 1; the older one is what Terraform sends).
+/// What the API accepts: the newer one is what the SDKs send, the older one what Terraform sends.
 const VERSIONS: &[&str] = &["2026-04-01", "2023-03-13"];
 const MALFORMED: &str = "AUTHFAILURE_INVALID_AUTHORIZATION";
 
@@ -124,7 +124,7 @@ fn authenticate(
     let Some(authorization) = Authorization::parse(header) else {
         return Err(malformed("the Authorization header is malformed"));
     };
-    // Old pages spell the method with an underscore; no client does (section 1).
+    // Old pages spell the method with an underscore; no client does.
     if text(request.headers, "x-zc-signature-method").is_some_and(|method| method != SCHEME) {
         return Err(malformed("X-ZC-Signature-Method must be ZC2-HMAC-SHA256"));
     }
@@ -187,7 +187,7 @@ fn within_rate(account: &mut Account, transport: &Transport, now: Timestamp) -> 
     Err(Denied { retry_after: limit.retry_after, ..denied })
 }
 
-/// The product, the action and the version exist (fact sheet section 12 #12: after the signature).
+/// The product, the action and the version exist (after the signature, which is inferred).
 fn known_call(transport: &Transport, request: &Request<'_>) -> Result<(), Denied> {
     if let Some(path) = request.other_path {
         let message = format!("{path} is not simulated, only {API_PATH} is");
@@ -201,7 +201,7 @@ fn known_call(transport: &Transport, request: &Request<'_>) -> Result<(), Denied
     let signed = request.headers.contains_key("x-zc-timestamp");
     match text(request.headers, "x-zc-version") {
         Some(version) if VERSIONS.contains(&version) => Ok(()),
-        // The documented bearer sample leaves the version out (fact sheet section 1).
+        // The documented bearer sample leaves the version out (page "Access Token").
         None if !signed => Ok(()),
         version => {
             let message = format!("version {:?} is not known", version.unwrap_or_default());

@@ -1,6 +1,6 @@
 //! Numbers that look random and are not: of the same seed come the same.
 
-/// `T` and a UUID of version 4 in upper case (fact sheet section 4).
+/// `T` and a UUID of version 4 in upper case (page "Responses").
 pub fn request_id(seed: u64, counter: u64) -> String {
     let high = mix(mix(seed).wrapping_add(counter.wrapping_mul(2)));
     let low = mix(mix(seed).wrapping_add(counter.wrapping_mul(2).wrapping_add(1)));

@@ -280,7 +280,7 @@ pub fn imf_fixdate(time: Timestamp) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// The two-level envelope of a success, or the flat object of a refusal (fact sheet section 4).
+/// The two-level envelope of a success, or the flat object of a refusal (page "Responses").
 fn envelope(outcome: Outcome, request_id: &str) -> Draft {
     match outcome {
         // The world's fields follow as they are: parsing a large answer again would cost more than

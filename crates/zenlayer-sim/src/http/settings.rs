@@ -15,14 +15,16 @@ pub type Problem = (String, String);
 pub struct Transport {
     /// How much X-ZC-Timestamp may differ from the simulated clock, in both directions.
     pub signature_life: SignedDuration,
-    /// How the values of signed headers are read (open question 16).
+    /// How the values of signed headers are read (the page "Signature Algorithm v2" has them in
+    /// lower case, the official clients sign them as they are).
     pub signed_values: SignedValues,
-    /// Whether a default port in Host is a part of the signature (open question 17).
+    /// Whether a default port in Host is a part of the signature (not documented).
     pub default_port: DefaultPort,
-    /// The answer to an action that does not exist (open question 13).
+    /// The answer to an action that does not exist (documented only as "not allowed,
+    /// or does not exist").
     pub unknown_action: Refusal,
-    /// The answer to a version that does not exist, or is missing from a signed call (open
-    /// question 13).
+    /// The answer to a version that does not exist, or is missing from a signed call (not
+    /// documented).
     pub unknown_version: Refusal,
     /// The answer to a call of another product, such as a POST to /api/v2/bmc (not documented; an
     /// account that has only this product is not allowed to call another one).
@@ -31,13 +33,15 @@ pub struct Transport {
     pub wrong_method: Refusal,
     /// The answer to a body above 1 MiB (not documented; no limit is).
     pub body_too_large: Refusal,
-    /// The answer to an action that the credential has no permission for (open question 20).
+    /// The answer to an action that the credential has no permission for (whether each
+    /// action needs its own permission is not documented).
     pub no_permission: Refusal,
     /// The answer to an access key that is unknown, or was revoked (not documented).
     pub unknown_key: Refusal,
     /// The answer to a bearer token that is unknown, was revoked, or has expired (not documented).
     pub unknown_token: Refusal,
-    /// How often one credential may call; without it there is no limit (open question 18).
+    /// How often one credential may call; without it there is no limit (the provider has
+    /// one, and publishes no figure).
     pub rate_limit: Option<RateLimit>,
     /// Whether answers are compressed for clients that accept gzip.
     pub gzip: bool,
@@ -48,18 +52,18 @@ pub struct Transport {
 impl Default for Transport {
     fn default() -> Self {
         Self {
-            // "More than five minutes" (DOC Errs, section 2.1).
+            // "More than five minutes" (the common error codes).
             signature_life: SignedDuration::from_mins(5),
             signed_values: SignedValues::AsSent,
             default_port: DefaultPort::AsSent,
-            // "Not allowed, or the action does not exist" (DOC Errs, section 5).
+            // "Not allowed, or the action does not exist" (the common error codes).
             unknown_action: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             unknown_version: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             other_product: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             wrong_method: Refusal::new(405, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
             body_too_large: Refusal::new(413, "INVALID_PARAMETER_EXCEED_LENGTH"),
             no_permission: Refusal::new(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION"),
-            // INF: no document tells a wrong key from a wrong secret.
+            // Inferred: no document tells a wrong key from a wrong secret.
             unknown_key: Refusal::new(401, "AUTHFAILURE_SIGNATURE_FAILURE"),
             unknown_token: Refusal::new(401, "AUTHFAILURE_INVALID_AUTHORIZATION"),
             rate_limit: None,

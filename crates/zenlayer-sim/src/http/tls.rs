@@ -54,7 +54,7 @@ pub enum TlsError {
     Write { path: PathBuf, source: std::io::Error },
 }
 
-/// The host that the provider's clients sign (fact sheet section 1).
+/// The host that the provider's clients sign (page "Request Structure").
 const PROVIDER: &str = "console.zenlayer.com";
 
 pub fn acceptor(certificate: &Certificate, address: SocketAddr) -> Result<TlsAcceptor, TlsError> {

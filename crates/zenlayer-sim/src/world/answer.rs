@@ -47,7 +47,7 @@ impl Refused {
         Self::new(code.status, &code.code, message)
     }
 
-    /// DOC EN-Modify and the pages of the other actions (section 7).
+    /// The page "ModifyInstanceType" and those of the other actions.
     pub(super) fn not_found(id: &str) -> Self {
         Self::new(404, "INVALID_INSTANCE_NOT_FOUND", format!("instance {id} does not exist"))
     }
@@ -90,7 +90,7 @@ impl<T: Serialize> Serialize for Field<T> {
     }
 }
 
-/// A decimal as a JSON number: 14, 13.3. The samples show it so (CN-Price, section 7.8).
+/// A decimal as a JSON number: 14, 13.3. The samples show it so (InquiryPriceCreateInstance).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Number(pub Decimal);
 

@@ -1,5 +1,5 @@
-//! Switches: what the provider's documents leave open, and how a simulation plays it. Each names
-//! its question of fact sheet section 12, or the section that leaves it open.
+//! Switches: what the provider's documents leave open, and how a simulation plays it. The table
+//! "Open questions of the world" in `docs/simulator.md` has one row for each question.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,68 +11,70 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Behaviour {
-    /// What a change of type does to a running guest (question 1, section 9).
+    /// What a change of type does to a running guest (not documented).
     pub guest: Guest,
-    /// The value of `modifiedInstanceType` when there is no plan (question 2).
+    /// The value of `modifiedInstanceType` when there is no plan (not documented).
     pub no_plan_target: NoPlanTarget,
-    /// The value of `modifiedInstanceTypeStatus` when there is no plan (questions 2 and 3).
+    /// The value of `modifiedInstanceTypeStatus` when there is no plan (not documented).
     pub no_plan_status: NoPlanStatus,
     /// How long after its begin a change shows the status Enable although the current type still
-    /// differs, as in the documented sample (question 3).
+    /// differs, as in the documented sample.
     pub enable_at_start: SignedDuration,
     /// How long before its end a change shows the status Enable although the current type still
-    /// differs (question 3).
+    /// differs.
     pub enable_at_end: SignedDuration,
-    /// What the API shows of a change that failed after it was accepted (question 4).
+    /// What the API shows of a change that failed after it was accepted (not documented).
     pub failed_change: FailedChange,
-    /// How a PREPAID upgrade is paid (question 7).
+    /// How a PREPAID upgrade is paid (not documented).
     pub payment: Payment,
-    /// What a PREPAID change between two types of the same list price is (question 9).
+    /// What a PREPAID change between two types of the same list price is (not documented).
     pub equal_price: EqualPrice,
-    /// What happens to a PREPAID instance at its expiry when it is not renewed (question 10).
+    /// What happens to a PREPAID instance at its expiry when it is not renewed (the documents
+    /// do not say what becomes of a scheduled downgrade then).
     pub expiry: Expiry,
     /// How long after the end of the cycle a scheduled change begins; negative: before it
-    /// (question 10, section 8).
+    /// ("with the next cycle" is all that is documented).
     pub downgrade_delay: SignedDuration,
-    /// What happens to an instance whose bandwidth is above the new type's limit (question 11).
+    /// What happens to an instance whose bandwidth is above the new type's limit (not
+    /// documented).
     pub bandwidth_above_limit: BandwidthAboveLimit,
-    /// The order of the checks of ModifyInstanceType (question 12).
+    /// The order of the checks of ModifyInstanceType (not documented).
     pub check_order: CheckOrder,
-    /// The answer to a second ModifyInstanceType with the target of the change in progress (section
-    /// 7.1).
+    /// The answer to a second ModifyInstanceType with the target of the change in progress.
     pub same_target_in_flight: SameTargetInFlight,
-    /// Which changes across series are allowed, as pairs of series (section 10).
+    /// Which changes across series are allowed, as pairs of series (documented as
+    /// "some").
     pub cross_series: CrossSeries,
-    /// How the describe actions treat an id that does not exist (section 7.3).
+    /// How the describe actions treat an id that does not exist (not documented).
     pub unknown_ids: UnknownIds,
-    /// What happens to the other ids of a batch when one is refused (section 7.7).
+    /// What happens to the other ids of a batch when one is refused (not documented).
     pub batch: Batch,
-    /// What a guest does on a graceful stop (section 7.7).
+    /// What a guest does on a graceful stop.
     pub graceful_stop: GracefulStop,
-    /// Whether RebootInstances accepts a STOPPED instance, as the text of its error says (section
-    /// 7.7).
+    /// Whether RebootInstances accepts a STOPPED instance, as the text of its error says and
+    /// the table of states denies.
     pub reboot_from_stopped: bool,
-    /// How `orderNumber` is given (section 7.1).
+    /// How `orderNumber` is given (it is optional).
     pub order_number: OrderNumberShown,
-    /// How an optional field without a value is given (section 4).
+    /// How an optional field without a value is given (both occur).
     pub optional_fields: OptionalFields,
     /// Whether InquiryPriceCreateInstance demands `instanceCount`: the command line's documents say
-    /// so, the API's do not list it (section 7.8).
+    /// so, the API's do not list it.
     pub price_needs_count: bool,
     /// Whether InquiryPriceCreateInstance demands `trafficPackageSize` for PREPAID with
     /// ByTrafficPackage: no document says so, and Terraform demands it before it creates such an
-    /// instance (section 7.8).
+    /// instance.
     pub price_needs_traffic_package: bool,
-    /// The category of a disk of a price request that names none (section 7.8).
+    /// The category of a disk of a price request that names none (two documents differ).
     pub default_disk_category: DefaultDiskCategory,
     /// How the catalogue gives `frequency` and `internetChargeTypes`: the documented sample has
-    /// neither, the models of all SDKs have both (section 7.5).
+    /// neither, the models of all SDKs have both.
     pub catalogue_extras: CatalogueExtras,
     /// How far each read action lags behind, such as `DescribeInstances: 2s`: it shows the world as
-    /// it was that long ago (section 7.1: nothing documents how soon a call shows in a read).
+    /// it was that long ago (nothing documents how soon a call shows in a read).
     pub read_lag: BTreeMap<String, SignedDuration>,
     /// How long after it is accepted a call takes effect, for each action, such as
-    /// `ModifyInstanceType: 5s` (section 7.1).
+    /// `ModifyInstanceType: 5s` (not documented).
     pub registration_lag: BTreeMap<String, SignedDuration>,
     /// HTTP status and code of refusals that are undocumented, or documented in two ways.
     pub codes: Codes,
@@ -190,7 +192,7 @@ pub enum BandwidthAboveLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum CheckOrder {
-    /// Recycled, state, zone, model, same model, series, running, scheduled, money (INF).
+    /// Recycled, state, zone, model, same model, series, running, scheduled, money.
     #[default]
     Documented,
     /// State before recycled.
@@ -220,7 +222,7 @@ pub enum SameTargetInFlight {
 pub struct CrossSeries(pub BTreeSet<(String, String)>);
 
 impl Default for CrossSeries {
-    /// All among c, g and m (DOC EN-Modify: "some"); s and h stay what they are.
+    /// All among c, g and m ("some", says the page); s and h stay what they are.
     fn default() -> Self {
         let pairs = [("c", "g"), ("c", "m"), ("g", "c"), ("g", "m"), ("m", "c"), ("m", "g")];
         Self(pairs.map(|(from, to)| (from.to_owned(), to.to_owned())).into())
@@ -331,23 +333,23 @@ impl Code {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Codes {
-    /// The balance is too low. No code is published (question 8).
+    /// The balance is too low. No code is published.
     pub low_balance: Code,
-    /// No machine of the type is free. Known from sibling products (question 8).
+    /// No machine of the type is free. Known from sibling products.
     pub out_of_stock: Code,
-    /// PREPAID types of one list price, with `equalPrice: refused` (question 9).
+    /// PREPAID types of one list price, with `equalPrice: refused`.
     pub equal_price: Code,
-    /// The bandwidth is above the limit, with `bandwidthAboveLimit: refused` (question 11).
+    /// The bandwidth is above the limit, with `bandwidthAboveLimit: refused`.
     pub bandwidth: Code,
-    /// More items in a list than allowed (question 14).
+    /// More items in a list than allowed (no code is published).
     pub too_many_items: Code,
-    /// `pageSize` above 1000 (question 14).
+    /// `pageSize` above 1000 (no code is published).
     pub page_too_large: Code,
-    /// The body is no JSON object (question 15).
+    /// The body is no JSON object (no code is published).
     pub malformed_body: Code,
-    /// 400 on the current page, 403 on the older one (section 7.1).
+    /// 400 on the current page, 403 on the older one.
     pub not_changed: Code,
-    /// 403 on two pages, 404 on a third (section 5).
+    /// 403 on two pages, 404 on a third.
     pub downgrade_not_exist: Code,
 }
 

@@ -1,5 +1,5 @@
 //! Orders, charges, the balance, and the machines that are left. Amounts are exact decimals in
-//! zenPoints (1 zenPoint = 1 USD, fact sheet section 8).
+//! zenPoints (1 zenPoint = 1 USD, says the console guide).
 
 use std::collections::BTreeMap;
 
@@ -222,7 +222,7 @@ fn place(order_number: &str) -> Option<usize> {
     usize::try_from(number.checked_sub(FIRST_ORDER)?).ok()
 }
 
-/// Difference x remaining months of 30 days, to the cent (Console, fact sheet section 8).
+/// Difference x remaining months of 30 days, to the cent (the console guide).
 pub(super) fn rest_of_cycle(difference: Decimal, left: SignedDuration) -> Decimal {
     let seconds = Decimal::from(left.as_secs().max(0));
     (difference * seconds / Decimal::from(MONTH.as_secs())).round_dp(2)

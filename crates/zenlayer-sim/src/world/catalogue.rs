@@ -47,7 +47,7 @@ pub struct Zone {
     pub id: String,
     #[serde(default)]
     pub name: Option<String>,
-    /// Whether types can be changed here (section 7.1, UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT).
+    /// Whether types can be changed here (UNSUPPORTED_OPERATION_ZONE_NOT_SUPPORT).
     #[serde(default = "yes")]
     pub resize: bool,
     /// Percent of the list price that is paid.
@@ -126,8 +126,8 @@ impl Offered<'_> {
 /// Cores, GiB, Mbps.
 type Size = (i64, i64, i64);
 
-/// Series, its name, (cores, GiB, Mbps): the sizes published in 2023 (Console, section 10; ids other
-/// than c.1c2g, c.2c4g and c.4c8g are INF; names and sizes of s and h are made up).
+/// Series, its name, (cores, GiB, Mbps): the sizes published in 2023 (the console guide; ids other
+/// than c.1c2g, c.2c4g and c.4c8g are inferred; names and sizes of s and h are made up).
 const SERIES: &[(&str, &str, &[Size])] = &[
     (
         "c",
@@ -161,7 +161,8 @@ const SERIES: &[(&str, &str, &[Size])] = &[
     ("h", "Series H", &[(4, 8, 1500), (8, 16, 2000)]),
 ];
 
-/// Zones that the documents name; SAO-A has the discount of its price sample (DOC CN-Price).
+/// Zones that the documents name; SAO-A has the discount of its price sample (the Chinese page
+/// "InquiryPriceCreateInstance").
 const ZONES: &[(&str, &str, i64)] = &[
     ("FRA-A", "Frankfurt A", 100),
     ("HKG-A", "Hong Kong A", 100),
@@ -179,7 +180,7 @@ impl Default for Catalogue {
                 cpu_count: *cores,
                 memory: *memory,
                 bandwidth_limit: *bandwidth,
-                // Fits the one published pair: c.1c2g costs 14 a month and 0.13 an hour (CN-Price).
+                // Fits the one published pair: c.1c2g costs 14 a month and 0.13 an hour.
                 monthly_price: Decimal::from(4 * cores + 5 * memory),
                 hourly_price: Decimal::new(3 * cores + 5 * memory, 2),
                 frequency: default_frequency(),
@@ -205,7 +206,7 @@ impl Catalogue {
         self.models.get(id)
     }
 
-    /// A type as a zone offers it: the catalogue differs per zone and per charge type (section 7.5).
+    /// A type as a zone offers it: the catalogue differs per zone and per charge type.
     pub fn offered(&self, zone: &str, charge: ChargeType, type_id: &str) -> Option<Offered<'_>> {
         let (zone, model) = (self.zones.get(zone)?, self.models.get(type_id)?);
         let mut offered = Offered {
@@ -232,7 +233,7 @@ impl Catalogue {
         Some(offered)
     }
 
-    /// Whether the series rule lets a type become another (DOC EN-Modify, CN-Modify, section 10).
+    /// Whether the series rule lets a type become another (page "ModifyInstanceType").
     pub fn allows(&self, from: &str, to: &str, pairs: &CrossSeries) -> bool {
         let series = |id: &str| self.model(id).map(|model| model.series.clone());
         let (Some(from), Some(to)) = (series(from), series(to)) else { return false };

@@ -47,13 +47,13 @@ impl World {
     fn perform(&mut self, now: Timestamp, call: Call<'_>) -> Result<Response<'_>, Refused> {
         self.advance(now);
         if !ACTIONS.contains(&call.action) {
-            // "Not allowed, or the action does not exist" (DOC Errs).
+            // "Not allowed, or the action does not exist" (the common error codes).
             let message = format!("action {:?} is not known", call.action);
             return Err(refusal(401, "AUTHFAILURE_UNAUTHORIZED_OPERATION", message));
         }
         let codes = self.rules.behaviour.codes.clone();
         let Ok(Value::Object(fields)) = serde_json::from_slice(call.body) else {
-            // Not documented (section 12 #15).
+            // Not documented.
             let message = "the body must be a JSON object";
             return Err(Refused::by(&codes.malformed_body, message));
         };
@@ -69,7 +69,7 @@ impl World {
             "StartInstances" => self.change_power(&call, &parameters, Power::Start).map(nothing),
             "RebootInstances" => self.change_power(&call, &parameters, Power::Reboot).map(nothing),
             "StopInstances" => {
-                // Its default is a hard power-off (CLI, section 7.7).
+                // Its default is a hard power-off (the help of `zeno`).
                 let force = parameters.truth("forceShutdown", true)?;
                 self.change_power(&call, &parameters, Power::Stop { force }).map(nothing)
             }

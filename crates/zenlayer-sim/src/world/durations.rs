@@ -1,4 +1,4 @@
-//! How long each passing state lasts, and which state follows it (fact sheet section 9).
+//! How long each passing state lasts, and which state follows it.
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! Ends of PREPAID cycles (fact sheet section 8).
+//! Ends of PREPAID cycles.
 
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -32,7 +32,8 @@ impl Site<'_> {
         true
     }
 
-    /// Of the type that the next cycle has: a scheduled downgrade lands with the renewal (INF).
+    /// Of the type that the next cycle has: a scheduled downgrade lands with the renewal
+    /// (inferred).
     fn renewal_price(&self) -> Decimal {
         let type_id = match &self.instance.plan {
             Plan::WaitToEnable { to, .. } => to,
@@ -44,7 +45,7 @@ impl Site<'_> {
         (month * Decimal::from(self.instance.period)).round_dp(2)
     }
 
-    /// What follows is not documented (question 10).
+    /// What follows is not documented.
     fn lapse(&mut self) {
         self.instance.lapsed = true;
         match self.rules.behaviour.expiry {

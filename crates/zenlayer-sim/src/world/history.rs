@@ -1,5 +1,5 @@
-//! What instances looked like a while ago, for reads that lag behind (fact sheet section 7.1: the
-//! window before a call is registered is not documented).
+//! What instances looked like a while ago, for reads that lag behind: how soon a call
+//! shows is not documented.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,7 @@ use super::{
     time::{MONTH, later},
 };
 
-/// Billing (fact sheet section 8).
+/// How an instance is billed.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -32,7 +32,7 @@ impl ChargeType {
     }
 }
 
-/// The thirteen states of fact sheet section 9.
+/// The thirteen states of an instance (the data types of the documents).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
@@ -93,8 +93,7 @@ impl State {
     }
 }
 
-/// A change of type that was accepted and is not in effect yet (fact sheet section 7.2). An instance
-/// has at most one.
+/// A change of type that was accepted and is not in effect yet. An instance has at most one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "status")]
 #[serde(deny_unknown_fields)]
@@ -250,7 +249,7 @@ pub struct Details {
 
 impl Details {
     /// Says what is wrong, by field. Terraform takes the size of a PREPAID package as given, and
-    /// ends with a nil pointer where it is null (RUN, section 7.3).
+    /// ends with a nil pointer where it is null.
     pub(super) fn check(&self, charge_type: ChargeType) -> Result<(), (String, String)> {
         let problem = match self.traffic_package_size {
             Some(size) if size < Decimal::ZERO => format!("is {size}: write a size in TB"),
@@ -350,7 +349,7 @@ impl Instance {
         self.expires_at.filter(|_| !self.lapsed)
     }
 
-    /// POSTPAID use is charged every 30 days (INF: only the price per hour is documented).
+    /// POSTPAID use is charged every 30 days (inferred: only the price per hour is documented).
     pub(super) fn next_metering(&self) -> Option<Timestamp> {
         self.metered_to.map(|from| later(from, MONTH))
     }

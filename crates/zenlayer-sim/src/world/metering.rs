@@ -1,4 +1,4 @@
-//! The metering of POSTPAID use (fact sheet section 8).
+//! The metering of POSTPAID use.
 
 use super::{ChargeType, Reason, billing::usage, site::Site};
 

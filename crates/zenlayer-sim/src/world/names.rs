@@ -1,4 +1,4 @@
-//! The names of the API's actions (fact sheet section 7).
+//! The names of the API's actions.
 
 /// The actions that are simulated.
 pub const ACTIONS: &[&str] = &[

@@ -1,4 +1,4 @@
-//! Checks of a request's parameters, with the documented codes (DOC Errs, fact sheet section 5).
+//! Checks of a request's parameters, with the documented codes (the common error codes).
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
@@ -19,9 +19,9 @@ pub(super) struct Limits {
     pub most: i64,
 }
 
-/// Most ids in a list (DOC, section 7.3).
+/// Most ids in a list (page "DescribeInstances").
 pub(super) const IDS: usize = 100;
-/// Most tags and tag keys (DOC, section 7.3).
+/// Most tags and tag keys (page "DescribeInstances").
 pub(super) const TAGS: usize = 20;
 
 impl<'a> Parameters<'a> {
@@ -170,7 +170,7 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// A text of 1 to 64 characters (DOC: keys and values of tags, section 7.3).
+/// A text of 1 to 64 characters (keys and values of tags, page "DescribeInstances").
 pub(super) fn tag_length(name: &str, text: &str) -> Result<(), Refused> {
     let (code, limit) = match text.chars().count() {
         0 => ("INVALID_PARAMETER_LESS_LENGTH", 1),
@@ -180,7 +180,7 @@ pub(super) fn tag_length(name: &str, text: &str) -> Result<(), Refused> {
     Err(refusal(400, code, format!("{name} has {} characters, the limit is {limit}", text.len())))
 }
 
-/// An address is an address (INF: the code is documented, its use here is not).
+/// An address is an address (inferred: the code is documented, its use here is not).
 pub(super) fn address(name: &str, text: &str) -> Result<(), Refused> {
     if text.parse::<std::net::IpAddr>().is_ok() {
         return Ok(());

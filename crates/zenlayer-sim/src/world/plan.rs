@@ -1,5 +1,5 @@
 //! Changes of type: none -> Processing -> none, none -> WaitToEnable -> Processing -> none, and
-//! WaitToEnable -> cancelled -> none (fact sheet section 12, minimal contract 5).
+//! WaitToEnable -> cancelled -> none.
 
 use jiff::Timestamp;
 
@@ -62,7 +62,7 @@ impl Site<'_> {
         }
     }
 
-    /// INF: at expiredTime, on renewal; the documents say "next cycle" (section 8).
+    /// Inferred: at expiredTime, on renewal; the documents say "next cycle".
     pub(super) fn downgrade_due(&self) -> Timestamp {
         let expiry = self.instance.next_expiry();
         expiry.map_or(Timestamp::MAX, |expiry| later(expiry, self.rules.behaviour.downgrade_delay))
@@ -85,7 +85,7 @@ impl Site<'_> {
         Ok(())
     }
 
-    /// The change runs from now on. What it does to the guest is not documented (question 1).
+    /// The change runs from now on. What it does to the guest is not documented.
     fn process(&mut self, to: String, order_number: String, fails: bool) {
         let running = self.instance.state == State::Running;
         let third = self.rules.processing_time / 3;
@@ -128,7 +128,7 @@ impl Site<'_> {
         }
     }
 
-    /// Nothing is documented about it (question 4).
+    /// Nothing is documented about it.
     fn fail(&mut self, to: String, order_number: &str) {
         self.books.settle(order_number, self.at, OrderOutcome::Failed);
         self.books.give_back(&self.instance.zone, &to);
@@ -148,7 +148,7 @@ impl Site<'_> {
         }
     }
 
-    /// CancelInstanceDowngrade: the plan is gone, the current model stays (DOC EN-Cancel). A plan
+    /// CancelInstanceDowngrade: the plan is gone, the current model stays (its page). A plan
     /// that has begun to run by then is not stopped.
     pub(super) fn cancel_downgrade(&mut self) {
         if matches!(self.instance.plan, Plan::WaitToEnable { .. }) {

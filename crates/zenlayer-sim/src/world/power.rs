@@ -1,4 +1,4 @@
-//! States and how they follow each other (fact sheet sections 7.7 and 9).
+//! States and how they follow each other.
 
 use super::{GracefulStop, OrderOutcome, Plan, State, Transition, Work, site::Site, time::later};
 
@@ -37,7 +37,7 @@ impl Site<'_> {
         }
     }
 
-    /// STOPPED -> BOOTING -> RUNNING (DOC EN-Start).
+    /// STOPPED -> BOOTING -> RUNNING (page "StartInstances").
     pub(super) fn start(&mut self) {
         if self.instance.state == State::Stopped {
             self.take_over();
@@ -45,7 +45,7 @@ impl Site<'_> {
         }
     }
 
-    /// RUNNING -> STOPPING -> STOPPED (DOC EN-Stop, CLI); a guest may ignore a graceful stop.
+    /// RUNNING -> STOPPING -> STOPPED (page "StopInstances"); a guest may ignore a graceful stop.
     pub(super) fn stop(&mut self, force: bool) {
         if self.instance.state != State::Running {
             return;
@@ -62,7 +62,7 @@ impl Site<'_> {
         }
     }
 
-    /// RUNNING -> REBOOT -> RUNNING (DOC EN-Reboot).
+    /// RUNNING -> REBOOT -> RUNNING (page "RebootInstances").
     pub(super) fn reboot(&mut self) {
         let stopped = self.instance.state == State::Stopped;
         if self.instance.state == State::Running

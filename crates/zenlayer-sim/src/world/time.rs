@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A month is 30 days (Console, fact sheet section 8).
+/// A month is 30 days (the console guide).
 pub const MONTH: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// A moment and a duration; the end of time stands for all that is later.

@@ -14,7 +14,7 @@ use crate::{
     caller::{Request, exchange, send},
     stage::file,
 };
-use harness::{Process, binary, eventually};
+use harness::{Process, binary, eventually, proxies::http_client};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -58,7 +58,8 @@ impl Folder {
 }
 
 async fn control(address: &str, path: &str) -> Value {
-    reqwest::get(format!("http://{address}/control/{path}")).await.unwrap().json().await.unwrap()
+    let url = format!("http://{address}/control/{path}");
+    http_client().get(url).send().await.unwrap().json().await.unwrap()
 }
 
 fn modify(timestamp: i64) -> Request {
@@ -270,7 +271,7 @@ async fn an_order_that_was_answered_survives_a_kill() {
         let known: Vec<&Value> =
             orders.as_array().unwrap().iter().map(|order| &order["orderNumber"]).collect();
         assert_eq!(known, answered.iter().collect::<Vec<_>>(), "round {round}");
-        let step = reqwest::Client::new().post(format!("http://{address}/control/clock"));
+        let step = http_client().post(format!("http://{address}/control/clock"));
         let step = step.json(&json!({ "advanceSeconds": 100 })).send().await.unwrap();
         let clock: Value = step.json().await.unwrap();
         let now: Timestamp = clock["now"].as_str().unwrap().parse().unwrap();
@@ -341,7 +342,7 @@ async fn a_kill_in_the_middle_of_writing_leaves_a_whole_state() {
         let passed = now.as_second() - crate::stage::START;
         assert!(passed >= steps, "{passed} of {steps} steps are left in round {round}");
         let stepping = tokio::spawn(async move {
-            let client = reqwest::Client::new();
+            let client = http_client();
             let mut answered = passed;
             loop {
                 let step = client.post(format!("http://{address}/control/clock"));
@@ -367,7 +368,7 @@ async fn a_kill_in_the_middle_of_writing_leaves_a_whole_state() {
 
 fn trusting(ca_file: &str) -> reqwest::Client {
     let authority = reqwest::Certificate::from_pem(&std::fs::read(ca_file).unwrap()).unwrap();
-    reqwest::Client::builder().tls_certs_only([authority]).build().unwrap()
+    reqwest::Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
 }
 
 /// A signed look with the client's own Host.
@@ -395,10 +396,10 @@ async fn tls_has_an_authority_of_its_own() {
     let url = format!("https://{secure}/api/v2/vm");
     let status = look(&trusting(&ca), &url, &secure, crate::stage::START).await.unwrap();
     assert_eq!(status, 200);
-    assert!(look(&reqwest::Client::new(), &url, &secure, crate::stage::START).await.is_err());
+    assert!(look(&http_client(), &url, &secure, crate::stage::START).await.is_err());
     // Plain HTTP is served beside it, from the same world.
     let url = format!("http://{plain}/api/v2/vm");
-    let status = look(&reqwest::Client::new(), &url, &plain, crate::stage::START).await.unwrap();
+    let status = look(&http_client(), &url, &plain, crate::stage::START).await.unwrap();
     assert_eq!(status, 200);
     assert_eq!(control(&plain, "requests").await["counts"]["DescribeInstances"]["OK"], 2);
 }
@@ -427,6 +428,7 @@ async fn tls_takes_a_certificate_of_files() {
     let host = format!("localhost:{}", secure.port());
     let url = format!("https://{host}/api/v2/vm");
     let client = reqwest::Client::builder()
+        .no_proxy()
         .tls_certs_only([reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap()])
         .resolve("localhost", secure)
         .build()

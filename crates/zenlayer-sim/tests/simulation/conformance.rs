@@ -29,9 +29,7 @@ fn drive(python: &str, setup: &Value) -> Value {
     let mut command = Command::new(python);
     command.arg(folder.join("drive.py")).arg(folder.join("cases.json"));
     // A proxy of the surroundings is not asked for a loopback address.
-    for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy"] {
-        command.env_remove(name).env_remove(name.to_uppercase());
-    }
+    harness::proxies::keep_out(&mut command);
     let mut driver = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

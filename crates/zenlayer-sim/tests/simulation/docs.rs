@@ -122,4 +122,10 @@ fn every_client_of_the_vendor_is_told_how_to_connect() {
         let cells = row.unwrap_or_else(|| panic!("{client} has no row")).matches(" | ").count();
         assert_eq!(cells, 2, "{client}");
     }
+    assert!(table.contains("`zeno` | not possible: it always speaks TLS"), "{table}");
+    let readme = std::fs::read_to_string(root().join("crates/zenlayer-sim/README.md")).unwrap();
+    assert!(
+        readme.contains("(`zeno` over TLS alone)"),
+        "the README promises no more than the page"
+    );
 }

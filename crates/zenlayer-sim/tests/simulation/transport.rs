@@ -1,4 +1,4 @@
-//! What stands between a request and the world (fact sheet sections 1 to 6).
+//! What stands between a request and the world.
 
 use std::{collections::BTreeSet, io::Read};
 
@@ -446,7 +446,7 @@ async fn without_a_rate_nothing_is_limited() {
     }
 }
 
-/// Open question 16: clients that send lower case only are safe under both readings.
+/// Clients that send lower case only are safe under both readings.
 #[tokio::test]
 async fn signed_values_can_be_read_in_lower_case() {
     let host = "Console.Zenlayer.com";
@@ -469,7 +469,7 @@ async fn signed_values_can_be_read_in_lower_case() {
     }
 }
 
-/// Open question 17: clients that never write a default port are safe under both readings.
+/// Clients that never write a default port are safe under both readings.
 #[tokio::test]
 async fn a_default_port_can_be_stripped_before_the_signature_is_checked() {
     for (mode, verdict) in [("asSent", "200 OK"), ("stripped", FAILURE)] {

@@ -67,7 +67,7 @@ impl Cloud for Client {
     }
 
     async fn ready(&self, credentials: &Credentials) {
-        self.limiter.turn(credentials).await;
+        self.turn(credentials).await;
     }
 
     async fn mutate(&self, credentials: &Credentials, call: &Call) -> Answer {
@@ -99,10 +99,10 @@ fn or_gone<T>(
     gone: impl FnOnce() -> T,
 ) -> Result<Reading<T>, ReadError> {
     match read {
-        Err(ReadError::Api { error, date })
+        Err(ReadError::Api { error, date, sent_at })
             if error.class() == ErrorClass::Terminal(Problem::InstanceNotFound) =>
         {
-            Ok(Reading { value: gone(), date })
+            Ok(Reading { value: gone(), date, sent_at })
         }
         read => read,
     }

@@ -38,7 +38,7 @@ pub struct Client {
     pub(super) options: ClientOptions,
     pub(super) now: Now,
     pub(super) reads: reqwest::Client,
-    pub(super) limiter: Limiter,
+    pub(super) limiter: Option<Limiter>,
 }
 
 impl fmt::Debug for Client {
@@ -75,7 +75,7 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let builder = transport::builder(&options).connect_timeout(options.connect_timeout);
         let reads = builder.build().map_err(ClientError)?;
-        let limiter = Limiter::new(options.requests_per_second, options.burst);
+        let limiter = options.requests_per_second.map(|rate| Limiter::new(rate, options.burst));
         Ok(Self { endpoint, options, now: Box::new(now), reads, limiter })
     }
 
@@ -84,6 +84,20 @@ impl Client {
     /// own making says when it was signed, whoever has to know that later.
     pub fn call(&self, mutation: Mutation, instance_id: InstanceId) -> Call {
         Call { mutation, instance_id, signed_at: (self.now)(), send_within: SEND_WITHIN }
+    }
+
+    /// Waits for the next turn of this credential, if this client keeps to a rate.
+    pub(super) async fn turn(&self, credentials: &Credentials) {
+        if let Some(limiter) = &self.limiter {
+            limiter.turn(credentials).await;
+        }
+    }
+
+    /// The provider said 429.
+    pub(super) fn throttled(&self, credentials: &Credentials, retry_after: Option<Duration>) {
+        if let Some(limiter) = &self.limiter {
+            limiter.throttled(credentials, retry_after);
+        }
     }
 
     /// The headers of a call, and the one that authorises it, marked so that no layer prints it.

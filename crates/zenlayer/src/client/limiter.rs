@@ -4,11 +4,12 @@ use std::{
     collections::HashMap,
     num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aws_lc_rs::digest;
 use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep};
 
 use crate::{Credentials, Pace};
 
@@ -27,12 +28,16 @@ impl Limiter {
         Self { per_second, burst, started: Instant::now(), paces: Mutex::default() }
     }
 
-    /// Waits for the next turn of this credential.
+    /// Waits for the next turn of this credential. Who waits no longer gives the turn back, or turns
+    /// that nobody uses would hold up all that come later.
     pub async fn turn(&self, credentials: &Credentials) {
         let wait = self.with(credentials, Pace::take);
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        if wait.is_zero() {
+            return;
         }
+        let mut taken = Taken { limiter: self, credentials, used: false };
+        sleep(wait).await;
+        taken.used = true;
     }
 
     /// The provider said 429.
@@ -54,6 +59,21 @@ impl Limiter {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Pace>> {
         self.paces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A turn that has not come yet. It goes back when the wait for it is dropped.
+struct Taken<'a> {
+    limiter: &'a Limiter,
+    credentials: &'a Credentials,
+    used: bool,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            self.limiter.with(self.credentials, |pace, _| pace.give_back(1));
+        }
     }
 }
 

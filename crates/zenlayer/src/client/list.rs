@@ -24,7 +24,7 @@ impl Client {
         &self,
         credentials: &Credentials,
     ) -> Result<Reading<Batch<Instance>>, ReadError> {
-        let Reading { value: Page { mut entries, total }, mut date } =
+        let Reading { value: Page { mut entries, total }, mut date, sent_at } =
             self.page(credentials, 1).await?;
         for number in 2..=MOST_PAGES {
             if entries.len() >= total {
@@ -41,7 +41,7 @@ impl Client {
         if entries.len() != total {
             return Err(not_whole(entries.len(), total));
         }
-        Ok(Reading { value: entries, date })
+        Ok(Reading { value: entries, date, sent_at })
     }
 
     async fn page(

@@ -23,8 +23,9 @@ pub struct ClientOptions {
     pub retry_pause: Duration,
     /// Largest answer, after decompression, in bytes: 4 MiB.
     pub body_limit: usize,
-    /// Calls a second for each credential: 5. The provider publishes no figure.
-    pub requests_per_second: NonZeroU32,
+    /// Calls a second for each credential: 5. The provider publishes no figure. `None`: the caller keeps
+    /// to a rate by itself, for example with a [`Pace`](crate::Pace).
+    pub requests_per_second: Option<NonZeroU32>,
     /// Calls that may come at once: 10.
     pub burst: NonZeroU32,
     /// Certificate authorities that are trusted besides those of the system: none.
@@ -41,7 +42,7 @@ impl Default for ClientOptions {
             total_timeout: Duration::from_secs(30),
             retry_pause: Duration::from_millis(500),
             body_limit: 4 << 20,
-            requests_per_second: NonZeroU32::new(5).unwrap_or(NonZeroU32::MIN),
+            requests_per_second: NonZeroU32::new(5),
             burst: NonZeroU32::new(10).unwrap_or(NonZeroU32::MIN),
             extra_roots: ExtraRoots::default(),
             user_agent: concat!("zenlayer-rs/", env!("CARGO_PKG_VERSION")).to_owned(),

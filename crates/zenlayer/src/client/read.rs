@@ -1,10 +1,12 @@
 //! Reads: idempotent, so a passing failure is tried again, with jitter and within a budget.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use jiff::Timestamp;
 use reqwest::StatusCode;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     Client,
@@ -43,7 +45,7 @@ impl Failed {
     }
 
     /// The provider's refusal: only 429 and 5xx pass by themselves.
-    fn refused(arrived: &Arrived) -> Self {
+    fn refused(arrived: &Arrived, sent_at: Timestamp) -> Self {
         let error = arrived.api_error();
         let retry = match error.class() {
             ErrorClass::Throttled => Retry::After(arrived.retry_after.unwrap_or_default()),
@@ -57,7 +59,7 @@ impl Failed {
             | ErrorClass::Credentials(_)
             | ErrorClass::Unknown => Retry::Never,
         };
-        Self { error: ReadError::Api { error, date: arrived.date }, retry }
+        Self { error: ReadError::Api { error, date: arrived.date, sent_at }, retry }
     }
 }
 
@@ -101,12 +103,14 @@ impl Client {
         left: Duration,
     ) -> Result<Reading<T>, Failed> {
         let started = Instant::now();
-        if tokio::time::timeout(left, self.limiter.turn(credentials)).await.is_err() {
+        let turn = self.turn(credentials);
+        if tokio::time::timeout(left, turn).await.is_err() {
             let cause = "the rate limit of this credential left no turn in time".to_owned();
             return Err(Failed::for_good(ReadError::Transport { cause }));
         }
+        let sent_at = (self.now)();
         let (headers, authorization) = self
-            .headers(credentials, action, body, (self.now)())
+            .headers(credentials, action, body, sent_at)
             .map_err(|cause| Failed::for_good(ReadError::Transport { cause }))?;
         let limit = left.saturating_sub(started.elapsed()).min(self.options.try_timeout);
         let request = self.reads.post(self.endpoint.url().clone()).headers(headers);
@@ -114,10 +118,10 @@ impl Client {
         let response = sent.map_err(|error| Failed::in_transport(chain(error)))?;
         let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
-            self.limiter.throttled(credentials, arrived.retry_after);
+            self.throttled(credentials, arrived.retry_after);
         }
         if arrived.status != StatusCode::OK {
-            return Err(Failed::refused(&arrived));
+            return Err(Failed::refused(&arrived, sent_at));
         }
         let body = arrived.body.map_err(|error| match error {
             BodyError::Broken(cause) => Failed::in_transport(cause),
@@ -126,7 +130,8 @@ impl Client {
                 Failed::for_good(ReadError::Malformed { cause })
             }
         })?;
-        decoded(&body, decode).map(|value| Reading { value, date: arrived.date })
+        let decoded = decoded(&body, decode).map_err(Failed::for_good);
+        decoded.map(|value| Reading { value, date: arrived.date, sent_at })
     }
 }
 
@@ -134,8 +139,8 @@ impl Client {
 fn decoded<T>(
     body: &[u8],
     decode: &impl Fn(&Success<'_>) -> Result<T, DecodeError>,
-) -> Result<T, Failed> {
-    let malformed = |cause| Failed::for_good(ReadError::Malformed { cause });
+) -> Result<T, ReadError> {
+    let malformed = |cause| ReadError::Malformed { cause };
     let success =
         Success::parse(body).map_err(|error| malformed(format!("HTTP 200, but {error}")))?;
     decode(&success).map_err(|error| {

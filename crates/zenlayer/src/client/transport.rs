@@ -45,11 +45,13 @@ pub struct Arrived {
     proof: String,
 }
 
-/// The part of an `Authorization` header that whoever has it can use: a token, or a signature.
+/// The part of an `Authorization` header that whoever has it can use: a whole token (spaces and all,
+/// except at its ends, where HTTP drops them), or a signature. It may be empty.
 fn proof(authorization: &HeaderValue) -> String {
-    let text = authorization.to_str().unwrap_or_default();
-    let last = text.rsplit(' ').next().unwrap_or_default();
-    last.strip_prefix("Signature=").unwrap_or(last).to_owned()
+    let text = String::from_utf8_lossy(authorization.as_bytes());
+    let token = text.strip_prefix("Bearer ");
+    let proof = token.or_else(|| text.rsplit_once("Signature=").map(|(_, signature)| signature));
+    proof.unwrap_or(&text).trim().to_owned()
 }
 
 impl Arrived {
@@ -72,12 +74,20 @@ impl Arrived {
         Self { status, date, retry_after, body, proof: proof(authorization) }
     }
 
+    /// Without the proof. An empty one is found between all characters, and hides nothing.
+    fn redacted(&self, text: &str) -> String {
+        if self.proof.is_empty() {
+            return text.to_owned();
+        }
+        text.replace(&self.proof, "(redacted)")
+    }
+
     /// The provider's error object, or what can be said without one.
     pub fn api_error(&self) -> ApiError {
         let status = self.status.as_u16();
         let failure = self.body.as_ref().ok().and_then(|body| Failure::parse(body));
         // Whoever answers may echo the header that it refuses.
-        let shown = |text: &str| shortened(&text.replace(&self.proof, "(redacted)"));
+        let shown = |text: &str| shortened(&self.redacted(text));
         match failure {
             Some(Failure { code, message, request_id }) => {
                 ApiError { status, code: Some(shown(&code)), message: shown(&message), request_id }

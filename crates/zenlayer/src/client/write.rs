@@ -47,7 +47,7 @@ impl Client {
         };
         let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
-            self.limiter.throttled(credentials, arrived.retry_after);
+            self.throttled(credentials, arrived.retry_after);
         }
         classified(mutation, &arrived)
     }

@@ -115,7 +115,11 @@ fn an_error_shows_code_status_text_and_request() {
     };
     let shown = "OPERATION_DENIED_INSTANCE_EXIST_PLAN (HTTP 403): a plan exists, request T1";
     assert_eq!(error.to_string(), shown);
-    assert_eq!(ReadError::Api { error: error.clone(), date: None }.to_string(), shown);
+    assert_eq!(
+        ReadError::Api { error: error.clone(), date: None, sent_at: jiff::Timestamp::UNIX_EPOCH }
+            .to_string(),
+        shown
+    );
     let bare = ApiError { code: None, request_id: None, ..error };
     assert_eq!(bare.to_string(), "HTTP 403: a plan exists");
 }

@@ -35,7 +35,7 @@ pub fn given_options() -> ClientOptions {
         total_timeout: Duration::from_secs(40),
         retry_pause: Duration::from_millis(1),
         body_limit: 100_000,
-        requests_per_second: 1000.try_into().unwrap(),
+        requests_per_second: std::num::NonZeroU32::new(1000),
         burst: 1000.try_into().unwrap(),
         ..ClientOptions::default()
     }

@@ -1,14 +1,18 @@
 //! The rate limit under a clock that the test owns.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
-use zenlayer::Pace;
+use futures::future::join_all;
+use tokio::time::Instant;
+use zenlayer::{Client, Cloud, Credentials, Pace};
+
+use crate::given::{given_client_with, given_options, given_token, id};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// 4 a second, 2 at once.
 fn given_pace() -> Pace {
-    Pace::new(4.try_into().unwrap(), 2.try_into().unwrap())
+    Pace::new(NonZeroU32::new(4).unwrap(), NonZeroU32::new(2).unwrap())
 }
 
 fn at(seconds: f64) -> Duration {
@@ -114,4 +118,59 @@ fn only_a_full_bucket_at_full_rate_is_idle() {
     pace.throttled(at(1.0), None);
     assert!(!pace.is_idle(at(20.0)));
     assert!(pace.is_idle(at(62.0)));
+}
+
+#[test]
+fn a_turn_that_is_given_back_is_the_next_ones_and_fills_no_bucket_above_its_burst() {
+    let mut pace = given_pace();
+    let waits: Vec<Duration> = (0..4).map(|_| pace.take(Duration::ZERO)).collect();
+    assert_eq!(waits[3], at(0.5));
+    pace.give_back(1);
+    assert_eq!(pace.take(Duration::ZERO), at(0.5));
+    let mut full = given_pace();
+    full.give_back(1);
+    let waits: Vec<Duration> = (0..3).map(|_| full.take(Duration::ZERO)).collect();
+    assert_eq!(waits, [at(0.0), at(0.0), at(0.25)]);
+}
+
+/// 5 a second, 10 at once, and 30 s for each call.
+fn given_slow_client() -> Client {
+    let mut options = given_options();
+    options.requests_per_second = NonZeroU32::new(5);
+    options.burst = 10.try_into().unwrap();
+    options.total_timeout = 30 * SECOND;
+    given_client_with("http://127.0.0.1:9", options)
+}
+
+/// A read that gets its turn and then fails before it is sent: no network is in this test.
+async fn turn_came(client: &Client) -> bool {
+    let unsendable = Credentials::Token("a\n".into());
+    let error = client.describe_type_status(&unsendable, &id("vm-1")).await.unwrap_err();
+    let text = error.to_string();
+    let came = text.contains("no header can carry");
+    assert!(came || text.contains("left no turn in time"), "{text}");
+    came
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_ran_out_of_time_hold_up_nobody_later() {
+    let client = given_slow_client();
+    let came = join_all((0..1000).map(|_| turn_came(&client))).await;
+    let came = came.into_iter().filter(|came| *came).count();
+    assert!((159..=161).contains(&came), "10 at once, and 150 in 30 s: {came}");
+    let asked = Instant::now();
+    assert!(turn_came(&client).await, "the next read has its turn");
+    assert!(asked.elapsed() <= SECOND, "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_gives_its_turn_back() {
+    let client = given_slow_client();
+    let credentials = given_token();
+    let waits = (0..60).map(|_| tokio::time::timeout(SECOND / 10, client.ready(&credentials)));
+    let in_time = join_all(waits).await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(in_time, 10, "the burst, and nobody waits long enough for more");
+    let asked = Instant::now();
+    client.ready(&credentials).await;
+    assert!(asked.elapsed() <= SECOND / 5, "{:?}", asked.elapsed());
 }

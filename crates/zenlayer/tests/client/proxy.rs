@@ -44,10 +44,8 @@ async fn child() {
 async fn run_child(endpoint: &str, variables: &[(&str, String)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "proxy::child", "--ignored", "--nocapture"]);
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_lowercase());
-    }
     command.env(ENDPOINT, endpoint).envs(variables.iter().map(|(name, value)| (name, value)));
+    harness::proxies::keep_out(&mut command);
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = text.lines().find_map(|line| line.split_once("child: "));

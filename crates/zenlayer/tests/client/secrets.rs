@@ -96,3 +96,33 @@ async fn an_echo_of_the_authorization_header_is_redacted() {
         }
     }
 }
+
+/// A Secret may hold anything. Between the words of a token with spaces lies no other word.
+#[tokio::test]
+async fn a_token_is_redacted_as_a_whole_and_an_empty_one_garbles_no_text() {
+    for (token, parts) in [
+        ("firstPart secondPart", vec!["firstPart", "secondPart"]),
+        ("  firstPart secondPart ", vec!["firstPart", "secondPart"]),
+        ("Signature=firstPart", vec!["firstPart"]),
+        ("cl\u{e9}SecondPart", vec!["cl\u{e9}", "SecondPart"]),
+    ] {
+        let text = echoed(token).await;
+        assert!(text.contains("(redacted)"), "{token:?}: {text}");
+        parts.iter().for_each(|part| assert!(!text.contains(part), "{token:?}: {text}"));
+    }
+    for empty in ["", " "] {
+        let text = echoed(empty).await;
+        assert!(text.contains("NO") && text.contains("refused: Bearer"), "{empty:?}: {text}");
+        assert!(!text.contains("(redacted)"), "{empty:?}: {text}");
+    }
+}
+
+/// What is shown of an answer that holds the whole `Authorization` header.
+async fn echoed(token: &str) -> String {
+    let server = RawServer::start(vec![Play::Echo]).await;
+    let client = given_client(&server.endpoint());
+    let credentials = Credentials::Token(token.into());
+    let read = client.describe_type_status(&credentials, &id("vm-1")).await.unwrap_err();
+    let answer = client.mutate(&credentials, &given_call(given_modify())).await;
+    shown(&read) + &printed(&answer)
+}

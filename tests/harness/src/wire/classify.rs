@@ -248,7 +248,8 @@ mod tests {
     }
 
     fn holding(change: &str, state: &str) -> Value {
-        json!({ "holding": { "change": change, "kind": "Modify", "state": { "is": state } } })
+        let holding = json!({ "change": change, "kind": "Modify", "state": { "is": state } });
+        json!({ "form": "lanes", "type": { "holding": holding }, "power": {} })
     }
 
     fn object(version: &str, status: &Value) -> Value {

@@ -8,6 +8,7 @@
 //! | `rules` | which exchanges are meant, and what happens to them |
 //! | `log` | all exchanges so far |
 //! | `flow` | watches that run |
+//! | `shared` | what both proxies share, and the threads that they run on |
 //! | `proxy`, `upstream` | connections on both sides |
 //!
 //! Requests are passed on byte for byte, `Host` and credentials included; the provider's signature covers
@@ -21,16 +22,12 @@ mod log;
 mod proxy;
 mod rules;
 pub mod shapes;
+mod shared;
 mod upstream;
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
 pub use classify::{Class, Server, Verb};
 pub use log::Exchange;
@@ -38,58 +35,9 @@ pub use proxy::Proxy;
 pub use rules::{Fault, Select};
 pub use upstream::Upstream;
 
-use crate::{processes::LogFile, wait::Deadline};
-use classify::Memory;
-use flow::Flows;
-use log::Log;
-use rules::{Rule, Rules, Stage, State, What};
-
-/// How long an exchange that a test waits for may take to come.
-const LIMIT: Duration = Duration::from_secs(30);
-
-/// A test may block its own runtime, while it waits for kubectl or for the end of a process; the operator
-/// must be served meanwhile.
-fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    RUNTIME.get_or_init(|| {
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("wire")
-            .enable_all()
-            .build()
-            .expect("threads can be started")
-    })
-}
-
-/// What both proxies share.
-#[derive(Default)]
-struct Shared {
-    memory: Mutex<Memory>,
-    rules: Rules,
-    flows: Flows,
-    log: Log,
-    /// Of the operator, for the message of a failure.
-    operator: OnceLock<LogFile>,
-}
-
-impl Shared {
-    fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until something about the exchanges is so.
-    async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let mut deadline = Deadline::after(LIMIT);
-        while !is_so() {
-            if deadline.passed() {
-                let operator = self.operator.get().map(LogFile::tail).unwrap_or_default();
-                let waited = deadline.waited();
-                panic!("waited {waited} for {what}; {}\n{operator}", self.log.tail());
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-}
+use crate::processes::LogFile;
+use rules::{Rule, Stage, State, What};
+use shared::Shared;
 
 /// The two proxies of one operator.
 pub struct Wire {
@@ -121,7 +69,7 @@ impl Wire {
 
     /// Shows this log when something that is waited for does not come.
     pub fn shows(&self, operator: LogFile) {
-        let _ = self.shared.operator.set(operator);
+        self.shared.shows(operator);
     }
 
     /// Holds exchanges from now on: `before-NAME` holds the request, `after-NAME` the answer, and

@@ -27,11 +27,10 @@ use tokio::{
 };
 
 use super::{
-    Shared,
     classify::{Asked, Class, Server, Verb},
     flow::Flow,
     rules::{Stage, Verdict},
-    runtime,
+    shared::{Shared, runtime},
     upstream::{Sender, Upstream},
 };
 

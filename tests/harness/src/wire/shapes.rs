@@ -7,14 +7,15 @@
 //!
 //! | name | what it does |
 //! | --- | --- |
-//! | `slot-KIND` | the slot is taken for a call of this kind |
+//! | `slot-KIND` | a lane of the slot is taken for a call of this kind |
 //! | `intent-KIND` | the intent is written into the status |
 //! | `call`, `call-KIND` | the call is made |
-//! | `answer-KIND` | the slot learns that the call was accepted |
+//! | `answer-KIND` | the lane learns that the call was accepted |
 //! | `publish` | any other write of the status |
 //! | `publish-KIND-STATE`, `publish-KIND-ended` | the same: how far the call has come |
-//! | `close-KIND` | the slot closes: the effect was seen |
-//! | `return`, `forget` | the slot is given back; what a machine is brought back to is forgotten |
+//! | `withdraw` | the same: a call was certainly not made |
+//! | `close-KIND` | the lane closes: the effect was seen |
+//! | `return`, `forget` | a lane is given back; what a machine is brought back to is forgotten |
 
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ const STATES: [&str; 5] = ["submitting", "accepted", "observed", "unverified", "
 
 /// Every name that there is, so that a mistyped one is not waited for.
 pub fn is_name(name: &str) -> bool {
-    if ["call", "publish", "return", "forget"].contains(&name) {
+    if ["call", "publish", "withdraw", "return", "forget"].contains(&name) {
         return true;
     }
     let parts: Vec<&str> = name.split('-').collect();
@@ -93,45 +94,60 @@ pub fn instance_of_call(body: &Value) -> Option<String> {
     one.and_then(Value::as_str).map(str::to_owned)
 }
 
-/// The kind of a record; what carries none is a Modify.
 fn kind_of(record: &Value) -> String {
-    record["kind"].as_str().unwrap_or("Modify").to_lowercase()
+    record["kind"].as_str().unwrap_or_default().to_lowercase()
 }
 
+/// The lanes of a slot's record.
+const LANES: [&str; 2] = ["type", "power"];
+
 fn names_of_slot(before: &Value, after: &Value) -> Vec<String> {
-    let closed = after["closed"].as_array().and_then(|all| all.last());
-    if let Some(last) = closed.filter(|_| after["closed"] != before["closed"]) {
-        return vec![format!("close-{}", kind_of(last))];
+    let mut names: Vec<String> =
+        LANES.iter().filter_map(|lane| name_of_lane(&before[*lane], &after[*lane])).collect();
+    // A stop that is given back takes what the machine is brought back to along.
+    if names.is_empty() && !before["restore"].is_null() && after["restore"].is_null() {
+        names.push("forget".to_owned());
     }
-    if !after["returned"].is_null() && after["returned"] != before["returned"] {
-        return vec!["return".to_owned()];
+    names
+}
+
+fn name_of_lane(before: &Value, after: &Value) -> Option<String> {
+    let (held, holds) = (&before["holding"], &after["holding"]);
+    if !holds.is_null() {
+        if holds["change"] != held["change"] {
+            return Some(format!("slot-{}", kind_of(holds)));
+        }
+        let accepted = |holding: &Value| holding["state"]["is"] == "accepted";
+        return (accepted(holds) && !accepted(held)).then(|| format!("answer-{}", kind_of(holds)));
     }
-    if !before["restore"].is_null() && after["restore"].is_null() {
-        return vec!["forget".to_owned()];
+    let expects = &after["expects"];
+    if !expects.is_null() && expects["change"] != before["expects"]["change"] {
+        return Some(format!("close-{}", kind_of(expects)));
     }
-    let holding = &after["holding"];
-    if holding.is_null() {
-        return Vec::new();
-    }
-    if holding["change"] != before["holding"]["change"] {
-        return vec![format!("slot-{}", kind_of(holding))];
-    }
-    if holding["state"]["is"] == "accepted" {
-        return vec![format!("answer-{}", kind_of(holding))];
-    }
-    Vec::new()
+    (!held.is_null()).then(|| "return".to_owned())
 }
 
 fn names_of_status(before: &Value, after: &Value) -> Vec<String> {
-    let (before, after) = (&before["change"], &after["change"]);
-    if after["state"] == "Submitting" && after["id"] != before["id"] {
-        return vec![format!("intent-{}", kind_of(after))];
+    let lanes = ["/change", "/power/change"].map(|lane| {
+        let of = |status: &Value| status.pointer(lane).cloned().unwrap_or_default();
+        (of(before), of(after))
+    });
+    let begins = |(before, after): &&(Value, Value)| {
+        after["state"] == "Submitting" && after["id"] != before["id"]
+    };
+    if let Some((_, change)) = lanes.iter().find(begins) {
+        return vec![format!("intent-{}", kind_of(change))];
     }
     let mut names = vec!["publish".to_owned()];
-    if let Some(state) = after["state"].as_str() {
-        names.push(format!("publish-{}-{}", kind_of(after), state.to_lowercase()));
-    } else if !before.is_null() {
-        names.push(format!("publish-{}-ended", kind_of(before)));
+    for (before, after) in &lanes {
+        if let Some(state) = after["state"].as_str() {
+            names.push(format!("publish-{}-{}", kind_of(after), state.to_lowercase()));
+        } else if !before.is_null() {
+            names.push(format!("publish-{}-ended", kind_of(before)));
+        }
+    }
+    if !after["withdrawn"].is_null() && after["withdrawn"] != before["withdrawn"] {
+        names.push("withdraw".to_owned());
     }
     names
 }
@@ -142,74 +158,118 @@ mod tests {
 
     use super::*;
 
-    fn slot(holding: Value) -> Value {
-        json!({ "holding": holding })
+    fn taken(change: &str, kind: &str, state: &str) -> Value {
+        json!({ "holding": { "change": change, "kind": kind, "state": { "is": state } } })
     }
 
-    fn taken(change: &str, kind: &str, state: &str) -> Value {
-        json!({ "change": change, "kind": kind, "state": { "is": state } })
+    fn closed(change: &str, kind: &str) -> Value {
+        json!({ "expects": { "change": change, "kind": kind } })
     }
 
     #[test]
     fn each_write_of_a_slot_has_its_name() {
-        let open = slot(taken("c-1", "Stop", "open"));
-        let accepted = slot(taken("c-1", "Stop", "accepted"));
-        let restoring = json!({ "restore": { "stoppedBy": "c-1" } });
-        let closed = |kind: &str| json!({ "closed": [{ "change": "c-1", "kind": kind }] });
-        let mut taken_again = closed("Stop");
-        taken_again["holding"] = taken("c-2", "Modify", "open");
-        let mut without_kind = taken("c-1", "", "open");
-        without_kind.as_object_mut().unwrap().remove("kind");
-        let none = Value::Null;
+        let of_power = |lane: &Value| json!({ "form": "lanes", "type": {}, "power": lane });
+        let of_type = |lane: &Value| json!({ "form": "lanes", "type": lane, "power": {} });
+        let open = taken("c-1", "Stop", "open");
+        let accepted = taken("c-1", "Stop", "accepted");
+        let mut taken_again = taken("c-2", "Start", "open");
+        taken_again["expects"] = closed("c-1", "Stop")["expects"].clone();
+        let both = json!({ "type": taken("c-2", "Modify", "open"), "power": accepted });
+        let mut restoring = of_power(&open);
+        restoring["restore"] = json!({ "stoppedBy": "c-1" });
+        let mut at_rest = of_type(&closed("c-2", "Modify"));
+        at_rest["restore"] = json!({ "stoppedBy": "c-1" });
+        let (none, free) = (Value::Null, of_power(&json!({})));
         for (name, before, after, expected) in [
-            ("taken", &none, &open, "slot-stop"),
-            ("taken by the first version", &none, &slot(without_kind), "slot-modify"),
-            ("taken after another", &closed("Stop"), &taken_again, "slot-modify"),
-            ("set aside", &open, &slot(taken("c-2", "Start", "open")), "slot-start"),
-            ("accepted", &open, &accepted, "answer-stop"),
-            ("closed", &accepted, &closed("CancelDowngrade"), "close-canceldowngrade"),
-            ("closed again", &closed("Stop"), &closed("Start"), "close-start"),
-            ("given back", &open, &json!({ "returned": "c-1" }), "return"),
-            ("given back with its stop", &restoring, &json!({ "returned": "c-1" }), "return"),
-            ("forgotten", &restoring, &json!({}), "forget"),
+            ("taken", &none, &of_power(&open), "slot-stop"),
+            ("taken in a slot that is there", &free, &of_power(&open), "slot-stop"),
+            (
+                "taken after another",
+                &of_power(&closed("c-1", "Stop")),
+                &of_power(&taken_again),
+                "slot-start",
+            ),
+            ("the other lane is taken", &of_power(&accepted), &both, "slot-modify"),
+            ("accepted", &of_power(&open), &of_power(&accepted), "answer-stop"),
+            (
+                "closed",
+                &of_type(&taken("c-1", "CancelDowngrade", "accepted")),
+                &of_type(&closed("c-1", "CancelDowngrade")),
+                "close-canceldowngrade",
+            ),
+            (
+                "closed after another",
+                &of_power(&taken_again),
+                &of_power(&closed("c-2", "Start")),
+                "close-start",
+            ),
+            ("given back", &of_power(&open), &free, "return"),
+            (
+                "given back, with what it was before",
+                &of_power(&taken_again),
+                &of_power(&closed("c-1", "Stop")),
+                "return",
+            ),
+            ("given back with its stop", &restoring, &free, "return"),
+            ("forgotten", &at_rest, &of_type(&closed("c-2", "Modify")), "forget"),
         ] {
             assert_eq!(names_of_write(SLOTS, before, after), [expected], "{name}");
         }
-        for (name, before, after) in
-            [("unchanged", &open, &open), ("freed", &accepted, &json!({})), ("empty", &none, &none)]
-        {
+        let unverified = of_power(&taken("c-1", "Stop", "unverified"));
+        for (name, before, after) in [
+            ("unchanged", &both, &both),
+            ("of unknown outcome", &of_power(&open), &unverified),
+            ("empty", &none, &none),
+        ] {
             assert!(names_of_write(SLOTS, before, after).is_empty(), "{name}");
         }
     }
 
     #[test]
     fn each_write_of_a_status_has_its_names() {
-        let change = |id: &str, kind: &str, state: &str| json!({ "change": { "id": id, "kind": kind, "state": state } });
-        let intent = change("c-1", "Start", "Submitting");
+        let one =
+            |id: &str, kind: &str, state: &str| json!({ "id": id, "kind": kind, "state": state });
+        let of_type = |id: &str, kind: &str, state: &str| json!({ "change": one(id, kind, state) });
+        let of_power = |id: &str, kind: &str, state: &str| json!({ "power": { "change": one(id, kind, state) } });
+        let intent = of_power("c-1", "Start", "Submitting");
+        let mut beside = of_type("c-0", "Modify", "Observed");
+        beside["power"] = intent["power"].clone();
         let nothing = json!({ "phase": "InSync" });
         for (name, before, after, expected) in [
             ("intent", &nothing, &intent, &["intent-start"][..]),
             ("first status", &Value::Null, &intent, &["intent-start"]),
             (
-                "an intent after another",
-                &change("c-0", "Modify", "Accepted"),
-                &intent,
+                "an intent beside another change",
+                &of_type("c-0", "Modify", "Observed"),
+                &beside,
                 &["intent-start"],
+            ),
+            (
+                "an intent after another",
+                &of_type("c-0", "Modify", "Observed"),
+                &of_type("c-1", "CancelDowngrade", "Submitting"),
+                &["intent-canceldowngrade"],
             ),
             ("unknown", &intent, &intent, &["publish", "publish-start-submitting"]),
             (
                 "accepted",
-                &intent,
-                &change("c-1", "Start", "Accepted"),
-                &["publish", "publish-start-accepted"],
+                &beside,
+                &of_power("c-1", "Start", "Accepted"),
+                &["publish", "publish-modify-ended", "publish-start-accepted"],
             ),
             (
                 "observed",
                 &nothing,
-                &change("c-2", "Modify", "Observed"),
+                &of_type("c-2", "Modify", "Observed"),
                 &["publish", "publish-modify-observed"],
             ),
             ("ended", &intent, &nothing, &["publish", "publish-start-ended"]),
+            (
+                "withdrawn",
+                &intent,
+                &json!({ "withdrawn": "c-1" }),
+                &["publish", "publish-start-ended", "withdraw"],
+            ),
             ("no change", &nothing, &nothing, &["publish"]),
         ] {
             assert_eq!(names_of_write(OBJECTS, before, after), expected, "{name}");
@@ -219,12 +279,12 @@ mod tests {
     #[test]
     fn contents_and_instances_are_found_in_objects_and_slots() {
         let lease = json!({ "metadata": { "annotations": {
-            "vm.zenlayer.com/slot": "{\"returned\":\"c-1\"}", "vm.zenlayer.com/instance-id": "vm-1",
+            "vm.zenlayer.com/slot": "{\"form\":\"lanes\"}", "vm.zenlayer.com/instance-id": "vm-1",
         } } });
-        assert_eq!(content_of(SLOTS, &lease), Some(json!({ "returned": "c-1" })));
+        assert_eq!(content_of(SLOTS, &lease), Some(json!({ "form": "lanes" })));
         assert_eq!(instance_of(SLOTS, &lease).as_deref(), Some("vm-1"));
-        let trail = json!({ "metadata": { "annotations": { "vm.zenlayer.com/orders": "[]" } } });
-        assert_eq!(content_of(SLOTS, &trail), None);
+        let other = json!({ "metadata": { "annotations": { "vm.zenlayer.com/selector": "a" } } });
+        assert_eq!(content_of(SLOTS, &other), None);
         let object = json!({ "spec": { "instanceId": "vm-2" }, "status": { "phase": "InSync" } });
         assert_eq!(content_of(OBJECTS, &object), Some(json!({ "phase": "InSync" })));
         assert_eq!(instance_of(OBJECTS, &object).as_deref(), Some("vm-2"));

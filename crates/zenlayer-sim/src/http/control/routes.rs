@@ -61,7 +61,7 @@ POST   /control/console          anything else that a person does in the console
                                  {\"recycle\": {\"id\": …}}, {\"restore\": {\"id\": …}}, {\"dropPlan\": {\"id\": …}},
                                  {\"order\": {\"id\": …, \"type\": …}}, {\"pay\": {\"orderNumber\": …}},
                                  {\"stock\": {\"zone\": …, \"type\": …, \"left\": 0}}
-GET    /control/behaviour        show the switches for open questions
+GET    /control/behaviour        show the switches for what is not documented
 PUT    /control/behaviour        replace them, written as in the simulation file
 GET    /control/clock            show the simulated clock
 POST   /control/clock            one of {\"advanceSeconds\": 3600}, {\"toNextEvent\": true},

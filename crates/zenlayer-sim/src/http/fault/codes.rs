@@ -1,4 +1,5 @@
-//! Every code that a source names (fact sheet sections 5 to 7), with its HTTP status.
+//! Every code that a source names (the common error codes, the pages of the actions, the SDKs), with
+//! its HTTP status.
 
 pub const CODES: &[(&str, u16)] = &[
     ("INTERNAL_SERVER_ERROR", 500),

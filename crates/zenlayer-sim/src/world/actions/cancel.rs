@@ -1,9 +1,9 @@
-//! CancelInstanceDowngrade (fact sheet section 7.6).
+//! CancelInstanceDowngrade.
 
 use crate::world::{Call, Plan, Refused, Work, World, parameters::Parameters};
 
 impl World {
-    /// DOC EN-Cancel, section 7.6: only for a scheduled downgrade.
+    /// Only for a scheduled downgrade (page "CancelInstanceDowngrade").
     pub(in crate::world) fn cancel_instance_downgrade(
         &mut self,
         call: &Call<'_>,

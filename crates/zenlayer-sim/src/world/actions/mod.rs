@@ -1,4 +1,4 @@
-//! The actions of the API that change instances (fact sheet sections 7.1, 7.6 and 7.7).
+//! The actions of the API that change instances.
 
 mod cancel;
 mod modify;

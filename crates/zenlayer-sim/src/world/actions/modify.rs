@@ -1,4 +1,4 @@
-//! ModifyInstanceType (fact sheet sections 7.1 and 8).
+//! ModifyInstanceType.
 
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -36,7 +36,7 @@ enum Check {
     Balance,
 }
 
-/// The order that the fact sheet infers (INF, section 12 #12), and others that are as likely.
+/// The order of the checks: no document gives one. The likeliest, and others that are as good.
 fn order(order: CheckOrder) -> [Check; 12] {
     use Check::{
         Balance, Bandwidth, EqualPrice, Model, Recycled, Running, SameModel, Scheduled, Series,
@@ -128,8 +128,9 @@ impl World {
         number
     }
 
-    /// Direction by list price (DOC CN-Modify, CLI zh-CN); a PREPAID upgrade costs the difference for
-    /// the rest of the cycle (Console); there is no refund (Console).
+    /// Direction by list price (page "ModifyInstanceType" and the help of `zeno`, in Chinese); a
+    /// PREPAID upgrade costs the difference for the rest of the cycle, and there is no refund (the
+    /// console guide).
     pub(in crate::world) fn bill(&self, instance: &Instance, to: &str) -> Bill {
         let difference = self.difference(instance, to);
         let equal = self.rules.behaviour.equal_price;
@@ -137,7 +138,7 @@ impl World {
             difference < Decimal::ZERO || difference.is_zero() && equal == EqualPrice::Downgrade;
         let expiry = match (instance.charge_type, instance.next_expiry()) {
             (ChargeType::Prepaid, Some(expiry)) => expiry,
-            // POSTPAID either way at once (DOC); so is what has no cycle to wait for.
+            // POSTPAID either way at once (its page says so); so is what has no cycle to wait for.
             (ChargeType::Postpaid, _) | (ChargeType::Prepaid, None) => {
                 return Bill { kind: OrderKind::Immediate, amount: Decimal::ZERO };
             }
@@ -180,7 +181,7 @@ impl Wanted<'_> {
         refused.map_or(Ok(()), Err)
     }
 
-    // The codes and statuses of the next eight: DOC EN-Modify, section 7.1.
+    // The codes and statuses of the next eight: page "ModifyInstanceType".
 
     fn recycled(&self) -> Option<Refused> {
         let message = format!("instance {} is in the recycle bin", self.instance.id);
@@ -249,7 +250,7 @@ impl Wanted<'_> {
         }
     }
 
-    /// Not documented (section 12 #11).
+    /// Not documented.
     fn bandwidth(&self) -> Option<Refused> {
         let behaviour = &self.world.rules.behaviour;
         let limit = self.world.offer(self.instance, self.to)?.bandwidth_limit;
@@ -259,7 +260,7 @@ impl Wanted<'_> {
         (above && refuses).then(|| Refused::by(&behaviour.codes.bandwidth, message))
     }
 
-    /// Not documented (section 12 #9).
+    /// Not documented.
     fn equal_price(&self) -> Option<Refused> {
         let behaviour = &self.world.rules.behaviour;
         let refuses = behaviour.equal_price == EqualPrice::Refused
@@ -269,7 +270,7 @@ impl Wanted<'_> {
         refuses.then(|| Refused::by(&behaviour.codes.equal_price, message))
     }
 
-    /// Known from sibling products (section 12 #8).
+    /// Known from sibling products.
     fn stock(&self) -> Option<Refused> {
         let left = self.world.books.left(&self.instance.zone, self.to);
         let message = format!("model {} is sold out", self.to);
@@ -277,7 +278,7 @@ impl Wanted<'_> {
         (left == Some(0)).then(|| Refused::by(code, message))
     }
 
-    /// Sibling pages say that the call fails; no code is published (section 12 #8).
+    /// Sibling pages say that the call fails; no code is published.
     fn balance(&self) -> Option<Refused> {
         let behaviour = &self.world.rules.behaviour;
         let Bill { amount, .. } = self.world.bill(self.instance, self.to);

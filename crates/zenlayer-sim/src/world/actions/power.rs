@@ -1,4 +1,4 @@
-//! StartInstances, StopInstances, RebootInstances (fact sheet section 7.7).
+//! StartInstances, StopInstances, RebootInstances.
 
 use crate::world::{
     Batch, Call, Refused, State, Work, World, answer::refusal, parameters::Parameters,
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// DOC EN-Start, EN-Stop, EN-Reboot; the code of a stop is the one of both sibling pages.
+    /// As the page of each action says; the code of a stop is the one of both sibling pages.
     fn check_power(&self, id: &str, power: Power) -> Result<(), Refused> {
         let state = self.find(id)?.state;
         let message = format!("instance {id} is {}", state.name());

@@ -1,4 +1,4 @@
-//! DescribeInstances: the filters, and one item (fact sheet section 7.3).
+//! DescribeInstances: the filters, and one item.
 
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ fn is(wanted: Option<&str>, own: &str) -> bool {
     wanted.is_none_or(|wanted| wanted == own)
 }
 
-/// Exact; fuzzy only if it ends with `*` (DOC, section 7.3).
+/// Exact; fuzzy only if it ends with `*` (page "DescribeInstances").
 fn name_matches(wanted: &str, name: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(part) => name.contains(part),

@@ -1,6 +1,6 @@
-//! The answers of the read actions (fact sheet sections 7.2 to 7.5, 7.8, 7.9). Every key is there
+//! The answers of the read actions. Every key is there
 //! unless the simulation is told to leave it out: the Python SDK has no attribute for an
-//! object-valued key that is missing (RUN, section 4).
+//! object-valued key that is missing.
 
 mod instances;
 mod page;

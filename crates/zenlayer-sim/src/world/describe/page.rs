@@ -19,7 +19,7 @@ pub struct Page<T> {
     data_set: Vec<T>,
 }
 
-/// Times are `YYYY-MM-DDThh:mm:ssZ` (DOC, section 4).
+/// Times are `YYYY-MM-DDThh:mm:ssZ` (page "Responses").
 pub fn time(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
@@ -44,7 +44,7 @@ pub fn page<'w, T>(
         let found: Vec<(&str, Option<Seen<'_>>)> =
             ids.iter().map(|id| (*id, world.seen(action, id))).collect();
         let missing = found.iter().find(|(_, seen)| seen.is_none());
-        // Terraform takes both for "gone" (section 7.3).
+        // Terraform takes both for "gone".
         if let (Some((id, _)), UnknownIds::NotFound) = (missing, world.rules.behaviour.unknown_ids)
         {
             return Err(Refused::not_found(id));

@@ -1,4 +1,4 @@
-//! InquiryPriceCreateInstance (fact sheet section 7.8). The prices of types are those of the
+//! InquiryPriceCreateInstance. The prices of types are those of the
 //! catalogue; those of disks and bandwidth are made up, since only a type's is published.
 
 use rust_decimal::Decimal;
@@ -34,8 +34,8 @@ pub struct Prices {
     data_disk_prices: Vec<DiskPrice>,
 }
 
-/// The PREPAID sample leaves the unit prices out, the POSTPAID sample prints the totals as null (DOC
-/// CN-Price): both are played so.
+/// The PREPAID sample leaves the unit prices out, the POSTPAID sample prints the totals as null
+/// (the Chinese page): both are played so.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Price {
@@ -59,7 +59,7 @@ struct DiskPrice {
     disk_size: i64,
     disk_amount: i64,
     disk_category: String,
-    /// Of all of them (INF).
+    /// Of all of them (inferred).
     disk_price: Price,
 }
 
@@ -112,7 +112,7 @@ impl Terms {
 
 const POSITIVE: Limits = Limits { default: 1, least: 1, most: 100_000 };
 
-/// A disk of a request. Only the size has no default (SDK, section 7.8).
+/// A disk of a request. Only the size has no default (the SDKs).
 struct Disk<'p> {
     name: Option<&'p str>,
     size: i64,
@@ -141,8 +141,8 @@ impl<'p> Disk<'p> {
     }
 }
 
-/// One item for each size and category, in the order in which they come first (CLI en-US, section
-/// 7.8). A name that not all disks of an item have is none.
+/// One item for each size and category, in the order in which they come first (the help of
+/// `zeno`). A name that not all disks of an item have is none.
 fn merged<'p>(disks: &[Disk<'p>]) -> Vec<Disk<'p>> {
     let mut items: Vec<Disk<'p>> = Vec::new();
     for Disk { name, size, category, amount } in disks {
@@ -187,7 +187,7 @@ pub fn prices(world: &World, parameters: &Parameters<'_>) -> Result<Prices, Refu
     let system_disk =
         parameters.object("systemDisk")?.ok_or_else(|| Parameters::missing("systemDisk"))?;
     let system_disk = Disk::read(world, &system_disk)?;
-    // The command line's documents demand it, the API's do not list it (section 7.8).
+    // The command line's documents demand it, the API's do not list it.
     if world.rules.behaviour.price_needs_count && parameters.get("instanceCount").is_none() {
         return Err(Parameters::missing("instanceCount"));
     }
@@ -199,7 +199,7 @@ pub fn prices(world: &World, parameters: &Parameters<'_>) -> Result<Prices, Refu
         data_disks.iter().map(|disk| Disk::read(world, disk)).collect::<Result<Vec<_>, _>>()?;
     let zone = zone(world, zone_id)?;
     let Some(offered) = world.rules.catalogue.offered(&zone.id, charge, type_id) else {
-        // INF: the code of ModifyInstanceType for the same lack.
+        // Inferred: the code of ModifyInstanceType for the same lack.
         let message = format!("model {type_id} does not exist in zone {zone_id}");
         return Err(refusal(404, "INVALID_PRODUCT_NOT_FOUND", message));
     };

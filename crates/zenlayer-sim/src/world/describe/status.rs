@@ -1,4 +1,4 @@
-//! DescribeInstanceTypeStatus and DescribeInstancesStatus (fact sheet sections 7.2 and 7.4).
+//! DescribeInstanceTypeStatus and DescribeInstancesStatus.
 
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ fn plan<'w>(seen: &Seen<'w>, rules: &Rules) -> (Field<&'w str>, Field<&'w str>) 
             };
             (Field::Is(to), Field::Is(status))
         }
-        // The documented sample shows Enable while the current type differs (section 7.2).
+        // The documented sample shows Enable while the current type differs.
         Plan::Processing { to, since, until, .. } => {
             let early = seen.at < later(*since, behaviour.enable_at_start);
             let late = until.is_some_and(|until| seen.at >= later(until, -behaviour.enable_at_end));
@@ -63,7 +63,7 @@ fn plan<'w>(seen: &Seen<'w>, rules: &Rules) -> (Field<&'w str>, Field<&'w str>) 
     }
 }
 
-/// Not documented (section 12 #2).
+/// Not documented.
 fn no_plan<'w>(seen: &Seen<'w>, rules: &Rules) -> (Field<&'w str>, Field<&'w str>) {
     let target = match rules.behaviour.no_plan_target {
         NoPlanTarget::Null => Field::Null,

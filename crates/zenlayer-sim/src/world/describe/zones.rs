@@ -1,4 +1,4 @@
-//! DescribeZones and DescribeZoneInstanceConfigInfos (fact sheet sections 7.9 and 7.5).
+//! DescribeZones and DescribeZoneInstanceConfigInfos.
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ struct ZoneItem<'w> {
     network_line_type: &'static str,
 }
 
-/// Ids that do not exist are left out (INF). Nothing here says whether a zone supports resize.
+/// Ids that do not exist are left out (inferred). Nothing here says whether a zone supports resize.
 pub fn zones<'w>(world: &'w World, parameters: &Parameters<'_>) -> Result<Zones<'w>, Refused> {
     let ids = parameters.texts("zoneIds", IDS)?;
     let wanted = |zone: &&Zone| ids.is_empty() || ids.contains(&zone.id.as_str());
@@ -65,7 +65,7 @@ struct OfferItem<'w> {
     internet_charge_types: Field<Vec<&'w str>>,
 }
 
-/// 404 for a zone that does not exist (DOC CN-ConfigInfos).
+/// 404 for a zone that does not exist (page "DescribeZoneInstanceConfigInfos", in Chinese).
 pub(super) fn zone<'w>(world: &'w World, id: &str) -> Result<&'w Zone, Refused> {
     let message = format!("zone {id} does not exist");
     let found = world.rules.catalogue.zones.get(id);
