@@ -74,7 +74,9 @@ pub struct RunArgs {
     #[arg(long, env = "RETRY_PERIOD", default_value = "5s", value_parser = duration)]
     pub retry_period: Duration,
     /// Longest time from the provider's signature check to an effect that every read shows; at
-    /// least 60s. An unknown outcome is settled 300s plus this after the call.
+    /// least 60s. An unknown outcome is settled 300s plus this after the call. If the operator's clock and
+    /// the provider's Date header may both be ahead, by less than 240s together, make it longer by the
+    /// smaller of the two.
     #[arg(long, env = "SETTLE_MARGIN", default_value = "300s", value_parser = duration)]
     pub settle_margin: Duration,
     /// What to do about a PREPAID change to a higher list price, where the object does not say.

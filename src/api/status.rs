@@ -31,7 +31,7 @@ pub struct VmInstanceStatus {
     pub target: Option<Target>,
     /// The change of the type in flight, or its cancellation, or what it led to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Change>,
+    pub change: Option<Box<Change>>,
     /// The stop or start in flight, and what the machine is brought back to.
     #[serde(default, skip_serializing_if = "Power::is_empty")]
     pub power: Power,
@@ -41,10 +41,10 @@ pub struct VmInstanceStatus {
     pub withdrawn: Option<String>,
     /// The last terminal refusal of the provider: no call is made while it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<Box<Refusal>>,
     /// What a person is asked to decide; absent while nothing waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pending_decision: Option<PendingDecision>,
+    pub pending_decision: Option<Box<PendingDecision>>,
     /// Annotations that were acted on; each is acted on once for each value.
     #[serde(default, skip_serializing_if = "Handled::is_empty")]
     pub handled: Handled,
@@ -60,6 +60,13 @@ pub struct VmInstanceStatus {
     /// Parts that this version cannot read and must not lose, as they were found.
     #[serde(skip)]
     pub unreadable: Map<String, Value>,
+}
+
+impl VmInstanceStatus {
+    /// The changes in flight.
+    pub fn changes(&self) -> impl Iterator<Item = &Change> {
+        [&self.change, &self.power.change].into_iter().filter_map(Option::as_deref)
+    }
 }
 
 choices! {
@@ -163,7 +170,7 @@ choices! {
 pub struct Power {
     /// The stop or start in flight.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<Change>,
+    pub change: Option<Box<Change>>,
     /// What the machine is brought back to; absent unless it was stopped for a change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<Restore>,

@@ -108,7 +108,7 @@ impl Memory {
             restore: status.power.restore.as_ref().map(restore_from_api),
             withdrawn: status.withdrawn.clone().map(ChangeId),
             // A refusal that cannot be read is one that is found out again.
-            refusal: status.refusal.as_ref().and_then(Refusal::from_api),
+            refusal: status.refusal.as_deref().and_then(Refusal::from_api),
             handled: status.handled.clone(),
             history: status.history.iter().map(Ended::from_api).collect::<Result<_, _>>()?,
             order_number,

@@ -9,7 +9,7 @@
 //! | `read`, `needs` | what has to be read? |
 //! | `facts`, `rules`, `decide` | what may be done now? `rules/mod.rs` is an ordered list of small rules: the specification |
 //! | `situation` | what does each situation say, which event, when to look again, what is remembered? |
-//! | `settle`, `remember`, `write` | what did the pass mean for the status? |
+//! | `settle`, `remember`, `recorded`, `write` | what did the pass mean for the status? |
 //! | `selection` | which objects does an operator serve, and may another one serve them, too? |
 //! | `refusal`, `backoff`, `offers`, `plan`, `prices`, `time` | what a refusal rests on, how long a pause is, what the provider offers and plans |
 
@@ -32,6 +32,7 @@ mod plan;
 mod prices;
 pub mod protocol;
 mod read;
+mod recorded;
 mod refusal;
 mod remember;
 mod rules;
@@ -61,9 +62,10 @@ pub use protocol::{
     Limit, OrderCount, OrderLimits, Restore, Size, Slot, SlotRecord,
 };
 pub use read::Read;
+pub use recorded::{answer_put_in, taken_out, withdrawn};
 pub use refusal::of_reads as problem_of_reads;
 pub use selection::{InvalidSelection, Peer, Selection};
-pub use settle::{intent, invalid, settle, taken_out, withdrawn};
+pub use settle::{intent, invalid, settle};
 pub use situation::{Event, NextLook, Situation, farewell};
 pub use standing::Standing;
 pub use timing::{LeaseTimes, Timing};

@@ -198,7 +198,7 @@ fn asks_still(
         )
     );
     match stays {
-        Some(asked) if unseen => told.asks(asked.clone()),
+        Some(asked) if unseen => told.asks(*asked.clone()),
         _ => told,
     }
 }
@@ -270,21 +270,6 @@ pub fn intent(
     let situation = Calling { change: order.change.clone() };
     let told = situation.told(&scene(desired, observed, &memory, now));
     write(desired, before, observed, memory, &told, now)
-}
-
-/// The status after a call that was recorded, and certainly not made: as it was before, and the record
-/// can no longer be written.
-pub fn withdrawn(before: &VmInstanceStatus, order: &Order) -> VmInstanceStatus {
-    VmInstanceStatus { withdrawn: Some(order.change.id.to_string()), ..before.clone() }
-}
-
-/// The same of a status that another process has written since: the intent is taken out, and all else stays.
-pub fn taken_out(now: &VmInstanceStatus, order: &Order) -> VmInstanceStatus {
-    let mut status = withdrawn(now, order);
-    let is_it = |change: &crate::api::Change| change.id == order.change.id.0;
-    status.change = status.change.filter(|change| !is_it(change));
-    status.power.change = status.power.change.filter(|change| !is_it(change));
-    status
 }
 
 /// The verdict on an object whose spec cannot be read: nothing is observed, nothing is lost.

@@ -182,7 +182,7 @@ pub async fn until_it_runs(stage: &Stage, operator: &Operator, name: &str, to: &
     let what = format!("is seen to change to {to}");
     stage
         .until(operator, name, &what, |object| {
-            let change = object.status.as_ref().and_then(|status| status.change.as_ref());
+            let change = object.status.as_ref().and_then(|status| status.change.as_deref());
             let runs = |change: &Change| change.state == ChangeState::Observed && change.to == to;
             phase(object) == Some(Phase::Changing) && change.is_some_and(runs)
         })

@@ -194,7 +194,7 @@ fn an_intent_holds_the_change_the_target_and_no_older_order() {
     let written = intent(&given.desired(), &before, &given.seen(), &order, given.now);
     let target = written.target.as_ref().unwrap();
     assert_eq!((target.type_id.as_str(), target.since_generation), (LARGE, 3));
-    assert_eq!(written.change, Some(order.change.to_api()));
+    assert_eq!(written.change, Some(order.change.to_api().into()));
     assert_eq!(written.order_number, None);
     assert_eq!(shown(&written), "Submitting Submitting Ready=False InSync=False Reconciling");
 }
@@ -206,7 +206,7 @@ fn an_intent_of_one_lane_leaves_the_other_lane_of_the_status_alone() {
     let written = start.clone().crashed_before_the_call();
     assert_eq!(does(&start), "Start Calling");
     let status = written.object.status.as_ref().unwrap();
-    assert_eq!(status.change, Some(order.to_api()));
+    assert_eq!(status.change, Some(order.to_api().into()));
     assert_eq!(status.power.change.as_ref().unwrap().kind, ChangeKind::Start);
     let held = written.slot_record();
     assert!(held.lane_of(&order.id).is_some(), "{held:?}");

@@ -63,7 +63,7 @@ fn the_number_of_an_order_is_none_of_a_cancellation() {
 #[test]
 fn a_call_in_the_other_lane_makes_a_status_unreadable() {
     let status = |of_type, of_power| {
-        let call = |kind| given_call(kind, ChangeState::Accepted, 60).to_api();
+        let call = |kind| given_call(kind, ChangeState::Accepted, 60).to_api().into();
         let mut status = VmInstanceStatus::default();
         (status.change, status.power.change) = (Some(call(of_type)), Some(call(of_power)));
         Memory::from_status(&status).is_ok()
@@ -425,8 +425,14 @@ fn the_slot_is_read_for_each_thing_that_may_be_under_way() {
     let call = |kind| Some(given_call(kind, ChangeState::Accepted, 60).to_api());
     let off = given().stopped_for_a_change(60).object.status.unwrap().power;
     assert_eq!(needs(resting(|_| {})), [Read::Instance]);
-    assert_eq!(needs(resting(|status| status.change = call(ChangeKind::Modify))), [Read::Slot]);
-    assert_eq!(needs(resting(|status| status.power.change = call(ChangeKind::Stop))), [Read::Slot]);
+    assert_eq!(
+        needs(resting(|status| status.change = call(ChangeKind::Modify).map(Box::new))),
+        [Read::Slot]
+    );
+    assert_eq!(
+        needs(resting(|status| status.power.change = call(ChangeKind::Stop).map(Box::new))),
+        [Read::Slot]
+    );
     assert_eq!(needs(resting(|status| status.power = off)), [Read::Slot]);
     assert_eq!(needs(resting(|_| {}).finalizer(true)), [Read::Slot]);
 }

@@ -381,8 +381,8 @@ impl Given {
     pub fn remembering(mut self, change: &Change) -> Self {
         let status = self.status();
         match change.lane() {
-            LaneName::Type => status.change = Some(change.to_api()),
-            LaneName::Power => status.power.change = Some(change.to_api()),
+            LaneName::Type => status.change = Some(change.to_api().into()),
+            LaneName::Power => status.power.change = Some(change.to_api().into()),
         }
         if change.kind == ChangeKind::Modify {
             status.order_number = change.order_number.clone().map(String::from);

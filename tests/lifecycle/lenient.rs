@@ -173,7 +173,7 @@ fn a_lane_of_another_version_holds_back_every_call_and_says_so() {
         let change = given_change(ChangeState::Observed, 60);
         let remembering = held.remembering(&change);
         let kept = remembering.then().object.status.unwrap();
-        assert_eq!(kept.change, Some(change.to_api()), "{lane:?}");
+        assert_eq!(kept.change, Some(change.to_api().into()), "{lane:?}");
     }
 }
 

@@ -226,6 +226,34 @@ fn what_the_slot_knows_of_an_open_question_is_not_asked_for_anew() {
     }
 }
 
+/// Else only the slot has the number of the order, and whoever deletes the slot loses it.
+#[test]
+fn an_accepted_order_is_put_in_beside_what_another_process_has_written() {
+    use zenlayer_vm_operator::lifecycle::answer_put_in;
+    let order = given().order();
+    let stop = given_call(ChangeKind::Stop, ChangeState::Accepted, 60);
+    let mut now = status(&given().remembering(&order.change).remembering(&stop));
+    assert_eq!(now.change.as_ref().unwrap().state, ChangeState::Submitting);
+    now.conditions.clear();
+    let mut answered = status(&given().remembering(&order.change));
+    let change = answered.change.as_mut().unwrap();
+    change.state = ChangeState::Accepted;
+    (answered.order_number, answered.request_id) = (Some("3471".into()), Some("r-1".into()));
+    let put_in = answer_put_in(&now, &answered, &order);
+    let expected = VmInstanceStatus {
+        change: answered.change.clone(),
+        order_number: Some("3471".into()),
+        request_id: Some("r-1".into()),
+        ..now.clone()
+    };
+    assert_eq!(put_in, expected);
+    // Another change is there by now.
+    let other =
+        zenlayer_vm_operator::api::Change { id: "b1-1".into(), ..*now.change.clone().unwrap() };
+    let later = VmInstanceStatus { change: Some(other.clone().into()), ..now };
+    assert_eq!(answer_put_in(&later, &answered, &order).change, Some(other.into()));
+}
+
 #[test]
 fn an_intent_is_taken_out_beside_what_another_process_has_written() {
     use zenlayer_vm_operator::lifecycle::taken_out;

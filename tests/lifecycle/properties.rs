@@ -199,8 +199,8 @@ fn in_flight(given: &Given, lane: LaneName) -> Option<Change> {
 
 fn in_lane(status: &VmInstanceStatus, lane: LaneName) -> Option<&api::Change> {
     match lane {
-        LaneName::Type => status.change.as_ref(),
-        LaneName::Power => status.power.change.as_ref(),
+        LaneName::Type => status.change.as_deref(),
+        LaneName::Power => status.power.change.as_deref(),
     }
 }
 
@@ -448,9 +448,9 @@ proptest! {
             order_number: Some(order),
             request_id: Some(request),
             target: Some(api::Target { type_id: target, since_generation: generation }),
-            change: Some(change.clone()),
+            change: Some(change.clone().into()),
             history: vec![entry.clone()],
-            refusal: given.status().refusal.clone().map(|one| api::Refusal { reason, ..one }),
+            refusal: given.status().refusal.clone().map(|one| api::Refusal { reason, ..*one }.into()),
             ..VmInstanceStatus::default()
         };
         given.object.status = Some(before);
@@ -461,7 +461,7 @@ proptest! {
         prop_assert!(!modifies);
         if given.seen().memory.is_err() {
             prop_assert!(!is_call(&pass.decision.action));
-            prop_assert_eq!(pass.verdict.status.change, Some(change));
+            prop_assert_eq!(pass.verdict.status.change, Some(change.into()));
             prop_assert_eq!(pass.verdict.status.history, vec![entry]);
         }
     }

@@ -276,9 +276,9 @@ fn a_refused_read_does_not_lose_the_change_in_flight() {
     let change = given_change(ChangeState::Submitting, 60);
     let error = read_error(401, Some("AUTHFAILURE_SIGNATURE_FAILURE"));
     let first = given().in_flight(&change).instance_fails(error.clone()).then();
-    assert_eq!(first.object.status.as_ref().unwrap().change, Some(change.to_api()));
+    assert_eq!(first.object.status.as_ref().unwrap().change, Some(change.to_api().into()));
     let second = first.instance_fails(error).then();
-    assert_eq!(second.object.status.as_ref().unwrap().change, Some(change.to_api()));
+    assert_eq!(second.object.status.as_ref().unwrap().change, Some(change.to_api().into()));
     // And it is followed as soon as a read works.
     let read =
         second.read_again().holding(&change, zenlayer_vm_operator::lifecycle::HoldingState::Open);

@@ -163,7 +163,7 @@ fn some_refusal(mut given: Given, rng: &mut Rng) -> Given {
         return given;
     }
     let instance = if rng.chance(700) { digest(&given) } else { "other".into() };
-    given.status().refusal = Some(api::Refusal {
+    given.status().refusal = Some(Box::new(api::Refusal {
         code: None,
         reason: Reason::RequestInvalid.as_str().into(),
         message: "refused; mend it".into(),
@@ -175,7 +175,7 @@ fn some_refusal(mut given: Given, rng: &mut Rng) -> Given {
         attempts: rng.range(1, 4),
         request_id: None,
         retry_after: rng.chance(300).then(|| Time(at(rng.of(&[-5, 0, 5, 21_600, 21_601])))),
-    });
+    }));
     given
 }
 

@@ -121,7 +121,7 @@ impl Hub {
         let request = Request {
             id: 0,
             kind,
-            origin: Origin { process, task: 0, request: 0 },
+            origin: Origin { process, task: 0, request: 0, late: false },
             label: if told { label() } else { String::new() },
             post: None,
             deliver: Some(Box::new(move |world, origin| Box::new(deliver(world, origin)))),

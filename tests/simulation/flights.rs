@@ -9,6 +9,7 @@ use crate::{
     ledger::PostInfo,
     moments::since_start,
     nature::{Nature, SECOND, SIGNATURE_LIFE},
+    origin::Origin,
     run::{Event, Run},
     seams,
 };
@@ -185,7 +186,8 @@ impl Run<'_> {
             flying.failure = Some(Failure::Refused);
             self.world.coverage.saw(Seen::Away);
         } else if let Some(deliver) = flying.request.deliver.take() {
-            let origin = flying.request.origin;
+            let late = is_write && flying.heard;
+            let origin = Origin { late, ..flying.request.origin };
             if is_write && flying.heard {
                 self.world.tell(|| format!("{}: a late write lands", origin.process));
                 self.world.coverage.saw(Seen::LateWrite);

@@ -3,7 +3,8 @@
 //!
 //! The limits are the assumptions of the protocol: an effect shows within the settle margin in every
 //! read, `Date` is ahead of the verifier by no more than the margin, and clocks that are wrong and a
-//! `Date` that is ahead do not add up to more than the skew limit.
+//! `Date` that is ahead do not add up to more than the skew limit. Where both are ahead, the margin is
+//! shorter by the smaller of the two: a signature counts for so much longer, and nothing shows it.
 
 use harness::rng::Rng;
 
@@ -22,6 +23,9 @@ const SKEW: i64 = 240;
 
 /// A little less, so that a read that takes its time does not make it more.
 const NEAR: i64 = SKEW - 10;
+
+/// How far a clock and `Date` are ahead at once, at most: all that a registration takes.
+const BOTH_AHEAD: i64 = REGISTRATION / SECOND;
 
 /// The clock in the provider's answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +121,7 @@ impl Nature {
         // Drawn apart, so that all other runs are what they were.
         let mut apart = rng.clone().fork();
         if let Some(special) = special(&mut apart) {
-            return special(nature, &mut apart, most_steps);
+            return special(nature, &mut apart, most_steps).within_the_margin();
         }
         if rng.chance(500) {
             let kept = 1 + rng.below(3);
@@ -130,7 +134,17 @@ impl Nature {
                 (TROUBLES[kind].1)(&mut nature);
             }
         }
-        nature
+        nature.within_the_margin()
+    }
+
+    /// What a clock and `Date` that are ahead at once leave of the margin is enough for every effect.
+    fn within_the_margin(mut self) -> Self {
+        if let Date::Ahead(by) = self.date {
+            let clock = self.skew.iter().max().map_or(0, |most| (*most).max(0));
+            let both = clock.min(by * SECOND);
+            self.registration = self.registration.min(REGISTRATION - both);
+        }
+        self
     }
 
     /// Every delay is as long as the assumptions allow: calls land as their signature ends, effects
@@ -142,7 +156,7 @@ impl Nature {
             (Date::Exact, NEAR),
             (Date::Absent, NEAR),
             (Date::Behind(NEAR), 0),
-            (Date::Ahead(NEAR / 2), NEAR / 2),
+            (Date::Ahead(BOTH_AHEAD), BOTH_AHEAD),
             (Date::Ahead(NEAR), 0),
         ]);
         let mut skew = || rng.of(&[-off, 0, off]) * SECOND;
@@ -304,7 +318,8 @@ impl Nature {
             // Only the provider's own clock shows that ours is off by more.
             Date::Exact if rng.chance(150) => 700,
             Date::Exact | Date::Absent | Date::Behind(_) => SKEW,
-            Date::Ahead(by) => (SKEW - by).max(0),
+            Date::Ahead(by) if by > BOTH_AHEAD => (SKEW - by).clamp(0, BOTH_AHEAD),
+            Date::Ahead(by) => SKEW - by,
         };
         if rng.chance(500) { 0 } else { rng.range(-widest, widest) * SECOND }
     }

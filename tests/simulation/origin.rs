@@ -8,4 +8,6 @@ pub struct Origin {
     pub task: u64,
     /// The request itself.
     pub request: u64,
+    /// It lands after its pass was told that nobody knows.
+    pub late: bool,
 }

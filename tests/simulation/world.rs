@@ -265,7 +265,7 @@ impl World {
             let at = crate::moments::at(self.now).as_second();
             for held in shapes::holders(&json) {
                 if !shapes::slot_holds(&before, &held.id) {
-                    let forgivable = self.ledger.cannot_give_back(origin, at);
+                    let forgivable = origin.late || self.ledger.cannot_give_back(origin, at);
                     self.ledger.taken.push(Taken {
                         id: held.id,
                         machine: machine_index(instance),

@@ -103,6 +103,8 @@ enum Wish {
 
 impl Machine {
     pub fn join(&mut self, name: &Name) {
+        // Nearly always the only one.
+        self.followers.reserve_exact(1);
         self.followers.push(Follower {
             name: name.clone(),
             wish: Wish::Nothing,

@@ -2,6 +2,7 @@
 
 mod execute;
 mod observe;
+mod others;
 mod publish;
 mod reconcile;
 mod record;

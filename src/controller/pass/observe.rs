@@ -1,29 +1,24 @@
 //! Gathers everything that a decision rests on: what the core needs is fetched, until it needs nothing
 //! more. Reads only; a failed read is a value.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use jiff::Timestamp;
 use zenlayer::{InstanceIds, ReadError};
 
+use super::others::{claim, holder};
 use crate::{
-    api::{ManagementPolicy, Phase, VmInstance, VmInstanceStatus},
+    api::{Phase, VmInstance, VmInstanceStatus},
     controller::{
         Context,
         cloud_view::{Ask, Caller, Class, InstanceRead, is_throttled, trouble_of},
-        store::{Age, Credential, StoreError},
+        store::{Age, Credential},
         waker::Name,
     },
     lifecycle::{
-        Claim, Desired, Held, Holder, Holders, LaneName, Memory, ObjectKey, Observed, Owner,
-        PerLane, Read, needs, speaks_of_rest,
+        Desired, Held, Holder, Holders, LaneName, Memory, Observed, PerLane, Read, needs,
+        speaks_of_rest,
     },
 };
-
-/// How many looks an owner may miss before it no longer counts.
-const MISSED_LOOKS: u32 = 3;
-/// How young an object is for which an older one may be about to be deleted.
-const YOUNG: Duration = Duration::from_secs(60);
 
 /// What was observed, and the credential that a call would use.
 pub struct Seen {
@@ -300,7 +295,7 @@ async fn read_slot(ctx: &Context, desired: &Desired, age: Age, observed: &mut Ob
         observed.since.lanes = ctx.sightings.slot(id, &slot.record, ctx.clock.monotonic());
         let holder = async |lane| match slot.record.lane(lane).held() {
             Held::By(holding) if holding.object.uid != desired.object.uid => {
-                holder(ctx, desired, &holding.object).await
+                holder(ctx, desired, holding, observed.since.lanes.of(lane).0).await
             }
             Held::By(_) | Held::Nobody | Held::Unreadable => Holder::Counts,
         };
@@ -310,21 +305,6 @@ async fn read_slot(ctx: &Context, desired: &Desired, age: Age, observed: &mut Ob
     }
     observed.slot = Some(slot.map_err(|error| error.to_string()));
     observed.slot_is_anew = age == Age::Anew;
-}
-
-/// Whether the object that holds a lane looks after its change. Only a certain "no" counts as one.
-async fn holder(ctx: &Context, desired: &Desired, key: &ObjectKey) -> Holder {
-    let now = ctx.clock.now();
-    match ctx.store.object(&key.namespace, &key.name).await {
-        Ok(Some(object)) if object.metadata.uid.as_deref() != Some(key.uid.as_str()) => {
-            Holder::DoesNotCount
-        }
-        Ok(Some(object)) if !counts(&object, desired, now) => Holder::DoesNotCount,
-        Ok(None) => Holder::DoesNotCount,
-        Ok(Some(_)) | Err(StoreError::Conflict | StoreError::Gone | StoreError::Failed(_)) => {
-            Holder::Counts
-        }
-    }
 }
 
 /// How many orders were made within the last hour, and whether the account takes any.
@@ -342,53 +322,4 @@ async fn read_orders(
     observed.orders = Some(count.map_err(|error| error.to_string()));
     let now = ctx.clock.monotonic();
     observed.account = ctx.troubles.with_account(&credential.scope, &desired.object, now);
-}
-
-/// Whether an object counts among those that name an instance: its own credential has observed the
-/// instance, can still read it, and the object is not being deleted.
-fn counts(object: &VmInstance, desired: &Desired, now: Timestamp) -> bool {
-    let instance = object.status.as_ref().and_then(|status| status.instance.as_ref());
-    let lapsed = instance.and_then(|one| one.unread_since.as_ref()).is_some_and(|since| {
-        let age = now.duration_since(since.0);
-        !age.is_negative() && age.unsigned_abs() > desired.timing.drift * MISSED_LOOKS
-    });
-    instance.is_some() && !lapsed && object.metadata.deletion_timestamp.is_none()
-}
-
-/// Among the claims that count, the oldest one owns the instance.
-fn claim(ctx: &Context, me: &VmInstance, desired: &Desired) -> Claim {
-    let now = ctx.clock.now();
-    let age = |object: &VmInstance| {
-        let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created, object.metadata.uid.clone())
-    };
-    let older = ctx
-        .store
-        .claims(&desired.instance_id)
-        .into_iter()
-        .filter(|other| other.metadata.uid != me.metadata.uid)
-        .filter(|other| counts(other, desired, now) && age(other) < age(me))
-        .min_by_key(|other: &Arc<VmInstance>| age(other));
-    let Some(owner) = older else { return Claim::Owner };
-    let young = age(me).0.is_some_and(|created| {
-        let age = now.duration_since(created);
-        age.is_negative() || age.unsigned_abs() < YOUNG
-    });
-    let near = owner.metadata.namespace.as_deref() == Some(&desired.object.namespace);
-    let owner = near.then(|| Owner {
-        name: owner.metadata.name.clone().unwrap_or_default(),
-        passive: passive(&owner),
-    });
-    Claim::Duplicate { owner, young }
-}
-
-/// Why an owner changes nothing itself.
-fn passive(owner: &VmInstance) -> Option<&'static str> {
-    match (owner.spec.management_policy, owner.spec.suspend) {
-        (ManagementPolicy::Observe, _) => {
-            Some("only observes it (spec.managementPolicy is Observe)")
-        }
-        (ManagementPolicy::Enforce, true) => Some("is suspended (spec.suspend is true)"),
-        (ManagementPolicy::Enforce, false) => None,
-    }
 }

@@ -14,7 +14,9 @@ use super::{
 use crate::{
     api::{ChangeKind, ChangeState, VmInstance, VmInstanceStatus},
     controller::{Context, store::StoreError},
-    lifecycle::{ChangeId, Desired, HoldingState, Order, Slot, SlotRecord, Verdict, taken_out},
+    lifecycle::{
+        ChangeId, Desired, HoldingState, Order, Slot, SlotRecord, Verdict, answer_put_in, taken_out,
+    },
 };
 
 /// A call that was made.
@@ -75,10 +77,17 @@ pub async fn record(
             match write_status(ctx, &object, before, id, verdict).await {
                 Written::Done => status_is_written = true,
                 Written::Again(fresh) => object = fresh,
-                // The slot tells of an acceptance, and the intent of a call without an answer.
                 Written::Beside(fresh) => {
-                    let last = matches!(learns, Learns::Last);
-                    status_is_written = !last || take_out(ctx, &fresh, &order).await;
+                    let now = fresh.status.clone().unwrap_or_default();
+                    status_is_written = match learns {
+                        Learns::First => {
+                            let status = answer_put_in(&now, &verdict.status, &order);
+                            write_beside(ctx, &fresh, &status).await
+                        }
+                        Learns::Last => write_beside(ctx, &fresh, &taken_out(&now, &order)).await,
+                        // The intent tells of a call without an answer.
+                        Learns::Never => true,
+                    };
                 }
                 Written::Failed => {}
             }
@@ -180,10 +189,10 @@ async fn write_status(
     }
 }
 
-/// Takes the intent of a call that did nothing out of what another process has written; false: not yet.
-async fn take_out(ctx: &Context, fresh: &VmInstance, order: &Order) -> bool {
-    let status = taken_out(&fresh.status.clone().unwrap_or_default(), order);
-    match ctx.store.write_status(fresh, &status).await {
+/// Writes what another process has written with what this answer means for the intent in it; false: not
+/// yet.
+async fn write_beside(ctx: &Context, fresh: &VmInstance, status: &VmInstanceStatus) -> bool {
+    match ctx.store.write_status(fresh, status).await {
         Ok(_) | Err(StoreError::Gone) => true,
         Err(StoreError::Conflict | StoreError::Failed(_)) => false,
     }
@@ -191,10 +200,7 @@ async fn take_out(ctx: &Context, fresh: &VmInstance, order: &Order) -> bool {
 
 /// Whether a status holds the intent of this change.
 pub fn holds_intent(status: &VmInstanceStatus, id: &ChangeId) -> bool {
-    [&status.change, &status.power.change]
-        .into_iter()
-        .flatten()
-        .any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
+    status.changes().any(|change| change.id == id.0 && change.state == ChangeState::Submitting)
 }
 
 /// What an accepted call leaves in its lane.

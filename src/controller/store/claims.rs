@@ -1,7 +1,7 @@
 //! The objects that the watch has shown, and which of them name a machine: known without a look at all.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,9 +11,13 @@ use kube::runtime::{
 };
 use zenlayer::InstanceId;
 
-use crate::api::VmInstance;
+use crate::{
+    api::VmInstance,
+    controller::waker::{Name, name_of},
+};
 
-type Names = HashMap<String, HashSet<ObjectRef<VmInstance>>>;
+/// Nearly always one name each, so there is room for no more than there are.
+type Names = HashMap<String, Vec<Name>>;
 
 /// What the watch fills, and the way to ask for it.
 #[derive(Default)]
@@ -41,20 +45,35 @@ impl Claims {
     pub fn saw(&self, event: &Event<VmInstance>) {
         match event {
             Event::Apply(object) | Event::InitApply(object) => {
-                let name = ObjectRef::from_obj(object);
-                self.lock().entry(object.spec.instance_id.clone()).or_default().insert(name);
+                let name = name_of(object);
+                let mut names = self.lock();
+                match names.get_mut(&object.spec.instance_id) {
+                    Some(known) if known.contains(&name) => {}
+                    Some(known) => {
+                        known.reserve_exact(1);
+                        known.push(name);
+                    }
+                    None => {
+                        names.insert(object.spec.instance_id.clone(), vec![name]);
+                    }
+                }
             }
             Event::Delete(object) => {
-                let gone = ObjectRef::from_obj(object);
+                let gone = name_of(object);
                 let mut names = self.lock();
                 // An object that could not be read is told of by its name alone.
-                let known = names.get_mut(&object.spec.instance_id);
-                if !known.is_some_and(|known| known.remove(&gone)) {
-                    names.values_mut().for_each(|known| {
-                        known.remove(&gone);
-                    });
+                match names.get_mut(&object.spec.instance_id) {
+                    Some(known) if known.contains(&gone) => {
+                        known.retain(|name| *name != gone);
+                        if known.is_empty() {
+                            names.remove(&object.spec.instance_id);
+                        }
+                    }
+                    Some(_) | None => names.retain(|_, known| {
+                        known.retain(|name| *name != gone);
+                        !known.is_empty()
+                    }),
                 }
-                names.retain(|_, known| !known.is_empty());
             }
             Event::Init | Event::InitDone => {}
         }
@@ -63,7 +82,7 @@ impl Claims {
     /// Every object that names this machine.
     pub fn of(&self, instance: &InstanceId) -> Vec<Arc<VmInstance>> {
         let names = self.lock().get(instance.as_str()).cloned().unwrap_or_default();
-        let objects = names.iter().filter_map(|name| self.cache.get(name));
+        let objects = names.iter().filter_map(|name| self.cached(name));
         objects.filter(|object| object.spec.instance_id == instance.as_str()).collect()
     }
 
@@ -71,9 +90,13 @@ impl Claims {
     pub fn prune(&self) {
         let mut names = self.lock();
         for known in names.values_mut() {
-            known.retain(|name| self.cache.get(name).is_some());
+            known.retain(|name| self.cached(name).is_some());
         }
         names.retain(|_, known| !known.is_empty());
+    }
+
+    fn cached(&self, (namespace, name): &Name) -> Option<Arc<VmInstance>> {
+        self.cache.get(&ObjectRef::new(name).within(namespace))
     }
 
     fn lock(&self) -> MutexGuard<'_, Names> {

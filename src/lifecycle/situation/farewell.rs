@@ -27,7 +27,7 @@ pub fn farewell(object: &VmInstance) -> Option<Event> {
         ChangeKind::Stop => goes_on("the stop".to_owned(), change),
         ChangeKind::Start => goes_on("the start".to_owned(), change),
     };
-    let left: Vec<_> = status.change.iter().chain(&status.power.change).map(words).collect();
+    let left: Vec<_> = status.changes().map(words).collect();
     if left.is_empty() {
         return None;
     }
