@@ -245,8 +245,8 @@ fn explore(seeds: &[u64], most_steps: u64) -> Tally {
     tally.into_inner().unwrap()
 }
 
-/// The runs that both tests look at. They are the same each time, so that a change is not blamed for what
-/// it has not done; `make explore` makes others.
+/// The runs that both tests look at. `make test` names seeds of its own for each version of the files, so that
+/// a run that breaks a law can be repeated; `make explore` makes others.
 fn explored() -> &'static Tally {
     static TALLY: OnceLock<Tally> = OnceLock::new();
     TALLY.get_or_init(|| {

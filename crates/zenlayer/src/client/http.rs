@@ -19,6 +19,9 @@ const JSON: &str = "application/json";
 /// How long a [call](Client::call) may take to be sent.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
+/// How long a mutating call may take to connect, where its window is not shorter.
+pub(super) const WRITES_CONNECT_WITHIN: Duration = Duration::from_millis(2500);
+
 /// Why a client could not be made: the system's certificates cannot be read, or the `User-Agent` holds
 /// what no header can carry.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +41,13 @@ pub struct Client {
     pub(super) options: ClientOptions,
     pub(super) now: Now,
     pub(super) reads: reqwest::Client,
+    pub(super) writes: reqwest::Client,
     pub(super) limiter: Option<Limiter>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, options, now: _, reads: _, limiter: _ } = self;
+        let Self { endpoint, options, now: _, reads: _, writes: _, limiter: _ } = self;
         f.debug_struct("Client")
             .field("endpoint", endpoint)
             .field("options", options)
@@ -75,8 +79,9 @@ impl Client {
     ) -> Result<Self, ClientError> {
         let builder = transport::builder(&options).connect_timeout(options.connect_timeout);
         let reads = builder.build().map_err(ClientError)?;
+        let writes = transport::of_writes(&options, WRITES_CONNECT_WITHIN).map_err(ClientError)?;
         let limiter = options.requests_per_second.map(|rate| Limiter::new(rate, options.burst));
-        Ok(Self { endpoint, options, now: Box::new(now), reads, limiter })
+        Ok(Self { endpoint, options, now: Box::new(now), reads, writes, limiter })
     }
 
     /// A mutating call that is signed with this moment and may be sent within 10 s. Make it after the

@@ -26,6 +26,16 @@ pub fn builder(options: &ClientOptions) -> reqwest::ClientBuilder {
         .pool_max_idle_per_host(8)
 }
 
+/// For mutating calls: no pool, so each has a connection of its own, and hyper has no dead one on which it
+/// would repeat the request; and HTTP/1.1, so no GOAWAY makes it do so.
+pub fn of_writes(options: &ClientOptions, connect: Duration) -> reqwest::Result<reqwest::Client> {
+    builder(options)
+        .connect_timeout(options.connect_timeout.min(connect))
+        .pool_max_idle_per_host(0)
+        .http1_only()
+        .build()
+}
+
 /// Why a body could not be taken in.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum BodyError {

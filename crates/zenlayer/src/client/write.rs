@@ -1,12 +1,13 @@
 //! The mutating call: at most one POST, whatever happens, and the class of what came back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
 
 use super::{
     Client,
-    transport::{Arrived, builder, chain},
+    http::WRITES_CONNECT_WITHIN,
+    transport::{Arrived, chain, of_writes},
 };
 use crate::{Answer, Call, Credentials, Mutation, decode::Success, error::ErrorClass, request};
 
@@ -21,22 +22,10 @@ impl Client {
             Ok(headers) => headers,
             Err(cause) => return not_sent(cause),
         };
-        // A client of its own: no pool, so hyper has no dead connection on which it would repeat
-        // the request, and HTTP/1.1, so no GOAWAY does. Half of the window is for making it (reading
-        // the system's certificates takes time), the other half for connecting.
-        let half = *send_within / 2;
-        let client = builder(&self.options)
-            .connect_timeout(self.options.connect_timeout.min(half))
-            .pool_max_idle_per_host(0)
-            .http1_only()
-            .build();
-        let client = match client {
+        let client = match self.connects_within(*send_within, started) {
             Ok(client) => client,
-            Err(error) => return not_sent(chain(error)),
+            Err(cause) => return not_sent(cause),
         };
-        if started.elapsed() >= half {
-            return not_sent("the window in which it may be sent has passed".to_owned());
-        }
         let request = client.post(self.endpoint.url().clone()).headers(headers).body(body);
         let response = match request.send().await {
             Ok(response) => response,
@@ -50,6 +39,24 @@ impl Client {
             self.throttled(credentials, arrived.retry_after);
         }
         classified(mutation, &arrived)
+    }
+
+    /// A client that has connected when the window ends, or fails. Where little is left, it is made for that:
+    /// one half is for making it (reading the system's certificates takes time), the other for connecting.
+    fn connects_within(
+        &self,
+        window: Duration,
+        started: Instant,
+    ) -> Result<reqwest::Client, String> {
+        if window >= WRITES_CONNECT_WITHIN.min(self.options.connect_timeout) {
+            return Ok(self.writes.clone());
+        }
+        let half = window / 2;
+        let client = of_writes(&self.options, half).map_err(chain)?;
+        if started.elapsed() >= half {
+            return Err("the window in which it may be sent has passed".to_owned());
+        }
+        Ok(client)
     }
 }
 
