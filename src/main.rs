@@ -64,6 +64,8 @@ async fn operate(args: &RunArgs) -> Result<(), AnyError> {
     let store = KubeStore::new(calls.clone(), namespace, claims, known, life, name);
     let clock = SystemClock::ahead_by(args.testing.testing_clock_ahead.unwrap_or_default());
     let cloud = Client::with_clock(endpoint, client_options, move || clock.now())?;
+    let counted = metrics.clone();
+    let cloud = cloud.observed_by(move |exchange| counted.exchanged(exchange));
     let clock = Arc::new(clock);
     let (cloud, store) = (Arc::new(cloud), Arc::new(store));
     let rate = args.requests_per_second;

@@ -21,6 +21,14 @@ macro_rules! choices {
         pub enum $name { $($(#[doc = $doc])+ $(#[default] $default)? $(#[serde($other)])? $value,)+ }
 
         impl $name {
+            /// Every value, in the order of this file.
+            pub const ALL: &[Self] = &[$(Self::$value,)+];
+
+            /// How it is written.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$value => stringify!($value),)+ }
+            }
+
             /// Every value with its sentence, in the order of this file.
             pub(super) const VALUES: $crate::api::choices::Values =
                 &[$((stringify!($value), concat!($($doc),+)),)+];

@@ -27,6 +27,10 @@ const CHOICES: &[Values] = &[
 /// The CRD of [`VmInstance`], as it is applied to a cluster.
 pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut value = serde_json::to_value(VmInstance::crd())?;
+    value["metadata"]["labels"] = json!({
+        "app.kubernetes.io/name": "zenlayer-vm-operator", "vm.zenlayer.com/uninstall": "keep",
+    });
+    value["metadata"]["annotations"] = kept();
     if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
         tidy(schema);
         if let Some(status) = schema.pointer_mut("/properties/status") {
@@ -38,6 +42,15 @@ pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
         }
     }
     serde_json::from_value(value)
+}
+
+/// Deleting a CRD deletes every object of its kind, so neither tool does it when the operator is uninstalled.
+fn kept() -> Value {
+    json!({
+        "helm.sh/resource-policy": "keep",
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "argocd.argoproj.io/sync-options": "Prune=false,Delete=false",
+    })
 }
 
 /// The CRD as YAML, with a header that says where it comes from.

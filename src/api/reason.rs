@@ -99,9 +99,11 @@ reasons! {
     /// The status holds a value that the operator did not write.
     InvalidStatus => "Check the orders in the provider's console, then correct the field that the message names with kubectl edit --subresource=status.",
     /// The Secret does not exist.
-    SecretNotFound => "Create the Secret in the namespace of the VmInstance, with the keys accessKeyId and accessKeyPassword, or token.",
+    SecretNotFound => "Create the Secret in the namespace of the VmInstance, with the keys accessKeyId and accessKeyPassword, or with the type vm.zenlayer.com/credentials and the key token.",
     /// The Secret lacks a key, or a key is empty.
     SecretIncomplete => "Correct the key that the message names.",
+    /// The Secret was made for something else: nothing of it is sent to the provider. Its type must be vm.zenlayer.com/credentials, or Opaque with no other keys than accessKeyId and accessKeyPassword.
+    SecretTypeRefused => "Create a Secret of the type vm.zenlayer.com/credentials, and name it in spec.credentials.secretRef. The type of a Secret cannot be changed: delete it first where the name is to stay.",
     /// The provider does not accept the access key or token.
     CredentialsRejected => retried(Problem::CredentialsRejected),
     /// The credential may not use an action.

@@ -134,8 +134,8 @@ pub struct VmInstanceSpec {
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, JsonSchema, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialsRef {
-    /// The Secret, in the namespace of the VmInstance, with the keys accessKeyId and
-    /// accessKeyPassword, or token.
+    /// The Secret, in the namespace of the VmInstance. Its type is vm.zenlayer.com/credentials, with the
+    /// keys accessKeyId and accessKeyPassword, or token; or Opaque, with these two keys and no others.
     #[serde(default)]
     pub secret_ref: SecretRef,
 }

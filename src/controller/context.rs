@@ -6,14 +6,19 @@ use zenlayer::{Cloud, Rate};
 
 use super::{
     Clock, Election,
-    cloud_view::{Caller, Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
+    backlog::Backlog,
+    cloud_view::{Caller, Class, Digests, Inventory, Limiter, OfferCache, Sightings, Troubles},
     leadership::Leadership,
     neighbours::Neighbours,
     orders::Orders,
     store::Store,
     waker::{Name, Waker},
 };
-use crate::{lifecycle::Defaults, telemetry::Metrics};
+use crate::{
+    api::{ChangeKind, HistoryOutcome},
+    lifecycle::Defaults,
+    telemetry::Metrics,
+};
 
 /// What every pass works with: the ways to the world, and what passes share.
 pub struct Context {
@@ -28,6 +33,7 @@ pub struct Context {
     pub waker: Waker,
     /// Whether this process leads; without an election it does.
     pub(super) leadership: Leadership,
+    pub(super) backlog: Backlog,
     pub(super) neighbours: Neighbours,
     pub(super) inventory: Inventory,
     pub(super) limiter: Limiter,
@@ -49,6 +55,12 @@ impl Context {
         rate: Rate,
     ) -> Self {
         metrics.order_limit(defaults.orders.all);
+        let outcomes_of = |kind: &ChangeKind| {
+            let kind = kind.as_str();
+            HistoryOutcome::ALL.iter().map(move |outcome| (kind, outcome.as_str()))
+        };
+        let kinds = Class::ALL.iter().map(|class| class.as_str());
+        metrics.expect(kinds, ChangeKind::ALL.iter().flat_map(outcomes_of));
         let orders = Orders::new(store.clone());
         let limiter = Limiter::new(rate);
         let inventory = Inventory::new(defaults.timing.drift);
@@ -63,6 +75,7 @@ impl Context {
             process: random_name(),
             waker,
             leadership: Leadership::always(),
+            backlog: Backlog::default(),
             neighbours: Neighbours::default(),
             inventory,
             limiter,
@@ -78,6 +91,12 @@ impl Context {
     pub fn elected_by(self, election: &Election) -> Self {
         let (leadership, neighbours) = (election.leadership(), election.neighbours());
         Self { leadership, neighbours, ..self }
+    }
+
+    /// A pass over each of these is due now.
+    pub(super) fn is_due(&self, names: impl IntoIterator<Item = Name>) {
+        let now = self.clock.monotonic();
+        names.into_iter().for_each(|name| self.backlog.due(&name, now));
     }
 
     /// An object is gone: nothing is read for it, and its turns go to others.

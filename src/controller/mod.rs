@@ -3,6 +3,8 @@
 //! The traits [`Store`], [`Cloud`](zenlayer::Cloud) and [`Clock`] are its only way to the
 //! world.
 
+mod backlog;
+mod census;
 mod clock;
 mod cloud_view;
 mod connect;
@@ -16,6 +18,7 @@ mod orders;
 mod pass;
 mod run;
 mod seen;
+mod shell;
 mod store;
 mod sweep;
 mod term;
@@ -32,8 +35,8 @@ pub use election::{Candidate, Election, LEADERS};
 pub use pass::reconcile;
 pub use run::{GRACE, RunError, Settings, check, run};
 pub use store::{
-    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, Scope, SlotCache, SlotsError, Store,
-    StoreError, slot_name,
+    Age, Claims, Credential, KeptSlot, KubeStore, ObjectCache, SECRET_TYPE, Scope, SlotCache,
+    SlotsError, Store, StoreError, slot_name,
 };
 pub use sweep::{SWEEP, Sweep};
 pub use waker::{Name, Waker};

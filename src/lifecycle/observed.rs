@@ -141,6 +141,10 @@ pub enum SecretState {
     Incomplete {
         problem: String,
     },
+    /// It is not a Secret that the operator may use: why, and the remedy.
+    WrongType {
+        problem: String,
+    },
     /// The Kubernetes API did not hand it out.
     Unreadable {
         problem: String,
@@ -152,14 +156,20 @@ impl SecretState {
     pub fn digest(&self) -> Option<&str> {
         match self {
             Self::Usable { digest, .. } => Some(digest),
-            Self::NotFound | Self::Incomplete { .. } | Self::Unreadable { .. } => None,
+            Self::NotFound
+            | Self::Incomplete { .. }
+            | Self::WrongType { .. }
+            | Self::Unreadable { .. } => None,
         }
     }
 
     pub fn expires_requests(&self) -> bool {
         match self {
             Self::Usable { expires_requests, .. } => *expires_requests,
-            Self::NotFound | Self::Incomplete { .. } | Self::Unreadable { .. } => false,
+            Self::NotFound
+            | Self::Incomplete { .. }
+            | Self::WrongType { .. }
+            | Self::Unreadable { .. } => false,
         }
     }
 }
@@ -285,6 +295,7 @@ impl SecretState {
             Self::Usable { .. } => None,
             Self::NotFound => Some(Reason::SecretNotFound),
             Self::Incomplete { .. } => Some(Reason::SecretIncomplete),
+            Self::WrongType { .. } => Some(Reason::SecretTypeRefused),
             Self::Unreadable { .. } => Some(Reason::KubernetesUnavailable),
         }
     }

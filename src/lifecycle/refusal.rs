@@ -294,9 +294,11 @@ pub fn secret_problem(secret: &SecretState, name: &str) -> String {
         SecretState::Usable { .. } => String::new(),
         SecretState::NotFound => format!(
             "Secret {name} does not exist in this namespace: create it with the keys accessKeyId \
-             and accessKeyPassword, or token"
+             and accessKeyPassword, or with the type vm.zenlayer.com/credentials and the key token"
         ),
-        SecretState::Incomplete { problem } => format!("Secret {name}: {problem}"),
+        SecretState::Incomplete { problem } | SecretState::WrongType { problem } => {
+            format!("Secret {name}: {problem}")
+        }
         SecretState::Unreadable { problem } => format!("cannot read Secret {name}: {problem}"),
     }
 }

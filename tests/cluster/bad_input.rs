@@ -142,6 +142,49 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
     assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
 }
 
+/// A user who may write VmInstances, and read no Secret, names one after another.
+#[tokio::test]
+async fn a_secret_that_was_made_for_something_else_is_never_sent_to_the_provider() {
+    const STOLEN: &str = "sentinelStolen7c1d0";
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let operator = stage.operator_at_its_own_pace(&["--testing-drift", "200ms"]);
+    operator.ready().await;
+    let spec = json!({
+        "instanceId": "vm-1", "instanceTypeId": "c.2c4g",
+        "credentials": { "secretRef": { "name": "mine" } },
+    });
+    let key = || json!({ "accessKeyId": KEY_ID, "accessKeyPassword": KEY_PASSWORD });
+    let with = |name: &str| {
+        let mut data = key();
+        data[name] = json!(STOLEN);
+        data
+    };
+    let token = || json!({ "token": STOLEN });
+    let account = "kubernetes.io/service-account-token";
+    let another = &["was made for something else", "vm.zenlayer.com/credentials"][..];
+    let keys = &["other keys than accessKeyId and accessKeyPassword", "with the type"][..];
+    let rows = [
+        ("the token of a ServiceAccount", Some(account), token(), another),
+        ("another type", Some("example.com/vault"), key(), another),
+        ("no type, a token", None, token(), keys),
+        ("no type, a key and a token", None, with("token"), keys),
+        ("no type, a key and more", None, with("note"), keys),
+    ];
+    stage.create("vm-1", spec).await;
+    for (name, type_, data, words) in rows {
+        stage.secret_of_type("mine", type_, data).await;
+        touched(&stage, &operator).await;
+        let object = rests(&stage, &operator, "SecretTypeRefused", words).await;
+        println!("{name:<30} | {}", message(&object));
+    }
+    assert_eq!(calls(&stage).await, 0, "nothing was sent");
+    stage.secret_of_type("mine", None, key()).await;
+    touched(&stage, &operator).await;
+    stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+    let said = [stage.sim.process.log(), operator.process.log()].concat();
+    assert!(!said.contains(STOLEN), "{said}");
+}
+
 #[tokio::test]
 async fn clocks_that_are_far_apart_allow_no_paid_call_in_either_direction() {
     let stage = Stage::given(ONE_POSTPAID).await;

@@ -140,7 +140,12 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
         Some(lease) => Err(format!("{:?}\n{}", lease.metadata, operator.process.tail())),
     })
     .await;
-    assert!(operator.process.log().contains("deleted a slot that says nothing any more"));
+    // The line comes after the answer of the API server.
+    eventually("the line of the log", LIMIT, async || {
+        let log = operator.process.log();
+        if log.contains("deleted a slot that says nothing any more") { Ok(()) } else { Err(log) }
+    })
+    .await;
     assert!(slot("off").await.is_some(), "what a machine is brought back to is kept");
     assert!(slot("ordered").await.is_some(), "the order counts");
 }

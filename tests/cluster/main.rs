@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admission;
+mod audit;
 mod away;
 mod bad_input;
 mod bad_options;
@@ -10,6 +11,7 @@ mod bad_state;
 mod billing;
 mod breaker;
 mod changes_of_mind;
+mod chart;
 mod claims;
 mod control_plane;
 mod crash;
@@ -22,8 +24,10 @@ mod first_contact;
 mod foreign_conditions;
 mod foreign_plans;
 mod glue;
+mod install;
 mod kubectl;
 mod lab;
+mod metrics;
 mod month;
 mod pod_security;
 mod preflight;

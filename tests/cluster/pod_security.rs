@@ -29,7 +29,7 @@ fn dry_create(plane: &ControlPlane, pod: &Value) -> (bool, String) {
 }
 
 /// The Pod passes the restricted level, and without any one of these settings it does not.
-fn passes_the_restricted_level(plane: &ControlPlane) {
+pub fn passes_the_restricted_level(plane: &ControlPlane) {
     let level = "jsonpath={.metadata.labels.pod-security\\.kubernetes\\.io/enforce}";
     assert_eq!(plane.kubectl_ok(&["get", "namespace", NAMESPACE, "-o", level]), "restricted");
     let pod = pod_of_the_deployment(plane);

@@ -354,7 +354,7 @@ async fn operators_whose_selections_overlap_say_so_and_order_nothing_for_what_bo
     let held = |object: &VmInstance| shown(object, "Ready") == "False ServedTwice";
     let object = stage.until(&all, &names[0], "is held back", held).await;
     let text = message(&object);
-    assert!(text.contains("objects in") && text.contains("with shard=1"), "{text}");
+    assert!(text.contains("the log of each says what it serves"), "{text}");
     all.further_passes(2.0).await;
     some.further_passes(2.0).await;
     // Both say the same, so neither writes over the other.

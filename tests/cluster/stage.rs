@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use zenlayer_vm_operator::{
     api::{Phase, VmInstance},
-    controller::LEADERS,
+    controller::{LEADERS, SECRET_TYPE},
 };
 
 use harness::{
@@ -38,8 +38,8 @@ use harness::{
 /// Long enough for anything here on a loaded machine; reached only by a failure.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// The rules of `deploy/kustomize/rbac.yaml`.
-#[derive(Clone)]
+/// The rules of `deploy/kustomize`.
+#[derive(Clone, PartialEq)]
 pub struct Rules {
     pub cluster: Vec<PolicyRule>,
     pub slots: Vec<PolicyRule>,
@@ -47,13 +47,17 @@ pub struct Rules {
 
 impl Rules {
     pub fn of_deploy() -> Self {
-        let text = std::fs::read_to_string(root().join("deploy/kustomize/rbac.yaml")).unwrap();
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
-        let rules = |kind: &str| {
+        let rules = |file: &str, kind: &str| {
+            let path = root().join("deploy/kustomize").join(file);
+            let text = std::fs::read_to_string(path).unwrap();
+            let documents: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
             let found = documents.iter().find(|document| document["kind"] == kind).unwrap();
             serde_json::from_value(found["rules"].clone()).unwrap()
         };
-        Self { cluster: rules("ClusterRole"), slots: rules("Role") }
+        Self {
+            cluster: rules("overlays/cluster-wide/rbac.yaml", "ClusterRole"),
+            slots: rules("base/slots-role.yaml", "Role"),
+        }
     }
 }
 
@@ -64,6 +68,8 @@ pub struct Stage {
     pub namespace: String,
     /// Where the slots live.
     pub slot_namespace: String,
+    /// Which namespaces its operators serve; none: all.
+    pub serves: Option<String>,
     pub sim: Simulator,
     kubeconfig: PathBuf,
     /// An operator was started here before.
@@ -115,16 +121,29 @@ impl Stage {
         world: &str,
         sim_arguments: &[&str],
     ) -> Self {
+        let namespace = format!("t-{}", &random_hex()[..8]);
+        create_namespace(&plane.client().await, &namespace).await;
+        let serves = Some(namespace.clone());
+        Self::within(plane, slot_namespace, (namespace, serves), world, sim_arguments).await
+    }
+
+    /// The same, with objects in this namespace, which is there, and operators that serve these.
+    pub async fn within(
+        plane: &'static ControlPlane,
+        slot_namespace: &str,
+        (namespace, serves): (String, Option<String>),
+        world: &str,
+        sim_arguments: &[&str],
+    ) -> Self {
         let client = plane.client().await;
         let id = &random_hex()[..8];
-        let namespace = format!("t-{id}");
-        create_namespace(&client, &namespace).await;
         let token = plane.service_account_token(slot_namespace, "vm-operator").await;
         let kubeconfig = plane.kubeconfig_for(id, &token);
         let sim = Simulator::start(world, sim_arguments).await;
         let slot_namespace = slot_namespace.to_owned();
         let started = AtomicBool::default();
-        let stage = Self { plane, client, namespace, slot_namespace, sim, kubeconfig, started };
+        let stage =
+            Self { plane, client, namespace, slot_namespace, serves, sim, kubeconfig, started };
         stage.credentials("zenlayer-credentials").await;
         stage
     }
@@ -135,10 +154,21 @@ impl Stage {
             .await;
     }
 
+    /// Creates, or replaces, a Secret of the type that is made for the operator.
     pub async fn secret(&self, name: &str, data: Value) {
+        self.secret_of_type(name, Some(SECRET_TYPE), data).await;
+    }
+
+    /// The same, of any type; of none, as most people create one.
+    pub async fn secret_of_type(&self, name: &str, type_: Option<&str>, data: Value) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
-            "metadata": { "name": name, "namespace": self.namespace },
+            "metadata": {
+                "name": name, "namespace": self.namespace,
+                // Without it the API server takes no Secret with the token of an account.
+                "annotations": { "kubernetes.io/service-account.name": "default" },
+            },
+            "type": type_,
             "stringData": data,
         });
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
@@ -190,7 +220,7 @@ impl Stage {
             kubeconfig: &self.kubeconfig,
             endpoint: &self.sim.endpoint(),
             slot_namespace: &self.slot_namespace,
-            watch_namespace: Some(&self.namespace),
+            watch_namespace: self.serves.as_deref(),
             arguments,
             wired,
         })
@@ -327,7 +357,9 @@ where
 /// A namespace for an operator, with its ServiceAccount and these rules.
 pub async fn grant_in_new_namespace(plane: &ControlPlane, rules: &Rules) -> String {
     let client = plane.client().await;
-    let namespace = format!("op-{}", &random_hex()[..8]);
+    // The audit log tells who was given less on purpose.
+    let whole = *rules == Rules::of_deploy();
+    let namespace = format!("{}-{}", if whole { "op" } else { "less" }, &random_hex()[..8]);
     create_namespace(&client, &namespace).await;
     grant(&client, &namespace, rules).await;
     namespace

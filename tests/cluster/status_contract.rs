@@ -22,7 +22,7 @@ const CONTRACT: &[(&str, &str, &str, &str, &str)] = &[
     ("Submitting", "False Submitting", "False", "InProgress", "Progressing"),
     ("Waiting", "False InstanceBusy", "False", "InProgress", "Progressing"),
     ("Failed", "False InstanceTypeUnsupported", "False", "Failed", "Degraded"),
-    ("Suspended", "True Suspended", "False", "Current", "Suspended"),
+    ("Suspended", "True Suspended", "False", "Current", "Healthy"),
     ("Drifted", "True DriftObserved", "False", "Current", "Healthy"),
 ];
 
@@ -79,16 +79,24 @@ async fn fixtures(stage: &Stage) -> Vec<Value> {
     items
 }
 
-/// What the other tools say.
-fn judged(fixtures: &[Value]) -> Vec<Value> {
+/// Health and actions for Argo CD, in the layout in which it keeps its own.
+const CUSTOMIZATION: &str = "deploy/argocd/resource_customizations/vm.zenlayer.com/VmInstance";
+
+/// The program that reads a status as the other tools do.
+fn status_checks() -> Command {
     let built = Command::new(root().join("hack/build-status-checks.sh"))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     let line = built.stdout.lines().map_while(Result::ok).next().unwrap_or_default();
     let binary = line.strip_prefix("STATUS_CHECKS=").expect("the script prints where it is");
-    let mut child = Command::new(binary)
-        .arg(root().join("deploy/argocd/health.lua"))
+    Command::new(binary)
+}
+
+/// What the other tools say.
+fn judged(fixtures: &[Value]) -> Vec<Value> {
+    let mut child = status_checks()
+        .arg(root().join(CUSTOMIZATION).join("health.lua"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -132,4 +140,20 @@ async fn every_phase_is_read_as_the_contract_says_by_kstatus_flux_argo_cd_and_ku
         rows.push([phase, ready, in_sync, kstatus, argo, waited].map(str::to_owned));
     }
     table::show("How other tools read each phase", &rows);
+}
+
+#[test]
+fn health_and_actions_are_as_their_tests_say_in_argo_cds_own_engine_and_so_is_the_snippet() {
+    let ran = status_checks()
+        .arg("customization")
+        .arg(root().join(CUSTOMIZATION))
+        .arg(root().join("deploy/argocd/argocd-cm.yaml"))
+        .output()
+        .unwrap();
+    let (said, faults) = (ran.stdout.lines(), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{faults}");
+    let lines: Vec<_> = said.map_while(Result::ok).collect();
+    let count = |kind: &str| lines.iter().filter(|line| line.starts_with(kind)).count();
+    let counts = (count("health "), count("discovery "), count("action "), count("snippet "));
+    assert!(counts >= (12, 7, 5, 1), "some test was not run: {lines:?}");
 }

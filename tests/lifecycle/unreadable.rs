@@ -50,6 +50,13 @@ pub fn rows() -> Vec<Row> {
             "rest",
         ),
         (
+            "a Secret that was made for something else stalls",
+            given().cloud_unread().secret(SecretState::WrongType { problem: "its type".into() }),
+            unusable,
+            "Failed SecretTypeRefused Ready=False InSync=Unknown Stalled",
+            "rest",
+        ),
+        (
             "a Secret that the API server does not hand out is waited for",
             given().cloud_unread().secret(unreadable),
             unusable,

@@ -175,7 +175,8 @@ fn generated(name: &str, text: &str) {
     generated_in(PAGE, name, text);
 }
 
-fn generated_in(file: &str, name: &str, text: &str) {
+/// The same of another page.
+pub fn generated_in(file: &str, name: &str, text: &str) {
     let page = read(file);
     let (begin, end) = (format!("<!-- {name}: generated -->\n"), format!("<!-- end of {name} -->"));
     let start = page.find(&begin).unwrap_or_else(|| panic!("{file} has no part {name}"));

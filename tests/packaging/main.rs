@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod argocd;
 mod crd_rules;
 mod docs;
+mod metrics;
+mod monitoring;
+mod security;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,11 +46,12 @@ fn install_yaml_holds_every_object_of_the_kustomize_base() {
         documents.into_iter().map(named).collect()
     };
     let mut base = documents("crds/vminstances.vm.zenlayer.com.yaml");
-    let files = ["namespace", "service-account", "rbac", "deployment", "pod-disruption-budget"];
-    for file in files {
-        base.extend(documents(&format!("deploy/kustomize/{file}.yaml")));
+    let kustomization = &documents("deploy/kustomize/base/kustomization.yaml")[0];
+    let files = kustomization["resources"].as_array().unwrap().iter().filter_map(Value::as_str);
+    for file in files.filter(|file| file.ends_with(".yaml")) {
+        base.extend(documents(&format!("deploy/kustomize/base/{file}")));
     }
-    let kustomization = &documents("deploy/kustomize/kustomization.yaml")[0];
+    base.extend(documents("deploy/kustomize/overlays/cluster-wide/rbac.yaml"));
     let tag = kustomization["images"][0]["newTag"].as_str().unwrap();
     for document in &mut base {
         // Kustomize writes the tag.
@@ -63,13 +68,51 @@ fn install_yaml_holds_every_object_of_the_kustomize_base() {
     assert!(differing.is_empty(), "{differing:?} differ: run `make generate`");
 }
 
+/// One namespace at a time, or all at once: what is granted there is the same.
+#[test]
+fn the_role_for_one_namespace_grants_what_the_cluster_role_does() {
+    let all = &documents("deploy/kustomize/overlays/cluster-wide/rbac.yaml")[0];
+    let one = &documents("deploy/kustomize/namespace-access/rbac.yaml")[0];
+    assert_eq!((&all["kind"], &one["kind"]), (&"ClusterRole".into(), &"Role".into()));
+    assert_eq!(all["rules"], one["rules"]);
+    assert!(!all["rules"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_chart_holds_the_crd_of_the_types() {
+    let current = api::crd_yaml().unwrap();
+    let file = read("deploy/helm/vm-operator/files/vminstances.vm.zenlayer.com.yaml");
+    assert_eq!(file, current, "run `make generate`");
+}
+
+#[test]
+fn no_tool_deletes_the_crd_with_the_operator() {
+    let crd = &documents("crds/vminstances.vm.zenlayer.com.yaml")[0]["metadata"];
+    let namespace = &documents("deploy/kustomize/base/namespace.yaml")[0]["metadata"];
+    for kept in [crd, namespace] {
+        assert_eq!(kept["labels"]["vm.zenlayer.com/uninstall"], "keep");
+        let told = &kept["annotations"];
+        assert_eq!(told["argocd.argoproj.io/sync-options"], "Prune=false,Delete=false");
+        assert_eq!(told["kustomize.toolkit.fluxcd.io/prune"], "disabled");
+    }
+    assert_eq!(crd["annotations"]["helm.sh/resource-policy"], "keep");
+}
+
+#[test]
+fn the_chart_takes_no_shorter_grace_than_a_call_needs() {
+    let schema: Value =
+        serde_json::from_str(&read("deploy/helm/vm-operator/values.schema.json")).unwrap();
+    let least = schema["properties"]["terminationGracePeriodSeconds"]["minimum"].as_u64().unwrap();
+    assert!(least >= GRACE.as_secs() + 3, "{least}");
+}
+
 #[test]
 fn one_process_stands_by_whatever_is_updated_or_drained() {
-    let deployment = &documents("deploy/kustomize/deployment.yaml")[0]["spec"];
+    let deployment = &documents("deploy/kustomize/base/deployment.yaml")[0]["spec"];
     assert_eq!(deployment["replicas"], 2);
     assert_eq!(deployment["strategy"]["type"], "RollingUpdate");
     assert_eq!(deployment["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
-    let budget = &documents("deploy/kustomize/pod-disruption-budget.yaml")[0]["spec"];
+    let budget = &documents("deploy/kustomize/base/pod-disruption-budget.yaml")[0]["spec"];
     assert_eq!(budget["maxUnavailable"], 1);
     assert_eq!(budget["selector"], deployment["selector"]);
     let pod = &deployment["template"];
@@ -87,8 +130,10 @@ fn one_process_stands_by_whatever_is_updated_or_drained() {
 #[test]
 fn the_version_is_the_same_everywhere() {
     let version = env!("CARGO_PKG_VERSION");
-    let kustomization = &documents("deploy/kustomize/kustomization.yaml")[0];
+    let kustomization = &documents("deploy/kustomize/base/kustomization.yaml")[0];
     assert_eq!(kustomization["images"][0]["newTag"], version);
+    let chart = &documents("deploy/helm/vm-operator/Chart.yaml")[0];
+    assert_eq!((&chart["version"], &chart["appVersion"]), (&version.into(), &version.into()));
     assert!(read("deploy/Dockerfile").contains(&format!("zenlayer-vm-operator:{version}")));
 }
 

@@ -1,6 +1,9 @@
 // status-checks reads a JSON list of VmInstances from standard input and prints, for each, how
 // other tools read its status: kstatus (kubectl, Flux), Flux's own rules for conditions, and the
 // Argo CD health script given as the one argument, run by Argo CD's engine as in production.
+//
+// With `customization FOLDER ARGOCD-CM.yaml` it runs the tests of a folder in the layout of Argo CD's
+// own resource_customizations, and compares the snippet for Argo CD's ConfigMap with it.
 package main
 
 import (
@@ -34,8 +37,11 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) == 4 && os.Args[1] == "customization" {
+		return checkCustomization(os.Args[2], os.Args[3])
+	}
 	if len(os.Args) != 2 {
-		return fmt.Errorf("usage: status-checks HEALTH.LUA < OBJECTS.json")
+		return fmt.Errorf("usage: status-checks HEALTH.LUA < OBJECTS.json, or status-checks customization FOLDER ARGOCD-CM.yaml")
 	}
 	script, err := os.ReadFile(os.Args[1])
 	if err != nil {

@@ -15,9 +15,12 @@ use super::{
     machine::{InstanceRead, Interest},
     shelf::{Meaning, Plan, Shelf},
 };
-use crate::controller::{
-    store::{Credential, Scope},
-    waker::Name,
+use crate::{
+    controller::{
+        store::{Credential, Scope},
+        waker::Name,
+    },
+    telemetry::Oldest,
 };
 
 /// All machines. Time is the monotonic time of the caller's clock.
@@ -127,6 +130,16 @@ impl Inventory {
         let Some(shelf) = shelf else { return Meaning::default() };
         self.news.notify_one();
         shelf.answered(plan, result, (begun, now), self.oldest(now))
+    }
+
+    /// How many machines are followed, and how long ago the one was read whose last good read is the
+    /// oldest. One that was never read tells nothing yet.
+    pub fn age(&self, now: Duration) -> Oldest {
+        let mut all = Oldest::default();
+        for shown in self.lock().shelves.values().flat_map(Shelf::shown_at) {
+            all.add(shown.map_or(Duration::ZERO, |shown| now.saturating_sub(shown)));
+        }
+        all
     }
 
     #[cfg(test)]

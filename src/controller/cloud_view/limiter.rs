@@ -11,7 +11,10 @@ use std::{
 use tokio::sync::Notify;
 use zenlayer::{Pace, Rate};
 
-use crate::controller::{store::Scope, waker::Name};
+use crate::{
+    controller::{store::Scope, waker::Name},
+    telemetry::Oldest,
+};
 
 /// How long a turn is kept for one who does not come.
 const KEPT: Duration = Duration::from_secs(20);
@@ -35,6 +38,16 @@ pub enum Class {
 
 impl Class {
     pub const ALL: [Self; 4] = [Self::Edit, Self::Order, Self::InFlight, Self::Drift];
+
+    /// The value of its label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Edit => "edit",
+            Self::Order => "order",
+            Self::InFlight => "in_flight",
+            Self::Drift => "drift",
+        }
+    }
 }
 
 /// Who asks.
@@ -66,12 +79,29 @@ type Place = (Class, u64);
 
 struct Queue {
     pace: Pace,
-    waiting: BTreeMap<Place, (Caller, u32)>,
+    waiting: BTreeMap<Place, Waiting>,
     places: HashMap<Caller, Place>,
     granted: HashMap<Caller, Grant>,
     /// Tells who came first.
     next: u64,
     served: u32,
+}
+
+/// Somebody who waits for so many calls.
+#[derive(Debug, Clone)]
+struct Waiting {
+    caller: Caller,
+    calls: u32,
+    since: Duration,
+}
+
+/// Somebody whose turn has come.
+#[derive(Debug, Clone)]
+pub struct Told {
+    pub caller: Caller,
+    /// For what it waited, and how long.
+    pub class: Class,
+    pub waited: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -128,13 +158,13 @@ impl Limiter {
     }
 
     /// Gives out the turns that have come: whom to tell, and when to look again.
-    pub fn serve(&self, now: Duration) -> (Vec<(Scope, Caller)>, Option<Duration>) {
+    pub fn serve(&self, now: Duration) -> (Vec<Told>, Option<Duration>) {
         let mut queues = self.lock();
         // A rotated credential leaves nothing behind.
         queues.retain(|_, queue| !queue.is_idle(now));
         let (mut told, mut next) = (Vec::new(), None::<Duration>);
-        for (scope, queue) in queues.iter_mut() {
-            let wait = queue.serve(now, |caller| told.push((scope.clone(), caller)));
+        for queue in queues.values_mut() {
+            let wait = queue.serve(now, |one| told.push(one));
             next = next.into_iter().chain(wait).min();
         }
         (told, next)
@@ -152,9 +182,13 @@ impl Limiter {
         rates.fold(self.rate.get(), f64::min)
     }
 
-    /// How many callers wait for their turn.
-    pub fn waiting(&self) -> usize {
-        self.lock().values().map(|queue| queue.waiting.len()).sum()
+    /// How many callers wait for their turn, and how long the one that has waited longest.
+    pub fn waiting(&self, now: Duration) -> Oldest {
+        let mut all = Oldest::default();
+        for one in self.lock().values().flat_map(|queue| queue.waiting.values()) {
+            all.add(now.saturating_sub(one.since));
+        }
+        all
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Scope, Queue>> {
@@ -197,7 +231,7 @@ impl Queue {
         // It comes back with nothing in hand.
         self.granted.remove(caller);
         self.pace.give_back(have);
-        self.wait(caller, ask);
+        self.wait(caller, ask, now);
         false
     }
 
@@ -210,29 +244,30 @@ impl Queue {
     }
 
     /// Takes its place in the queue; whoever has one keeps it, unless it is now served earlier.
-    fn wait(&mut self, caller: &Caller, ask: Ask) {
+    fn wait(&mut self, caller: &Caller, ask: Ask, now: Duration) {
         let calls = ask.calls.saturating_add(ask.spent);
-        let place = match self.leave(caller) {
-            Some((class, number)) => (class.min(ask.class), number),
+        let (place, since) = match self.leave(caller) {
+            Some(((class, number), waiting)) => ((class.min(ask.class), number), waiting.since),
             None => {
                 self.next += 1;
-                (ask.class, self.next)
+                ((ask.class, self.next), now)
             }
         };
         self.places.insert(caller.clone(), place);
-        self.waiting.insert(place, (caller.clone(), calls));
+        self.waiting.insert(place, Waiting { caller: caller.clone(), calls, since });
     }
 
-    fn leave(&mut self, caller: &Caller) -> Option<Place> {
+    fn leave(&mut self, caller: &Caller) -> Option<(Place, Waiting)> {
         let place = self.places.remove(caller)?;
-        self.waiting.remove(&place);
-        Some(place)
+        let waiting = self.waiting.remove(&place)?;
+        Some((place, waiting))
     }
 
     /// Gives out turns; says after what time the next one comes.
-    fn serve(&mut self, now: Duration, mut tell: impl FnMut(Caller)) -> Option<Duration> {
+    fn serve(&mut self, now: Duration, mut tell: impl FnMut(Told)) -> Option<Duration> {
         self.expire(now);
-        while let Some((caller, calls)) = self.first().cloned() {
+        while let Some((class, waiting)) = self.first() {
+            let Waiting { caller, calls, since } = waiting.clone();
             let wait = self.pace.wait(calls, now);
             if !wait.is_zero() {
                 return Some(wait);
@@ -241,20 +276,20 @@ impl Queue {
             self.served = self.served.wrapping_add(1);
             self.leave(&caller);
             self.keep(&caller, calls, now);
-            tell(caller);
+            tell(Told { caller, class, waited: now.saturating_sub(since) });
         }
         self.granted.values().map(|grant| grant.until.saturating_sub(now)).min()
     }
 
     /// Who is next: the first of the first class, and now and then the one who has waited longest.
-    fn first(&self) -> Option<&(Caller, u32)> {
+    fn first(&self) -> Option<(Class, &Waiting)> {
         let fair = self.served % FAIR == FAIR - 1;
         let next = if fair {
             self.waiting.iter().min_by_key(|((_, number), _)| *number)
         } else {
             self.waiting.iter().next()
         };
-        next.map(|(_, waiting)| waiting)
+        next.map(|((class, _), waiting)| (*class, waiting))
     }
 
     fn expire(&mut self, now: Duration) {
@@ -270,128 +305,4 @@ impl Queue {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU32;
-
-    use super::*;
-
-    /// One call a second, and four at once, of which none is left.
-    fn used_up() -> Limiter {
-        let limiter = Limiter::new(NonZeroU32::MIN.into());
-        assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 4), at(0)));
-        limiter
-    }
-
-    fn scope() -> Scope {
-        Scope::of("key")
-    }
-
-    fn object(name: &str) -> Caller {
-        Caller::Object(("shop".to_owned(), name.to_owned()))
-    }
-
-    fn ask(class: Class, calls: u32) -> Ask {
-        Ask { class, calls, spent: 0 }
-    }
-
-    fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    fn waits(limiter: &Limiter, name: &str, class: Class, calls: u32) {
-        assert!(!limiter.turns(&scope(), &object(name), ask(class, calls), at(0)), "{name}");
-    }
-
-    /// Whose turn has come.
-    fn told(limiter: &Limiter, seconds: u64) -> Vec<String> {
-        let (told, _) = limiter.serve(at(seconds));
-        let name = |(_, caller)| match caller {
-            Caller::Object((_, name)) => name,
-            Caller::Inventory => "the inventory".to_owned(),
-        };
-        told.into_iter().map(name).collect()
-    }
-
-    #[test]
-    fn turns_come_by_class_and_in_each_as_they_were_asked_for() {
-        let limiter = used_up();
-        for (name, class) in
-            [("d", Class::Drift), ("f", Class::InFlight), ("e", Class::Edit), ("g", Class::Edit)]
-        {
-            waits(&limiter, name, class, 1);
-        }
-        assert_eq!(told(&limiter, 0), [""; 0]);
-        assert_eq!(told(&limiter, 1), ["e"]);
-        assert_eq!(told(&limiter, 3), ["g", "f"]);
-    }
-
-    #[test]
-    fn one_turn_in_four_is_of_whoever_has_waited_longest() {
-        let limiter = used_up();
-        waits(&limiter, "old", Class::Drift, 1);
-        for number in 0..6 {
-            waits(&limiter, &format!("edit-{number}"), Class::Edit, 1);
-        }
-        let served: Vec<String> = (1..=4).flat_map(|second| told(&limiter, second)).collect();
-        assert_eq!(served, ["edit-0", "edit-1", "edit-2", "old"]);
-    }
-
-    #[test]
-    fn whoever_was_told_has_the_calls_of_an_order_together_and_once() {
-        let limiter = used_up();
-        waits(&limiter, "order", Class::Order, 3);
-        assert_eq!(told(&limiter, 2), [""; 0]);
-        assert_eq!(told(&limiter, 3), ["order"]);
-        assert!(limiter.turns(&scope(), &object("order"), ask(Class::Order, 3), at(3)));
-        assert!(!limiter.turns(&scope(), &object("order"), ask(Class::Order, 1), at(3)));
-    }
-
-    #[test]
-    fn what_is_not_used_goes_to_others() {
-        for gone in [true, false] {
-            let limiter = used_up();
-            waits(&limiter, "a", Class::Order, 3);
-            waits(&limiter, "b", Class::Drift, 3);
-            assert_eq!(told(&limiter, 3), ["a"]);
-            if gone {
-                limiter.forget(&object("a"));
-            } else {
-                limiter.done(&scope(), &object("a"));
-            }
-            assert_eq!(told(&limiter, 3), ["b"]);
-        }
-    }
-
-    #[test]
-    fn a_turn_is_not_kept_for_ever_and_none_is_for_whoever_is_gone() {
-        let limiter = used_up();
-        waits(&limiter, "a", Class::Order, 3);
-        assert_eq!(told(&limiter, 3), ["a"]);
-        waits(&limiter, "b", Class::Drift, 4);
-        assert_eq!(told(&limiter, 3), [""; 0]);
-        assert_eq!(told(&limiter, 23), ["b"]);
-        assert!(!limiter.turns(&scope(), &object("a"), ask(Class::Order, 3), at(23)));
-        limiter.forget(&object("a"));
-        waits(&limiter, "c", Class::Drift, 3);
-        limiter.forget(&object("c"));
-        assert_eq!((told(&limiter, 60), limiter.waiting()), (Vec::new(), 0));
-    }
-
-    #[test]
-    fn after_a_429_turns_come_half_as_often() {
-        let limiter = used_up();
-        limiter.throttled(&scope(), at(0));
-        waits(&limiter, "a", Class::Edit, 1);
-        assert_eq!(told(&limiter, 1), [""; 0]);
-        assert!(limiter.lowest_rate(at(1)) < 1.0);
-        assert_eq!(told(&limiter, 3), ["a"]);
-    }
-
-    #[test]
-    fn another_credential_has_a_rate_of_its_own() {
-        let limiter = used_up();
-        waits(&limiter, "a", Class::Edit, 1);
-        let other = Scope::of("another");
-        assert!(limiter.turns(&other, &object("b"), ask(Class::Drift, 4), at(0)));
-    }
-}
+mod tests;

@@ -119,6 +119,11 @@ impl Machine {
         self.followers.is_empty()
     }
 
+    /// When the last read began that showed it.
+    pub fn shown_at(&self) -> Option<Duration> {
+        self.shown
+    }
+
     pub fn company(&self) -> Company {
         self.company
     }

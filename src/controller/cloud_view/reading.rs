@@ -7,7 +7,7 @@ use futures::{StreamExt, stream::FuturesUnordered};
 use zenlayer::{Batch, Instance, ReadError, Reading};
 
 use super::{
-    limiter::{Ask, Caller},
+    limiter::{Ask, Caller, Told},
     shelf::Plan,
     troubles::is_throttled,
 };
@@ -57,10 +57,12 @@ pub async fn read_due(ctx: &Context) -> Duration {
 fn hand_out_turns(ctx: &Context) -> Option<Duration> {
     let now = ctx.clock.monotonic();
     let (told, next) = ctx.limiter.serve(now);
-    ctx.metrics.quota(ctx.limiter.lowest_rate(now), ctx.limiter.waiting());
-    let objects = told.into_iter().filter_map(|(_, caller)| match caller {
-        Caller::Object(name) => Some(name),
-        Caller::Inventory => None,
+    let objects = told.into_iter().filter_map(|Told { caller, class, waited }| {
+        ctx.metrics.waited(class.as_str(), waited);
+        match caller {
+            Caller::Object(name) => Some(name),
+            Caller::Inventory => None,
+        }
     });
     ctx.waker.wake(objects);
     next
@@ -96,6 +98,11 @@ async fn read(ctx: &Context, plan: Plan) -> Ended {
 fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let now = ctx.clock.monotonic();
     let scope = &plan.credential.scope;
+    if let Ok(reading) = &read
+        && let Some(skew) = reading.skew(reading.sent_at)
+    {
+        ctx.metrics.skew(skew);
+    }
     let error = read.as_ref().err().cloned();
     let meaning = ctx.inventory.answered(&plan, read, (begun, now));
     let freed = match error {

@@ -53,7 +53,9 @@ fn digest(secret: &SecretState) -> Option<Digest> {
     match secret {
         SecretState::Unreadable { .. } => None,
         SecretState::NotFound => Some(None),
-        SecretState::Incomplete { problem } => Some(Some(problem.clone())),
+        SecretState::Incomplete { problem } | SecretState::WrongType { problem } => {
+            Some(Some(problem.clone()))
+        }
         SecretState::Usable { digest, .. } => Some(Some(digest.clone())),
     }
 }

@@ -63,6 +63,11 @@ impl Shelf {
         self.machines.is_empty()
     }
 
+    /// When each machine was last read, if it ever was.
+    pub fn shown_at(&self) -> impl Iterator<Item = Option<Duration>> {
+        self.machines.values().map(Machine::shown_at)
+    }
+
     pub fn join(&mut self, instance: &InstanceId, follower: &Name) {
         self.machines.entry(instance.clone()).or_default().join(follower);
     }

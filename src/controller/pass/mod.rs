@@ -8,4 +8,5 @@ mod reconcile;
 mod record;
 mod slot;
 
+pub use observe::class;
 pub use reconcile::reconcile;

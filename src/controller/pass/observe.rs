@@ -68,7 +68,8 @@ pub async fn observe(ctx: &Context, object: &VmInstance, desired: &Desired) -> S
         // Nothing is read any more with what the Secret held before.
         ctx.inventory.leave(&name_of(desired));
     }
-    gather(ctx, desired, class(&status, desired), credential.as_ref(), &mut observed).await;
+    gather(ctx, desired, class(&status, desired.generation), credential.as_ref(), &mut observed)
+        .await;
     Seen { observed, credential }
 }
 
@@ -155,10 +156,10 @@ fn shows_type(read: &InstanceRead, desired: &Desired) -> bool {
 }
 
 /// How soon an object is served: a person waits for an edit, nobody for a look at what is at rest.
-fn class(status: &VmInstanceStatus, desired: &Desired) -> Class {
-    if speaks_of_rest(status, desired.generation) {
+pub fn class(status: &VmInstanceStatus, generation: i64) -> Class {
+    if speaks_of_rest(status, generation) {
         Class::Drift
-    } else if status.observed_generation.is_some_and(|seen| seen != desired.generation) {
+    } else if status.observed_generation.is_some_and(|seen| seen != generation) {
         Class::Edit
     } else if status.observed_generation.is_none()
         || status.change.is_some()

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::{
     api::{
-        CANCEL_PLAN_ANNOTATION, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason, VmInstance,
-        VmInstanceStatus,
+        CANCEL_PLAN_ANNOTATION, HistoryEntry, RELEASE_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason,
+        VmInstance, VmInstanceStatus,
     },
     controller::{Context, field_managers, store::StoreError},
     lifecycle::{Event, Verdict},
@@ -48,6 +48,9 @@ pub async fn published(
     verdict: &Verdict,
 ) {
     ctx.metrics.status_written();
+    for ended in ended(before, written) {
+        ctx.metrics.change_ended(ended.kind.as_str(), ended.outcome.as_str());
+    }
     for event in verdict.events.iter().chain(&annotations_handled(before, written)) {
         let over_a_limit = [
             Reason::OrderLimitReached,
@@ -59,6 +62,17 @@ pub async fn published(
         }
         ctx.store.publish_event(written, event).await;
     }
+}
+
+/// The changes that this status is the first one to know as ended.
+fn ended<'a>(
+    before: &VmInstanceStatus,
+    written: &'a VmInstance,
+) -> impl Iterator<Item = &'a HistoryEntry> {
+    let history = written.status.iter().flat_map(|status| &status.history);
+    let key = |one: &HistoryEntry| (one.id.clone(), one.outcome);
+    let known: Vec<_> = before.history.iter().map(key).collect();
+    history.filter(move |one| !known.contains(&key(one)))
 }
 
 /// One event for each one-shot annotation that was acted on, with who set it.

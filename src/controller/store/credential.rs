@@ -33,6 +33,34 @@ pub struct Credential {
     pub scope: Scope,
 }
 
+/// The type of a Secret that is made for the operator.
+pub const SECRET_TYPE: &str = "vm.zenlayer.com/credentials";
+/// What Kubernetes calls a Secret that was given no type.
+const OPAQUE: &str = "Opaque";
+const ACCESS_KEY: [&str; 2] = ["accessKeyId", "accessKeyPassword"];
+
+/// Whether a Secret may be used at all, before anything of its data is looked at. Whoever writes a VmInstance
+/// chooses the name of a Secret, and need not be allowed to read it: a Secret that was made for something
+/// else, such as the `token` of a ServiceAccount, never goes to the provider. The words show neither the
+/// type nor the keys of a Secret that the reader may not know.
+fn made_for_us(secret: &Secret) -> Result<(), String> {
+    match secret.type_.as_deref().unwrap_or(OPAQUE) {
+        SECRET_TYPE => Ok(()),
+        OPAQUE if secret.data.iter().flatten().all(|(key, _)| ACCESS_KEY.contains(&&**key)) => {
+            Ok(())
+        }
+        OPAQUE => Err(format!(
+            "its type is Opaque and it has other keys than {} and {}: remove those, or delete it and create \
+             it with the type {SECRET_TYPE}, which a token needs",
+            ACCESS_KEY[0], ACCESS_KEY[1]
+        )),
+        _ => Err(format!(
+            "its type is neither {SECRET_TYPE} nor {OPAQUE}, so it was made for something else: create \
+             another one with the type {SECRET_TYPE}, and name that one in spec.credentials.secretRef"
+        )),
+    }
+}
+
 /// The data that makes a credential, without the line end that `echo | base64` leaves behind.
 fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
     let mut texts = BTreeMap::new();
@@ -75,6 +103,9 @@ fn credentials(data: &BTreeMap<String, String>) -> Result<Credentials, String> {
 
 /// What can be said of a Secret, and the credential in it. `salt` makes the digest worthless elsewhere.
 pub fn of_secret(secret: &Secret, salt: &str) -> (SecretState, Option<Credential>) {
+    if let Err(problem) = made_for_us(secret) {
+        return (SecretState::WrongType { problem }, None);
+    }
     let read = texts(secret).and_then(|texts| credentials(&texts).map(|found| (texts, found)));
     let (texts, credentials) = match read {
         Ok(read) => read,
@@ -110,4 +141,67 @@ fn process_salt() -> &'static [u8] {
         let _ = rand::fill(&mut salt);
         salt
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::ByteString;
+
+    use super::*;
+
+    const ID: &str = "accessKeyId";
+    const PASSWORD: &str = "accessKeyPassword";
+
+    fn secret(type_: Option<&str>, keys: &[&str]) -> Secret {
+        let value = || ByteString(b"value".to_vec());
+        let data = keys.iter().map(|key| ((*key).to_owned(), value())).collect();
+        Secret { type_: type_.map(str::to_owned), data: Some(data), ..Secret::default() }
+    }
+
+    #[test]
+    fn only_what_was_made_for_the_operator_is_used() {
+        type Row<'a> = (&'a str, Option<&'a str>, &'a [&'a str], &'a str);
+        let ours = Some(SECRET_TYPE);
+        let account = Some("kubernetes.io/service-account-token");
+        let rows: [Row; 17] = [
+            ("our type, a key", ours, &[ID, PASSWORD], "usable"),
+            ("our type, a token", ours, &["token"], "usable"),
+            ("our type, a note beside it", ours, &[ID, PASSWORD, "note"], "usable"),
+            ("our type, half a key", ours, &[ID], "incomplete"),
+            ("our type, all three", ours, &[ID, PASSWORD, "token"], "incomplete"),
+            ("our type, nothing", ours, &[], "incomplete"),
+            ("Opaque, a key", Some("Opaque"), &[ID, PASSWORD], "usable"),
+            ("no type, a key", None, &[ID, PASSWORD], "usable"),
+            ("Opaque, half a key", Some("Opaque"), &[PASSWORD], "incomplete"),
+            ("Opaque, nothing", Some("Opaque"), &[], "incomplete"),
+            ("Opaque, a token", Some("Opaque"), &["token"], "refused"),
+            ("no type, a token", None, &["token"], "refused"),
+            ("Opaque, all three", Some("Opaque"), &[ID, PASSWORD, "token"], "refused"),
+            ("Opaque, a note beside it", Some("Opaque"), &[ID, PASSWORD, "note"], "refused"),
+            ("an account's token", account, &["token", "ca.crt", "namespace"], "refused"),
+            ("another type, a key", Some("example.com/x"), &[ID, PASSWORD], "refused"),
+            ("an empty type, a token", Some(""), &["token"], "refused"),
+        ];
+        for (name, type_, keys, expected) in rows {
+            let (state, credential) = of_secret(&secret(type_, keys), "salt");
+            let told = match &state {
+                SecretState::Usable { .. } => "usable",
+                SecretState::Incomplete { .. } => "incomplete",
+                SecretState::WrongType { .. } => "refused",
+                other => panic!("{name}: {other:?}"),
+            };
+            assert_eq!(told, expected, "{name}: {state:?}");
+            assert_eq!(credential.is_some(), told == "usable", "{name}");
+        }
+    }
+
+    /// Who names a Secret need not be allowed to read it.
+    #[test]
+    fn a_refusal_shows_neither_keys_nor_type_of_a_secret_that_was_made_for_something_else() {
+        for type_ in ["Opaque", "example.com/hidden-type"] {
+            let (state, _) = of_secret(&secret(Some(type_), &["hidden-key", "token"]), "salt");
+            let SecretState::WrongType { problem } = state else { panic!("{state:?}") };
+            assert!(!problem.contains("hidden") && problem.contains(SECRET_TYPE), "{problem}");
+        }
+    }
 }

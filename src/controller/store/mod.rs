@@ -9,7 +9,7 @@ mod slots;
 
 pub use api::{Age, KeptSlot, Store, StoreError};
 pub use claims::{Claims, ObjectCache};
-pub use credential::{Credential, Scope};
+pub use credential::{Credential, SECRET_TYPE, Scope};
 pub use kube_store::{KubeStore, SlotsError, problem};
 pub use leases::{MANAGED_BY, short_hash, slot_name};
 pub use slots::SlotCache;

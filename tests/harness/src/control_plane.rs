@@ -1,7 +1,7 @@
 //! A real etcd and kube-apiserver on free ports, with RBAC, bearer tokens and an audit log.
 
 use std::{
-    io::{BufRead, Write},
+    io::Write,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -25,7 +25,8 @@ use tempfile::TempDir;
 
 use crate::{
     processes::{Process, swept_after_us},
-    proxies, root,
+    proxies,
+    scripts::printed,
     wait::Deadline,
 };
 
@@ -40,18 +41,9 @@ pub struct Binaries {
 pub fn binaries() -> &'static Binaries {
     static FOUND: OnceLock<Binaries> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let output = Command::new(root().join("hack/build-control-plane.sh"))
-            .stderr(Stdio::inherit())
-            .output()
-            .expect("hack/build-control-plane.sh can be run");
-        assert!(output.status.success(), "hack/build-control-plane.sh failed; see above");
-        let value = |key: &str| {
-            let line = output.stdout.lines().map_while(Result::ok).find_map(|line| {
-                line.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')).map(PathBuf::from)
-            });
-            line.unwrap_or_else(|| panic!("hack/build-control-plane.sh printed no {key}"))
-        };
-        Binaries { assets: value("KUBEBUILDER_ASSETS"), kubectl: value("KUBECTL") }
+        let [assets, kubectl] =
+            printed("hack/build-control-plane.sh", ["KUBEBUILDER_ASSETS", "KUBECTL"]);
+        Binaries { assets, kubectl }
     })
 }
 
@@ -62,7 +54,11 @@ pub struct ControlPlane {
     _apiserver: Process,
     _etcd: Process,
     folder: TempDir,
+    audit: PathBuf,
 }
+
+/// With this variable the audit logs are written to that folder and stay there, one for each control plane.
+pub const AUDIT_FOLDER: &str = "ZENLAYER_AUDIT_FOLDER";
 
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
@@ -94,6 +90,10 @@ impl ControlPlane {
         let private = write("sa.key", &private)?;
         let public = write("sa.pub", &public)?;
         let policy = write("audit-policy.json", AUDIT_POLICY)?;
+        let audit = std::env::var_os(AUDIT_FOLDER).map_or_else(
+            || dir.join("audit.log"),
+            |kept| Path::new(&kept).join(format!("{}.log", random_hex())),
+        );
         let assets = &binaries().assets;
 
         let etcd_url = format!("http://127.0.0.1:{client}");
@@ -120,14 +120,14 @@ impl ControlPlane {
             .arg("--authorization-mode=RBAC")
             .arg("--disable-admission-plugins=ServiceAccount")
             .arg(flag("audit-policy-file", &policy))
-            .arg(flag("audit-log-path", &dir.join("audit.log")))
+            .arg(flag("audit-log-path", &audit))
             .args(extra);
         let mut apiserver = start(dir, "kube-apiserver", server)?;
         let ca = dir.join("certs/apiserver.crt");
         wait_until_ready(port, &token, &ca, [&mut etcd, &mut apiserver])?;
         let kubeconfig = dir.join("admin.kubeconfig");
         write_kubeconfig(&kubeconfig, port, &ca, &token);
-        Ok(Self { port, kubeconfig, _apiserver: apiserver, _etcd: etcd, folder })
+        Ok(Self { port, kubeconfig, _apiserver: apiserver, _etcd: etcd, folder, audit })
     }
 
     /// A kubeconfig of the administrator.
@@ -153,6 +153,20 @@ impl ControlPlane {
         // kube takes the proxy of the environment where a kubeconfig names none.
         config.proxy_url = None;
         Client::try_from(config).expect("a client can be made of it")
+    }
+
+    /// Runs the real helm as the administrator; the error is all that it said.
+    pub fn helm(&self, arguments: &[&str]) -> Result<String, String> {
+        let mut command = crate::helm::command(self.folder.path());
+        let output = command.arg("--kubeconfig").arg(&self.kubeconfig).args(arguments).output();
+        let output = output.expect("helm can be run");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        if output.status.success() { Ok(text) } else { Err(text) }
+    }
+
+    /// Runs helm, which must succeed.
+    pub fn helm_ok(&self, arguments: &[&str]) -> String {
+        self.helm(arguments).unwrap_or_else(|text| panic!("helm {arguments:?} failed:\n{text}"))
     }
 
     /// Runs kubectl as the administrator.
@@ -208,7 +222,7 @@ impl ControlPlane {
 
     /// Where the audit log is, for who reads a long one piece by piece.
     pub fn audit_log_file(&self) -> PathBuf {
-        self.folder.path().join("audit.log")
+        self.audit.clone()
     }
 
     /// The lines of the audit log so far.
@@ -218,7 +232,7 @@ impl ControlPlane {
 
     /// Those that hold this text.
     pub fn audit_log_with(&self, text: &str) -> Vec<serde_json::Value> {
-        let log = std::fs::read_to_string(self.audit_log_file()).unwrap_or_default();
+        let log = std::fs::read_to_string(&self.audit).unwrap_or_default();
         let lines = log.lines().filter(|line| line.contains(text));
         lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
     }

@@ -6,6 +6,9 @@
 
 #[cfg(feature = "cluster")]
 pub mod control_plane;
+pub mod exposition;
+#[cfg(feature = "cluster")]
+pub mod helm;
 pub mod load;
 #[cfg(feature = "cluster")]
 pub mod operator;
@@ -13,6 +16,8 @@ pub mod permit;
 pub mod processes;
 pub mod proxies;
 pub mod rng;
+#[cfg(feature = "cluster")]
+pub mod scripts;
 pub mod simulator;
 pub mod table;
 pub mod wait;

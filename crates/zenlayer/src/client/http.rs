@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::{ClientOptions, limiter::Limiter, transport};
 use crate::{
-    Call, Credentials, Endpoint, InstanceId, Mutation,
+    Call, Credentials, Ended, Endpoint, Exchange, InstanceId, Mutation,
     signature::{ALGORITHM, Signed},
 };
 
@@ -31,6 +31,9 @@ pub struct ClientError(#[source] reqwest::Error);
 /// Our clock, for signing.
 type Now = Box<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// Whoever is told of each request.
+type Observer = Box<dyn Fn(&Exchange<'_>) + Send + Sync>;
+
 /// A client of one endpoint. Share one (in an [`Arc`](std::sync::Arc)) among all tasks and credentials:
 /// it holds the connections of reads, and the rate limit of each credential.
 ///
@@ -43,11 +46,12 @@ pub struct Client {
     pub(super) reads: reqwest::Client,
     pub(super) writes: reqwest::Client,
     pub(super) limiter: Option<Limiter>,
+    observer: Option<Observer>,
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, options, now: _, reads: _, writes: _, limiter: _ } = self;
+        let Self { endpoint, options, now: _, reads: _, writes: _, limiter: _, observer: _ } = self;
         f.debug_struct("Client")
             .field("endpoint", endpoint)
             .field("options", options)
@@ -81,7 +85,21 @@ impl Client {
         let reads = builder.build().map_err(ClientError)?;
         let writes = transport::of_writes(&options, WRITES_CONNECT_WITHIN).map_err(ClientError)?;
         let limiter = options.requests_per_second.map(|rate| Limiter::new(rate, options.burst));
-        Ok(Self { endpoint, options, now: Box::new(now), reads, writes, limiter })
+        let now = Box::new(now);
+        Ok(Self { endpoint, options, now, reads, writes, limiter, observer: None })
+    }
+
+    /// The same client, which tells this function of every request that it sends, each try of a read by
+    /// itself. It is called in between and must not block.
+    #[must_use]
+    pub fn observed_by(self, observer: impl Fn(&Exchange<'_>) + Send + Sync + 'static) -> Self {
+        Self { observer: Some(Box::new(observer)), ..self }
+    }
+
+    pub(super) fn observe(&self, action: &'static str, ended: Ended<'_>, took: Duration) {
+        if let Some(observer) = &self.observer {
+            observer(&Exchange { action, ended, took });
+        }
     }
 
     /// A mutating call that is signed with this moment and may be sent within 10 s. Make it after the

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
 use jiff::Timestamp;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::HeaderValue};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use super::{
     transport::{Arrived, BodyError, chain},
 };
 use crate::{
-    Credentials, ReadError, Reading,
+    Credentials, Ended, ReadError, Reading,
     decode::{DecodeError, Success},
     error::ErrorClass,
 };
@@ -27,6 +27,12 @@ struct Failed {
     retry: Retry,
 }
 
+/// One request that is about to be sent, and when it was signed.
+struct Sent {
+    request: reqwest::RequestBuilder,
+    sent_at: Timestamp,
+}
+
 /// Whether another try may help.
 enum Retry {
     Never,
@@ -37,6 +43,14 @@ enum Retry {
 impl Failed {
     fn for_good(error: ReadError) -> Self {
         Self { error, retry: Retry::Never }
+    }
+
+    fn ended(&self) -> Ended<'_> {
+        match &self.error {
+            ReadError::Api { error, .. } => Ended::Failed(error),
+            ReadError::Transport { .. } => Ended::NoAnswer,
+            ReadError::Malformed { .. } => Ended::NotUnderstood,
+        }
     }
 
     fn in_transport(cause: String) -> Self {
@@ -114,9 +128,24 @@ impl Client {
             .map_err(|cause| Failed::for_good(ReadError::Transport { cause }))?;
         let limit = left.saturating_sub(started.elapsed()).min(self.options.try_timeout);
         let request = self.reads.post(self.endpoint.url().clone()).headers(headers);
-        let sent = request.timeout(limit).body(body.to_vec()).send().await;
-        let response = sent.map_err(|error| Failed::in_transport(chain(error)))?;
-        let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
+        let sent = Sent { request: request.timeout(limit).body(body.to_vec()), sent_at };
+        let begun = Instant::now();
+        let result = self.exchange(credentials, sent, &authorization, decode).await;
+        let ended = result.as_ref().map_or_else(Failed::ended, |_| Ended::Answered);
+        self.observe(action, ended, begun.elapsed());
+        result
+    }
+
+    /// Sends it, and takes the answer in.
+    async fn exchange<T>(
+        &self,
+        credentials: &Credentials,
+        Sent { request, sent_at }: Sent,
+        authorization: &HeaderValue,
+        decode: &(impl Fn(&Success<'_>) -> Result<T, DecodeError> + Sync),
+    ) -> Result<Reading<T>, Failed> {
+        let response = request.send().await.map_err(|error| Failed::in_transport(chain(error)))?;
+        let arrived = Arrived::read(response, self.options.body_limit, authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.throttled(credentials, arrived.retry_after);
         }

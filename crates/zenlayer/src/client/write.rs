@@ -9,7 +9,9 @@ use super::{
     http::WRITES_CONNECT_WITHIN,
     transport::{Arrived, chain, of_writes},
 };
-use crate::{Answer, Call, Credentials, Mutation, decode::Success, error::ErrorClass, request};
+use crate::{
+    Answer, Call, Credentials, Ended, Mutation, decode::Success, error::ErrorClass, request,
+};
 
 impl Client {
     pub(super) async fn write(&self, credentials: &Credentials, call: &Call) -> Answer {
@@ -27,18 +29,30 @@ impl Client {
             Err(cause) => return not_sent(cause),
         };
         let request = client.post(self.endpoint.url().clone()).headers(headers).body(body);
+        let begun = Instant::now();
+        let observe = |ended: Ended<'_>| self.observe(mutation.action(), ended, begun.elapsed());
         let response = match request.send().await {
             Ok(response) => response,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                return not_sent(chain(error));
+            Err(error) => {
+                observe(Ended::NoAnswer);
+                if error.is_connect() || error.is_builder() {
+                    return not_sent(chain(error));
+                }
+                return Answer::Unknown { cause: chain(error) };
             }
-            Err(error) => return Answer::Unknown { cause: chain(error) },
         };
         let arrived = Arrived::read(response, self.options.body_limit, &authorization).await;
         if arrived.status == StatusCode::TOO_MANY_REQUESTS {
             self.throttled(credentials, arrived.retry_after);
         }
-        classified(mutation, &arrived)
+        let answer = classified(mutation, &arrived);
+        match &answer {
+            Answer::Accepted { .. } => observe(Ended::Answered),
+            _ if arrived.status != StatusCode::OK => observe(Ended::Failed(&arrived.api_error())),
+            _ if arrived.body.is_err() => observe(Ended::NoAnswer),
+            _ => observe(Ended::NotUnderstood),
+        }
+        answer
     }
 
     /// A client that has connected when the window ends, or fails. Where little is left, it is made for that:

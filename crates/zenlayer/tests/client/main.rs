@@ -13,6 +13,7 @@ mod host;
 mod kept;
 mod list;
 mod money;
+mod observed;
 mod pace;
 mod proxy;
 mod raw;

@@ -1,10 +1,8 @@
--- Health of a VmInstance for Argo CD. Put it into the ConfigMap argocd-cm as the value of
--- resource.customizations.health.vm.zenlayer.com_VmInstance
---
---   Healthy      Ready is True: nothing more can be done for this spec now
---   Progressing  not looked at yet, or the operator is working or waiting
---   Suspended    spec.suspend holds the change back
---   Degraded     Stalled: a person has to change something
+-- Healthy      Ready is True: nothing more can be done for this spec now. A change that waits for the
+--              next billing cycle is, and so is an object that spec.suspend holds back: an Application
+--              with waves would else wait for ever, also for the commit that ends the suspension
+-- Progressing  not looked at yet, or the operator is working or waiting
+-- Degraded     Stalled: a person has to change something
 local function condition(status, wanted)
   for _, one in ipairs(status.conditions or {}) do
     if one.type == wanted then
@@ -19,9 +17,6 @@ local ready = condition(status, "Ready")
 
 if status.observedGeneration ~= obj.metadata.generation or ready == nil then
   return { status = "Progressing", message = "the operator has not looked at this spec yet" }
-end
-if status.phase == "Suspended" then
-  return { status = "Suspended", message = ready.message }
 end
 if ready.status == "True" then
   return { status = "Healthy", message = ready.message }

@@ -1,0 +1,137 @@
+//! Turns, over time.
+
+use std::num::NonZeroU32;
+
+use super::*;
+
+/// One call a second, and four at once, of which none is left.
+fn used_up() -> Limiter {
+    let limiter = Limiter::new(NonZeroU32::MIN.into());
+    assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 4), at(0)));
+    limiter
+}
+
+fn scope() -> Scope {
+    Scope::of("key")
+}
+
+fn object(name: &str) -> Caller {
+    Caller::Object(("shop".to_owned(), name.to_owned()))
+}
+
+fn ask(class: Class, calls: u32) -> Ask {
+    Ask { class, calls, spent: 0 }
+}
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn waits(limiter: &Limiter, name: &str, class: Class, calls: u32) {
+    assert!(!limiter.turns(&scope(), &object(name), ask(class, calls), at(0)), "{name}");
+}
+
+/// Whose turn has come.
+fn told(limiter: &Limiter, seconds: u64) -> Vec<String> {
+    let (told, _) = limiter.serve(at(seconds));
+    let name = |told: Told| match told.caller {
+        Caller::Object((_, name)) => name,
+        Caller::Inventory => "the inventory".to_owned(),
+    };
+    told.into_iter().map(name).collect()
+}
+
+#[test]
+fn turns_come_by_class_and_in_each_as_they_were_asked_for() {
+    let limiter = used_up();
+    for (name, class) in
+        [("d", Class::Drift), ("f", Class::InFlight), ("e", Class::Edit), ("g", Class::Edit)]
+    {
+        waits(&limiter, name, class, 1);
+    }
+    assert_eq!(told(&limiter, 0), [""; 0]);
+    assert_eq!(told(&limiter, 1), ["e"]);
+    assert_eq!(told(&limiter, 3), ["g", "f"]);
+}
+
+#[test]
+fn one_turn_in_four_is_of_whoever_has_waited_longest() {
+    let limiter = used_up();
+    waits(&limiter, "old", Class::Drift, 1);
+    for number in 0..6 {
+        waits(&limiter, &format!("edit-{number}"), Class::Edit, 1);
+    }
+    let served: Vec<String> = (1..=4).flat_map(|second| told(&limiter, second)).collect();
+    assert_eq!(served, ["edit-0", "edit-1", "edit-2", "old"]);
+}
+
+#[test]
+fn whoever_was_told_has_the_calls_of_an_order_together_and_once() {
+    let limiter = used_up();
+    waits(&limiter, "order", Class::Order, 3);
+    assert_eq!(told(&limiter, 2), [""; 0]);
+    assert_eq!(told(&limiter, 3), ["order"]);
+    assert!(limiter.turns(&scope(), &object("order"), ask(Class::Order, 3), at(3)));
+    assert!(!limiter.turns(&scope(), &object("order"), ask(Class::Order, 1), at(3)));
+}
+
+#[test]
+fn what_is_not_used_goes_to_others() {
+    for gone in [true, false] {
+        let limiter = used_up();
+        waits(&limiter, "a", Class::Order, 3);
+        waits(&limiter, "b", Class::Drift, 3);
+        assert_eq!(told(&limiter, 3), ["a"]);
+        if gone {
+            limiter.forget(&object("a"));
+        } else {
+            limiter.done(&scope(), &object("a"));
+        }
+        assert_eq!(told(&limiter, 3), ["b"]);
+    }
+}
+
+#[test]
+fn a_turn_is_not_kept_for_ever_and_none_is_for_whoever_is_gone() {
+    let limiter = used_up();
+    waits(&limiter, "a", Class::Order, 3);
+    assert_eq!(told(&limiter, 3), ["a"]);
+    waits(&limiter, "b", Class::Drift, 4);
+    assert_eq!(told(&limiter, 3), [""; 0]);
+    assert_eq!(told(&limiter, 23), ["b"]);
+    assert!(!limiter.turns(&scope(), &object("a"), ask(Class::Order, 3), at(23)));
+    limiter.forget(&object("a"));
+    waits(&limiter, "c", Class::Drift, 3);
+    limiter.forget(&object("c"));
+    assert_eq!((told(&limiter, 60), limiter.waiting(at(60)).count), (Vec::new(), 0));
+}
+
+#[test]
+fn after_a_429_turns_come_half_as_often() {
+    let limiter = used_up();
+    limiter.throttled(&scope(), at(0));
+    waits(&limiter, "a", Class::Edit, 1);
+    assert_eq!(told(&limiter, 1), [""; 0]);
+    assert!(limiter.lowest_rate(at(1)) < 1.0);
+    assert_eq!(told(&limiter, 3), ["a"]);
+}
+
+#[test]
+fn another_credential_has_a_rate_of_its_own() {
+    let limiter = used_up();
+    waits(&limiter, "a", Class::Edit, 1);
+    let other = Scope::of("another");
+    assert!(limiter.turns(&other, &object("b"), ask(Class::Drift, 4), at(0)));
+}
+
+#[test]
+fn how_long_somebody_waits_counts_from_when_it_first_asked() {
+    let limiter = used_up();
+    waits(&limiter, "a", Class::Drift, 3);
+    assert!(!limiter.turns(&scope(), &object("a"), ask(Class::InFlight, 3), at(2)));
+    let waiting = limiter.waiting(at(2));
+    assert_eq!((waiting.count, waiting.age), (1, at(2)));
+    let (told, _) = limiter.serve(at(3));
+    assert_eq!((told[0].class, told[0].waited), (Class::InFlight, at(3)));
+    assert_eq!(limiter.waiting(at(9)).age, at(0));
+}
