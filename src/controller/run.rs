@@ -175,7 +175,6 @@ async fn sweep_slots(shell: &Shell, claims: Claims, pause: Duration) {
     loop {
         ctx.clock.sleep(pause).await;
         sweep.look(ctx).await;
-        claims.prune();
         let objects = claims.cache.state();
         let uids = objects.iter().filter_map(|object| object.uid()).collect();
         let instances: HashSet<_> = objects

@@ -5,6 +5,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures::StreamExt;
+use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Context, cloud_view::rotated, leader::Term, store::Claims, waker::name_of};
@@ -27,6 +28,9 @@ pub async fn serve_terms<W: Future<Output = ()>>(
         }
         ctx.leadership.serve(false);
         ctx.metrics.leads(false);
+        // Whoever leads next tells of these.
+        ctx.metrics.overlapping_operators(0);
+        ctx.metrics.skew(SignedDuration::ZERO);
         tracing::warn!(term = term.number, "no longer leading: nothing new is begun");
     }
 }

@@ -22,6 +22,9 @@ const BRIEF: &[&str] =
 /// Lease and retry of those.
 const TAKEOVER: Duration = Duration::from_millis(4500);
 const LEADER: &str = "zenlayer_vm_leader";
+const TWO_MACHINES: &str = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }
+  - { id: vm-2, type: c.1c2g, chargeType: POSTPAID }
+";
 
 async fn until_leader(operator: &Operator, leads: f64, limit: Duration) {
     eventually(&format!("{LEADER} {leads}"), limit, async || {
@@ -370,7 +373,7 @@ async fn operators_whose_selections_overlap_say_so_and_order_nothing_for_what_bo
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_serves_the_namespaces_that_it_names_and_no_other() {
     let [one, two, three] = [
-        Stage::given(ONE_POSTPAID).await,
+        Stage::given(TWO_MACHINES).await,
         Stage::given(ONE_POSTPAID).await,
         Stage::given(ONE_POSTPAID).await,
     ];
@@ -384,8 +387,10 @@ async fn an_operator_serves_the_namespaces_that_it_names_and_no_other() {
         wired: false,
     });
     operator.ready().await;
-    for stage in [&three, &one, &two] {
-        stage.declare("c.1c2g").await;
+    // Each a machine of its own: of two objects that name the same one, the younger waits.
+    for (stage, machine) in [(&three, "vm-1"), (&one, "vm-1"), (&two, "vm-2")] {
+        let spec = json!({ "instanceId": machine, "instanceTypeId": "c.1c2g" });
+        stage.create("vm-1", spec).await;
     }
     for stage in [&one, &two] {
         stage.until_phase(&operator, "vm-1", Phase::InSync).await;

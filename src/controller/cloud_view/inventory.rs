@@ -136,7 +136,7 @@ impl Inventory {
     /// oldest. One that was never read tells nothing yet.
     pub fn age(&self, now: Duration) -> Oldest {
         let mut all = Oldest::default();
-        for shown in self.lock().shelves.values().flat_map(Shelf::shown_at) {
+        for shown in self.lock().shelves.values().flat_map(Shelf::read_well_at) {
             all.add(shown.map_or(Duration::ZERO, |shown| now.saturating_sub(shown)));
         }
         all

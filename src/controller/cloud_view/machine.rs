@@ -65,6 +65,8 @@ pub struct Machine {
     seen: Option<Seen>,
     /// When the last read began that showed it.
     shown: Option<Duration>,
+    /// The same of the last one that was answered well.
+    read_well: Option<Duration>,
     digest: Option<u64>,
     company: Company,
     /// It is read at this time, whatever its followers wish: what it showed is in doubt.
@@ -120,8 +122,8 @@ impl Machine {
     }
 
     /// When the last read began that showed it.
-    pub fn shown_at(&self) -> Option<Duration> {
-        self.shown
+    pub fn read_well_at(&self) -> Option<Duration> {
+        self.read_well
     }
 
     pub fn company(&self) -> Company {
@@ -232,6 +234,9 @@ impl Machine {
         self.doubted = None;
         let digest = digest(&read);
         let changed = self.digest.replace(digest) != Some(digest);
+        if read.is_ok() {
+            self.read_well = Some(begun);
+        }
         self.seen = Some(Seen { begun, read: Box::new(read) });
         self.shown = Some(begun);
         self.wake(changed, (begun, now), woken);

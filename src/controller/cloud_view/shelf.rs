@@ -64,8 +64,8 @@ impl Shelf {
     }
 
     /// When each machine was last read, if it ever was.
-    pub fn shown_at(&self) -> impl Iterator<Item = Option<Duration>> {
-        self.machines.values().map(Machine::shown_at)
+    pub fn read_well_at(&self) -> impl Iterator<Item = Option<Duration>> {
+        self.machines.values().map(Machine::read_well_at)
     }
 
     pub fn join(&mut self, instance: &InstanceId, follower: &Name) {

@@ -1,5 +1,5 @@
 //! Writes down the answer to a call. It is kept, and written again with growing pauses, until both the
-//! slot and the status have it, or the fence of the call has passed.
+//! slot and the status have it; after the fence of the call a few times more.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,6 +61,7 @@ pub async fn record(
     let id = &order.change.id;
     tell_the_credential(ctx, seen, order.change.kind, &answer, verdict);
     let learns = learns(&answer);
+    let answered_at = ctx.clock.now();
     let mut pauses = Pauses::until(taken_at, desired);
     let mut slot = Some(held).filter(|_| !matches!(learns, Learns::Never));
     let mut status_is_written = false;
@@ -68,8 +69,7 @@ pub async fn record(
         if matches!(learns, Learns::First)
             && let Some(read) = slot.take()
         {
-            let now = ctx.clock.now();
-            let state = accepted_state(&answer, now);
+            let state = accepted_state(&answer, answered_at);
             let update = |record: &SlotRecord| record.answered(id, state.clone()?);
             slot = update_slot(ctx, desired, read, id, update).await;
         }
@@ -82,9 +82,15 @@ pub async fn record(
                     status_is_written = match learns {
                         Learns::First => {
                             let status = answer_put_in(&now, &verdict.status, &order);
-                            write_beside(ctx, &fresh, &status).await
+                            let written = write_beside(ctx, &fresh, &status).await;
+                            if let Ok(Some(written)) = &written {
+                                published(ctx, &now, written, verdict).await;
+                            }
+                            written.is_ok()
                         }
-                        Learns::Last => write_beside(ctx, &fresh, &taken_out(&now, &order)).await,
+                        Learns::Last => {
+                            write_beside(ctx, &fresh, &taken_out(&now, &order)).await.is_ok()
+                        }
                         // The intent tells of a call without an answer.
                         Learns::Never => true,
                     };
@@ -189,12 +195,17 @@ async fn write_status(
     }
 }
 
-/// Writes what another process has written with what this answer means for the intent in it; false: not
-/// yet.
-async fn write_beside(ctx: &Context, fresh: &VmInstance, status: &VmInstanceStatus) -> bool {
+/// Writes what another process has written with what this answer means for the intent in it. `None`: the
+/// object is gone.
+async fn write_beside(
+    ctx: &Context,
+    fresh: &VmInstance,
+    status: &VmInstanceStatus,
+) -> Result<Option<Arc<VmInstance>>, StoreError> {
     match ctx.store.write_status(fresh, status).await {
-        Ok(_) | Err(StoreError::Gone) => true,
-        Err(StoreError::Conflict | StoreError::Failed(_)) => false,
+        Ok(written) => Ok(Some(written)),
+        Err(StoreError::Gone) => Ok(None),
+        Err(error @ (StoreError::Conflict | StoreError::Failed(_))) => Err(error),
     }
 }
 

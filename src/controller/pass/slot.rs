@@ -1,4 +1,5 @@
-//! Writes the lane of a call into the slot, and tries it again until the fence of the call has passed.
+//! Writes the lane of a call into the slot, and tries it again until the fence of the call has passed, and a
+//! few times more.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
 /// true, and each write is checked against what it finds.
 const LATE_TRIES: u8 = 3;
 
-/// Growing pauses, until the fence of what was taken then has passed.
+/// Growing pauses, until the fence of what was taken then has passed, and a few after that.
 pub struct Pauses {
     next: Duration,
     end: Duration,

@@ -91,7 +91,7 @@ fn credentials(data: &BTreeMap<String, String>) -> Result<Credentials, String> {
         (None, Some(_), _) => Err("the key accessKeyId is missing or empty: add it".into()),
         (None, None, None) => Err(
             "it has none of the keys accessKeyId, accessKeyPassword and token: add the first two, \
-             or the last"
+             or, to a Secret of type vm.zenlayer.com/credentials, the last"
                 .into(),
         ),
         (Some(_), Some(_), Some(_)) => {

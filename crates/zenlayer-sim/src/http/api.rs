@@ -102,7 +102,7 @@ async fn deliver(
             return Err(Dropped);
         }
         Some(FaultKind::RefuseConnections { seconds }) => {
-            shared.refuse_connections(real(*seconds));
+            shared.refuse_connections(real(*seconds)).await;
             end.reset();
             return Err(Dropped);
         }

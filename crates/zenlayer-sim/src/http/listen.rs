@@ -47,6 +47,7 @@ pub async fn serve(
     let address = listener.local_addr()?;
     let router = control::router(shared.clone());
     let mut closed = shared.closed_until.subscribe();
+    shared.listeners.send_modify(|all| all.open += 1);
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -62,9 +63,11 @@ pub async fn serve(
             // The sender lives as long as `shared`.
             _ = closed.changed() => {
                 drop(listener);
+                shared.listeners.send_modify(|all| (all.open, all.closings) = (all.open - 1, all.closings + 1));
                 let until = *closed.borrow_and_update();
                 tokio::time::sleep_until(until.unwrap_or_else(Instant::now)).await;
                 listener = reopen(address).await;
+                shared.listeners.send_modify(|all| all.open += 1);
             }
         }
     }

@@ -27,6 +27,14 @@ pub struct Shared {
     saves: bool,
     /// Until when the listeners are closed.
     pub(super) closed_until: watch::Sender<Option<Instant>>,
+    pub(super) listeners: watch::Sender<Listeners>,
+}
+
+/// How many listeners are open, and how often one was closed.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Listeners {
+    pub open: u64,
+    pub closings: u64,
 }
 
 impl Shared {
@@ -47,6 +55,7 @@ impl Shared {
             saved: watch::Sender::new(0),
             saves,
             closed_until: watch::Sender::new(None),
+            listeners: watch::Sender::default(),
         }
     }
 
@@ -110,8 +119,13 @@ impl Shared {
         drop(self.saved.subscribe().wait_for(|saved| *saved >= generation).await);
     }
 
-    /// Closes the listeners for a while.
-    pub fn refuse_connections(&self, length: Duration) {
+    /// Closes the listeners for a while. They are closed when this ends, so whoever is told of it connects to
+    /// none of them.
+    pub async fn refuse_connections(&self, length: Duration) {
+        let mut listeners = self.listeners.subscribe();
+        let Listeners { open, closings } = *listeners.borrow_and_update();
         self.closed_until.send_replace(Instant::now().checked_add(length));
+        // The sender lives as long as this.
+        drop(listeners.wait_for(|now| now.closings >= closings + open).await);
     }
 }

@@ -59,9 +59,12 @@ pub async fn refuse_connections(State(shared): State<Arc<Shared>>, body: String)
         let length = length.filter(|length| length.as_secs() <= 3600);
         length.ok_or_else(|| Box::new(bad("refuseSeconds must be from 0 to 3600")))
     });
-    let answer = refused.map(|length| {
-        shared.refuse_connections(length);
-        json!({})
-    });
+    let answer = match refused {
+        Ok(length) => {
+            shared.refuse_connections(length).await;
+            Ok(json!({}))
+        }
+        Err(error) => Err(error),
+    };
     finish(&shared, answer).await
 }
