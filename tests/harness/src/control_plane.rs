@@ -220,6 +220,11 @@ impl ControlPlane {
         answer.status.and_then(|status| status.token).expect("an answer has a token")
     }
 
+    /// Where the audit log is, for who reads a long one piece by piece.
+    pub fn audit_log_file(&self) -> PathBuf {
+        self.audit.clone()
+    }
+
     /// The lines of the audit log so far.
     pub fn audit_log(&self) -> Vec<serde_json::Value> {
         self.audit_log_with("")
