@@ -15,11 +15,9 @@ use crate::{
         Change, ChangeKind, ChangeState, ConditionType, DecisionKind, Phase, Reason, VmInstance,
         VmInstanceStatus,
     },
-    telemetry::{Oldest, Snapshot},
+    telemetry::{OTHER, Oldest, Snapshot},
 };
 
-/// What others may have written into a status, and this version does not know.
-const OTHER: &str = "other";
 /// An object that has no such thing yet.
 const NONE: &str = "none";
 
@@ -34,6 +32,8 @@ pub fn count_objects(ctx: &Arc<Context>, claims: Claims) {
             counted.inventory = ctx.inventory.age(now);
             counted.rate = ctx.limiter.lowest_rate(now);
             counted.waiting = ctx.limiter.waiting(now);
+            counted.skew = ctx.inventory.skew();
+            counted.overlapping_operators = ctx.neighbours.all().len() as u64;
             counted
         })
     });

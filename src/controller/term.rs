@@ -5,7 +5,6 @@
 use std::{collections::HashSet, sync::Arc};
 
 use futures::StreamExt;
-use jiff::SignedDuration;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Context, cloud_view::rotated, leader::Term, store::Claims, waker::name_of};
@@ -28,9 +27,6 @@ pub async fn serve_terms<W: Future<Output = ()>>(
         }
         ctx.leadership.serve(false);
         ctx.metrics.leads(false);
-        // Whoever leads next tells of these.
-        ctx.metrics.overlapping_operators(0);
-        ctx.metrics.skew(SignedDuration::ZERO);
         tracing::warn!(term = term.number, "no longer leading: nothing new is begun");
     }
 }
@@ -96,9 +92,7 @@ async fn heed_others(ctx: &Context, claims: &Claims) {
 }
 
 fn tell_of_others(ctx: &Context) {
-    let others = ctx.neighbours.all();
-    ctx.metrics.overlapping_operators(others.len());
-    for other in others {
+    for other in ctx.neighbours.all() {
         tracing::warn!(
             other = other.holder,
             serves = %other.selection,

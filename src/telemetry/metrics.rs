@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::{Metric, Registry, Unit},
 };
 
-use zenlayer::{Answer, Exchange, SignedDuration};
+use zenlayer::{Answer, Exchange};
 
 use super::{
     WatchHealth,
@@ -21,7 +21,6 @@ use super::{
 };
 
 type Counters<const N: usize> = Family<[Label; N], Counter>;
-type Gauges<const N: usize> = Family<[Label; N], Gauge<f64, AtomicU64>>;
 type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 
 /// Of one request.
@@ -69,14 +68,12 @@ pub struct Metrics {
     cloud_calls: Counters<3>,
     call_durations: Histograms,
     turn_waits: Histograms,
-    skew: Gauges<0>,
     status_writes: Counter,
     watch_failures: Counter,
     orders: Gauge,
     order_limit: Gauge,
     held_back: Counter,
     leader: Gauge,
-    overlapping_operators: Gauge,
     watch_healthy: Gauge,
     watch_silence: Gauge<f64, AtomicU64>,
     health: WatchHealth,
@@ -97,7 +94,7 @@ impl Metrics {
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         all.register("build", "The operator that runs", version);
         let (reconciles, durations, queue_delays) = passes(all);
-        let (cloud_calls, call_durations, turn_waits, skew) = cloud(all);
+        let (cloud_calls, call_durations, turn_waits) = cloud(all);
         let help = "ModifyInstanceType calls by the class of their answer";
         let paid_calls = metric(all, "paid_calls", help);
         let changes =
@@ -111,8 +108,6 @@ impl Metrics {
         let help = "Objects that began to wait because an order limit is reached";
         let held_back = metric(all, "orders_held_back", help);
         let leader = metric(all, "leader", "1 while this process leads, 0 while it stands by");
-        let help = "Other operators of the cluster that may serve the same objects";
-        let overlapping_operators = metric(all, "overlapping_operators", help);
         let help =
             "1 while the objects are listed and the Kubernetes API answers the watch, else 0";
         let watch_healthy = metric(all, "watch_healthy", help);
@@ -130,14 +125,12 @@ impl Metrics {
             cloud_calls,
             call_durations,
             turn_waits,
-            skew,
             status_writes,
             watch_failures,
             orders,
             order_limit,
             held_back,
             leader,
-            overlapping_operators,
             watch_healthy,
             watch_silence,
             health,
@@ -221,11 +214,6 @@ impl Metrics {
         self.turn_waits.get_or_create(&[("kind", kind)]).observe(wait.as_secs_f64());
     }
 
-    /// How far this clock is ahead of the provider's.
-    pub fn skew(&self, skew: SignedDuration) {
-        self.skew.get_or_create(&[]).set(skew.as_secs_f64());
-    }
-
     pub fn status_written(&self) {
         self.status_writes.inc();
     }
@@ -244,10 +232,6 @@ impl Metrics {
 
     pub fn leads(&self, leads: bool) {
         self.leader.set(leads.into());
-    }
-
-    pub fn overlapping_operators(&self, count: usize) {
-        self.overlapping_operators.set(count.try_into().unwrap_or(i64::MAX));
     }
 
     pub fn watch_failed(&self) {
@@ -276,7 +260,7 @@ fn passes(all: &mut Registry) -> (Counters<1>, Histograms, Histograms) {
     (reconciles, durations, delays)
 }
 
-fn cloud(all: &mut Registry) -> (Counters<3>, Histograms, Histograms, Gauges<0>) {
+fn cloud(all: &mut Registry) -> (Counters<3>, Histograms, Histograms) {
     let help = "Requests to the provider, each try of a read by itself, by action, code of the error table \
                 and class of the answer";
     let calls = metric(all, "cloud_calls", help);
@@ -287,7 +271,5 @@ fn cloud(all: &mut Registry) -> (Counters<3>, Histograms, Histograms, Gauges<0>)
         "How long those that had to wait for a call to the provider waited, by the kind of work";
     let make = || Histogram::new(WAIT_SECONDS);
     let waits = histograms(all, "rate_limit_wait", help, make);
-    let help =
-        "How far the operator's clock is ahead of the provider's, by the last answer that says so";
-    (calls, durations, waits, seconds(all, "cloud_clock_skew", help))
+    (calls, durations, waits)
 }

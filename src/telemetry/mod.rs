@@ -7,6 +7,7 @@ mod server;
 mod snapshot;
 mod watch_health;
 
+pub use calls::OTHER;
 pub use logging::{LogFormat, init_logging};
 pub use metrics::Metrics;
 pub use server::{ServeError, bind, serve};

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeGaugeValue},
@@ -51,6 +52,10 @@ pub struct Snapshot {
     pub rate: f64,
     /// Those that wait for a call to the provider, and the longest wait.
     pub waiting: Oldest,
+    /// How far our clock is ahead of the provider's, once an answer has said it.
+    pub skew: Option<SignedDuration>,
+    /// Other operators that may serve the same objects.
+    pub overlapping_operators: u64,
 }
 
 type Count = Box<dyn Fn() -> Option<Snapshot> + Send + Sync>;
@@ -150,6 +155,12 @@ impl Collector for Source {
         let waiting = || one().map(|all| ([], all.waiting));
         gauges.counts("calls_waiting", help, waiting().map(|(l, all)| (l, all.count)))?;
         let help = "How long the one that has waited longest waits by now";
-        gauges.ages("calls_longest_wait", help, waiting())
+        gauges.ages("calls_longest_wait", help, waiting())?;
+        let help = "How far the operator's clock is ahead of the provider's, by the last answer that says so";
+        let skew = one().filter_map(|all| all.skew).map(|skew| ([], skew.as_secs_f64()));
+        gauges.write::<0>(("cloud_clock_skew", help, Some(&Unit::Seconds)), skew)?;
+        let help = "Other operators of the cluster that may serve the same objects";
+        let others = one().map(|all| ([], all.overlapping_operators));
+        gauges.counts("overlapping_operators", help, others)
     }
 }

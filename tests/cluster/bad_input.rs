@@ -43,8 +43,8 @@ async fn touched(stage: &Stage, operator: &Operator) {
     operator.passes_beyond(before + 1.0).await;
 }
 
-#[tokio::test]
-async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended() {
+/// An object that names the Secret `mine`, which is not there yet.
+async fn given_object_of_a_secret() -> (Stage, Operator) {
     let stage = Stage::given(ONE_POSTPAID).await;
     // A refused read is made again after half a minute.
     let operator = stage.operator_at_its_own_pace(&["--testing-drift", "200ms"]);
@@ -54,6 +54,12 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
         "credentials": { "secretRef": { "name": "mine" } },
     });
     stage.create("vm-1", spec).await;
+    (stage, operator)
+}
+
+#[tokio::test]
+async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended() {
+    let (stage, operator) = given_object_of_a_secret().await;
     // Secret, reason, words of the message, calls that it may cost.
     type Row = (&'static str, Option<Value>, &'static str, &'static [&'static str], usize);
     let key =
@@ -146,13 +152,7 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
 #[tokio::test]
 async fn a_secret_that_was_made_for_something_else_is_never_sent_to_the_provider() {
     const STOLEN: &str = "sentinelStolen7c1d0";
-    let stage = Stage::given(ONE_POSTPAID).await;
-    let operator = stage.operator_at_its_own_pace(&["--testing-drift", "200ms"]);
-    operator.ready().await;
-    let spec = json!({
-        "instanceId": "vm-1", "instanceTypeId": "c.2c4g",
-        "credentials": { "secretRef": { "name": "mine" } },
-    });
+    let (stage, operator) = given_object_of_a_secret().await;
     let key = || json!({ "accessKeyId": KEY_ID, "accessKeyPassword": KEY_PASSWORD });
     let with = |name: &str| {
         let mut data = key();
@@ -170,7 +170,6 @@ async fn a_secret_that_was_made_for_something_else_is_never_sent_to_the_provider
         ("no type, a key and a token", None, with("token"), keys),
         ("no type, a key and more", None, with("note"), keys),
     ];
-    stage.create("vm-1", spec).await;
     for (name, type_, data, words) in rows {
         stage.secret_of_type("mine", type_, data).await;
         touched(&stage, &operator).await;

@@ -106,10 +106,7 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
         stage.slots().get_opt(&slot_name(&id)).await.unwrap()
     };
     // A person starts no machine that stays off: its slot says what it is brought back to.
-    stage.sim.fault(json!({
-        "action": "StartInstances", "instance": "off", "kind": "error", "code": "STOCK_INSUFFICIENT",
-        "status": 400, "times": "always",
-    })).await;
+    stage.sim.refuses("StartInstances", "off", "STOCK_INSUFFICIENT").await;
     declare(&stage, "off", "c.2c4g", json!({ "strategy": "StopFirst" })).await;
     stage
         .until(&operator, "off", "is not started again", |object| {
@@ -117,13 +114,8 @@ async fn the_slot_of_an_object_that_is_gone_is_deleted_and_that_of_a_machine_tha
             status.refusal.is_some() && status.power.restore.is_some()
         })
         .await;
-    stage
-        .sim
-        .fault(json!({
-            "action": "ModifyInstanceType", "instance": "gone", "kind": "error", "status": 400,
-            "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED", "times": "always",
-        }))
-        .await;
+    let refused = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
+    stage.sim.refuses("ModifyInstanceType", "gone", refused).await;
     declare(&stage, "ordered", "c.2c4g", json!({})).await;
     stage.until_phase(&operator, "ordered", Phase::InSync).await;
     declare(&stage, "gone", "c.2c4g", json!({})).await;

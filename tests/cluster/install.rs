@@ -114,13 +114,8 @@ impl Way {
 /// One of each kind of work, so that every right is used: a change for which the machine is stopped, one that
 /// is refused, and one whose object is deleted while it goes on.
 async fn all_work(stage: &Stage, operator: &Operator) {
-    stage
-        .sim
-        .fault(json!({
-            "action": "ModifyInstanceType", "instance": "vm-2", "kind": "error", "status": 400,
-            "times": "always", "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED",
-        }))
-        .await;
+    let refused = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
+    stage.sim.refuses("ModifyInstanceType", "vm-2", refused).await;
     for (name, strategy) in [("vm-1", "StopFirst"), ("vm-2", "InPlace"), ("vm-3", "InPlace")] {
         let spec = json!({ "instanceId": name, "instanceTypeId": "c.2c4g", "strategy": strategy });
         stage.create(name, spec).await;

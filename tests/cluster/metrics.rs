@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, process::Command};
 
 use harness::{
     Operator, Process, control_plane::free_port, eventually, exposition::families, proxies, root,
-    table,
+    scripts::printed, table,
 };
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
@@ -99,9 +99,7 @@ struct Prometheus {
 
 impl Prometheus {
     async fn of(operators: &[&Operator]) -> Self {
-        let found = Command::new(root().join("hack/prometheus.sh")).output().unwrap();
-        let said = String::from_utf8(found.stdout).unwrap();
-        let binary = said.lines().find_map(|line| line.strip_prefix("PROMETHEUS=")).unwrap();
+        let [binary] = printed("hack/prometheus.sh", ["PROMETHEUS"]);
         let folder = tempfile::tempdir().unwrap();
         let alerts = std::fs::read_to_string(root().join("deploy/monitoring/alerts.yaml")).unwrap();
         let alerts: Value = serde_saphyr::from_str(&alerts).unwrap();

@@ -197,10 +197,8 @@ async fn what_fails(resource: &str, verb: &str) -> String {
         }
         ("leases", "delete") => {
             // What was ordered counts for an hour, and its slot is kept for that.
-            stage.sim.fault(json!({
-                "action": "ModifyInstanceType", "kind": "error", "status": 400, "times": "always",
-                "code": "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED",
-            })).await;
+            let code = "OPERATION_FAILED_INSTANCE_TYPE_UNSUPPORTED";
+            stage.sim.refuses("ModifyInstanceType", "vm-1", code).await;
             stage.declare("c.2c4g").await;
             stage.until_phase(&operator, "vm-1", Phase::Failed).await;
             refused(&operator, "cannot delete resource \"leases\"").await;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
 use crate::stage::{Rules, Stage, shown, slow_simulation};
-use harness::{ControlPlane, root, table};
+use harness::{ControlPlane, root, scripts::printed, table};
 
 /// Phase, Ready, InSync, kstatus, Argo CD.
 const CONTRACT: &[(&str, &str, &str, &str, &str)] = &[
@@ -84,12 +84,7 @@ const CUSTOMIZATION: &str = "deploy/argocd/resource_customizations/vm.zenlayer.c
 
 /// The program that reads a status as the other tools do.
 fn status_checks() -> Command {
-    let built = Command::new(root().join("hack/build-status-checks.sh"))
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    let line = built.stdout.lines().map_while(Result::ok).next().unwrap_or_default();
-    let binary = line.strip_prefix("STATUS_CHECKS=").expect("the script prints where it is");
+    let [binary] = printed("hack/build-status-checks.sh", ["STATUS_CHECKS"]);
     Command::new(binary)
 }
 

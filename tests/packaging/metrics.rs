@@ -22,7 +22,6 @@ fn busy() -> Metrics {
         HistoryOutcome::ALL.iter().map(move |outcome| (kind, outcome.as_str()))
     };
     metrics.expect(KINDS.into_iter(), ChangeKind::ALL.iter().flat_map(outcomes));
-    metrics.skew(SignedDuration::from_secs(1));
     let oldest = Oldest { count: 1, age: Duration::from_secs(60) };
     metrics.counts(move || {
         Some(Snapshot {
@@ -30,6 +29,7 @@ fn busy() -> Metrics {
             conditions: [([("condition", "Ready"), ("status", "True")], oldest)].into(),
             changes: [([("kind", "Modify"), ("state", "Accepted")], oldest)].into(),
             decisions: [([("kind", "ReleaseChange")], 0)].into(),
+            skew: Some(SignedDuration::from_secs(1)),
             ..Snapshot::default()
         })
     });

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use harness::root;
+use harness::scripts::printed;
 use serde_json::Value;
 use zenlayer_vm_operator::api::{Phase, Reason};
 
@@ -154,10 +154,7 @@ fn each_alert_is_tested_firing_and_silent() {
 #[test]
 #[ignore = "needs promtool: make nightly"]
 fn promtool_agrees_with_each_alert_firing_and_silent() {
-    let built = Command::new(root().join("hack/prometheus.sh")).output().unwrap();
-    let paths = String::from_utf8(built.stdout).unwrap();
-    let promtool = paths.lines().find_map(|line| line.strip_prefix("PROMTOOL="));
-    let promtool = promtool.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&built.stderr)));
+    let [promtool] = printed("hack/prometheus.sh", ["PROMTOOL"]);
     let folder = tempfile::tempdir().unwrap();
     let rules = documents("deploy/monitoring/alerts.yaml").remove(0)["spec"].to_string();
     // JSON is YAML.
@@ -165,7 +162,7 @@ fn promtool_agrees_with_each_alert_firing_and_silent() {
     let tests = folder.path().join("alerts_test.yaml");
     std::fs::write(&tests, read("tests/monitoring/alerts_test.yaml")).unwrap();
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "alerts_test.yaml"]] {
-        let ran = Command::new(promtool).args(arguments).current_dir(folder.path()).output();
+        let ran = Command::new(&promtool).args(arguments).current_dir(folder.path()).output();
         let ran = ran.unwrap();
         let said = format!(
             "{}{}",

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 use zenlayer::{Batch, Instance, InstanceId, ReadError, Reading};
 
@@ -35,6 +36,8 @@ struct State {
     shelves: HashMap<Scope, Shelf>,
     /// Which machine an object follows.
     places: HashMap<Name, (Scope, InstanceId)>,
+    /// How far our clock is ahead of the provider's, by the last answer that says so.
+    skew: Option<SignedDuration>,
 }
 
 impl Inventory {
@@ -67,7 +70,7 @@ impl Inventory {
     /// of a pass that was not at rest is too old for the next one.
     pub fn follow(&self, follower: &Name, interest: Interest, now: Duration) {
         let mut state = self.lock();
-        let State { shelves, places } = &mut *state;
+        let State { shelves, places, .. } = &mut *state;
         let Some((scope, instance)) = places.get(follower) else { return };
         let Some(shelf) = shelves.get_mut(scope) else { return };
         shelf.follow(instance, follower, interest, now);
@@ -91,6 +94,9 @@ impl Inventory {
         let gone: Vec<Name> =
             state.places.keys().filter(|name| !names.contains(*name)).cloned().collect();
         gone.iter().for_each(|name| state.leave(name));
+        if state.shelves.is_empty() {
+            state.skew = None;
+        }
     }
 
     /// The reads that are due, and when to look again. `may_read` says whether the credential has a
@@ -126,6 +132,8 @@ impl Inventory {
         (begun, now): (Duration, Duration),
     ) -> Meaning {
         let mut state = self.lock();
+        let skew = result.as_ref().ok().and_then(|reading| reading.skew(reading.sent_at));
+        state.skew = skew.or(state.skew);
         let shelf = state.shelves.get_mut(&plan.credential.scope);
         let Some(shelf) = shelf else { return Meaning::default() };
         self.news.notify_one();
@@ -140,6 +148,11 @@ impl Inventory {
             all.add(shown.map_or(Duration::ZERO, |shown| now.saturating_sub(shown)));
         }
         all
+    }
+
+    /// How far our clock is ahead of the provider's; `None`: no answer has said it.
+    pub fn skew(&self) -> Option<SignedDuration> {
+        self.lock().skew
     }
 
     #[cfg(test)]

@@ -98,11 +98,6 @@ async fn read(ctx: &Context, plan: Plan) -> Ended {
 fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let now = ctx.clock.monotonic();
     let scope = &plan.credential.scope;
-    if let Ok(reading) = &read
-        && let Some(skew) = reading.skew(reading.sent_at)
-    {
-        ctx.metrics.skew(skew);
-    }
     let error = read.as_ref().err().cloned();
     let meaning = ctx.inventory.answered(&plan, read, (begun, now));
     let freed = match error {

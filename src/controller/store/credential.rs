@@ -38,6 +38,7 @@ pub const SECRET_TYPE: &str = "vm.zenlayer.com/credentials";
 /// What Kubernetes calls a Secret that was given no type.
 const OPAQUE: &str = "Opaque";
 const ACCESS_KEY: [&str; 2] = ["accessKeyId", "accessKeyPassword"];
+const TOKEN: &str = "token";
 
 /// Whether a Secret may be used at all, before anything of its data is looked at. Whoever writes a VmInstance
 /// chooses the name of a Secret, and need not be allowed to read it: a Secret that was made for something
@@ -65,7 +66,7 @@ fn made_for_us(secret: &Secret) -> Result<(), String> {
 fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
     let mut texts = BTreeMap::new();
     for (key, value) in secret.data.iter().flatten() {
-        if !matches!(key.as_str(), "accessKeyId" | "accessKeyPassword" | "token") {
+        if key != TOKEN && !ACCESS_KEY.contains(&key.as_str()) {
             continue;
         }
         let text = std::str::from_utf8(&value.0).map_err(|_| format!("{key} is not UTF-8 text"))?;
@@ -81,7 +82,7 @@ fn texts(secret: &Secret) -> Result<BTreeMap<String, String>, String> {
 /// An access key, or a bearer token.
 fn credentials(data: &BTreeMap<String, String>) -> Result<Credentials, String> {
     let value = |key: &str| data.get(key).filter(|value| !value.is_empty());
-    match (value("accessKeyId"), value("accessKeyPassword"), value("token")) {
+    match (value(ACCESS_KEY[0]), value(ACCESS_KEY[1]), value(TOKEN)) {
         (Some(id), Some(password), None) => Ok(Credentials::AccessKey {
             id: id.clone(),
             password: SecretString::from(password.clone()),

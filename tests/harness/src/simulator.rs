@@ -105,6 +105,15 @@ impl Simulator {
         self.post("faults", fault).await;
     }
 
+    /// From now on it refuses these calls for this instance.
+    pub async fn refuses(&self, action: &str, instance: &str, code: &str) {
+        self.fault(json!({
+            "action": action, "instance": instance, "kind": "error", "code": code, "status": 400,
+            "times": "always",
+        }))
+        .await;
+    }
+
     /// Puts the service's clock ahead of this machine's (negative: behind), from now on.
     pub async fn skew(&self, seconds: i64) {
         self.forget_faults().await;

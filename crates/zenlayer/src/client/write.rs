@@ -55,8 +55,8 @@ impl Client {
         answer
     }
 
-    /// A client that has connected when the window ends, or fails. Where little is left, it is made for that:
-    /// one half is for making it (reading the system's certificates takes time), the other for connecting.
+    /// A client that stops connecting before the window ends. Where little is left, it is made for that: one
+    /// half is for making it (reading the system's certificates takes time), the other for connecting.
     fn connects_within(
         &self,
         window: Duration,
