@@ -60,7 +60,8 @@ async fn given_object_of_a_secret() -> (Stage, Operator) {
 #[tokio::test]
 async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended() {
     let (stage, operator) = given_object_of_a_secret().await;
-    // Secret, reason, words of the message, calls that it may cost.
+    // Secret, reason, words of the message, calls that it may cost. Where two rows in a row have one reason,
+    // the words tell them apart, or their messages are the same.
     type Row = (&'static str, Option<Value>, &'static str, &'static [&'static str], usize);
     let key =
         |id: &str, password: &str| json!({ "accessKeyId": id, "accessKeyPassword": password });
@@ -108,14 +109,22 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
             "a wrong id",
             Some(key("AKIDWRONG", KEY_PASSWORD)),
             "CredentialsRejected",
-            &["AUTHFAILURE_SIGNATURE_FAILURE", "correct the key or token in the Secret"],
+            &[
+                "AUTHFAILURE_SIGNATURE_FAILURE",
+                "access key is not valid",
+                "correct the key or token in the Secret",
+            ],
             1,
         ),
         (
             "a wrong password",
             Some(key(KEY_ID, "wrong")),
             "CredentialsRejected",
-            &["AUTHFAILURE_SIGNATURE_FAILURE", "correct the key or token in the Secret"],
+            &[
+                "AUTHFAILURE_SIGNATURE_FAILURE",
+                "does not verify",
+                "correct the key or token in the Secret",
+            ],
             1,
         ),
         (

@@ -10,9 +10,9 @@ use zenlayer_vm_operator::{
 };
 
 use crate::{
-    claims::older,
+    claims::{older, stalls_as_the_younger},
     crowd::{Cost, QUICK, SHORT, crowd, declare, postpaid, power},
-    stage::{LIMIT, ONE_POSTPAID, Stage, shown},
+    stage::{LIMIT, ONE_POSTPAID, Stage},
 };
 use harness::eventually;
 
@@ -84,8 +84,7 @@ async fn of_two_objects_of_one_machine_the_younger_acts_within_seconds_of_the_en
     older(&stage, "older", claim("c.1c2g")).await;
     stage.until_phase(&operator, "older", Phase::InSync).await;
     stage.create("younger", claim("c.2c4g")).await;
-    let younger = stage.until_phase(&operator, "younger", Phase::Failed).await;
-    assert_eq!(shown(&younger, "Stalled"), "True DuplicateClaim");
+    stalls_as_the_younger(&stage, &operator, "younger").await;
     stage.objects().delete("older", &Default::default()).await.unwrap();
     eventually("the order of the younger", Duration::from_secs(5), async || {
         let orders = stage.sim.orders("vm-1").await;

@@ -172,9 +172,20 @@ impl Stage {
             "stringData": data,
         });
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let _ = api.delete(name, &Default::default()).await;
-        let secret: Secret = serde_json::from_value(secret).unwrap();
-        create(&api, &secret).await;
+        let mut secret: Secret = serde_json::from_value(secret).unwrap();
+        match api.get_opt(name).await.unwrap() {
+            // As a rotation does it: it is there all the time.
+            Some(before) if before.type_.as_deref() == Some(type_.unwrap_or("Opaque")) => {
+                secret.metadata.resource_version = before.metadata.resource_version;
+                api.replace(name, &PostParams::default(), &secret).await.unwrap();
+            }
+            // Kubernetes changes no type.
+            Some(_) => {
+                api.delete(name, &Default::default()).await.unwrap();
+                create(&api, &secret).await;
+            }
+            None => create(&api, &secret).await,
+        }
     }
 
     /// Starts an operator on this stage, with pauses of 1 s and orders without delay, unless the
