@@ -244,6 +244,10 @@ pub struct Change {
     /// When the provider's acceptance was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Time>,
+    /// When its effect was read while its answer was not known. Such a call was made: should the effect
+    /// be gone again, a person decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Time>,
     /// When the new type took effect, or when a scheduled change will, as far as known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effective_at: Option<Time>,

@@ -66,6 +66,7 @@ impl Ended {
             started_at: self.started_at,
             fence: None,
             submitted_at: None,
+            seen_at: None,
             effective_at: None,
             deadline: Some(after(self.ended_at, timing.limit(self.kind))),
             order_number: self.order_number.clone(),

@@ -11,7 +11,7 @@ use super::{
     object_key::ObjectKey,
     plan::PlanView,
     prices::Prices,
-    protocol::{Held, Known, LaneName, OrderCount, Restore, Slot},
+    protocol::{Change, Held, Known, LaneName, OrderCount, Restore, Slot},
     selection::Peer,
 };
 use crate::api::{ChangeState, Phase, Reason, VmInstanceStatus};
@@ -246,9 +246,8 @@ impl Observed {
     /// Whether the effect of the remembered change was seen before, and neither read shows it now.
     pub fn shows_nothing_of_its_change(&self) -> bool {
         let change = self.memory.as_ref().ok().and_then(|memory| memory.change.as_ref());
-        let Some(change) = change.filter(|one| one.state == ChangeState::Observed) else {
-            return false;
-        };
+        let was_seen = |one: &&Change| one.state == ChangeState::Observed || one.seen_at.is_some();
+        let Some(change) = change.filter(was_seen) else { return false };
         let (Some(instance), Some(status)) = (self.instance(), self.type_status()) else {
             return false;
         };

@@ -68,6 +68,9 @@ impl Standing {
                 // was not ordered for a target of this object.
                 None => Self::InFlight(Change {
                     target_generation: 0,
+                    seen_at: remembered
+                        .filter(|known| known.id == holding.change)
+                        .and_then(|known| known.seen_at),
                     ..Change::from_slot(holding, timing)
                 }),
             },

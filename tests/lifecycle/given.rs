@@ -111,6 +111,7 @@ pub fn given_change(state: ChangeState, ago: i64) -> Change {
         started_at,
         fence: Some(at(600 - ago)),
         submitted_at: answered.then_some(started_at),
+        seen_at: None,
         effective_at: None,
         deadline: Some(at(1800 - ago)),
         order_number: if answered { order("3471") } else { None },
@@ -475,6 +476,12 @@ impl Given {
 
     pub fn scheduled(self, target: &str) -> Self {
         self.plan(Some(target), Some("WaitToEnable"))
+    }
+
+    /// Since so many seconds, nothing shows of an effect that was seen.
+    pub fn undone_for(mut self, seconds: u64) -> Self {
+        self.observed.since.undone = Some(secs(seconds));
+        self
     }
 
     /// The instance is not there, for long enough to be believed.

@@ -79,12 +79,45 @@ fn before_the_fence() -> Vec<Row> {
     ]
 }
 
+/// The effect of a call without an answer was read, and is gone again when its fence is over.
+fn shown_before_the_fence() -> Given {
+    flying(ChangeState::Submitting, 300).processing(LARGE).then().plan(None, None).later(301)
+}
+
 fn after_the_fence() -> Vec<Row> {
     let open = || flying(ChangeState::Submitting, 601);
     let unverified = || flying(ChangeState::Unverified, 900);
     let token = |state| given().bearer().in_flight(&without_fence(given_change(state, 60)));
     vec![
         ("a POSTPAID change that shows nowhere is over", open(), "Nothing NotMade", AGAIN, "1s"),
+        (
+            "an order that showed before the fence is not made again",
+            shown_before_the_fence(),
+            "Nothing Undone",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "1s",
+        ),
+        (
+            "one answer that does not show it is none",
+            shown_before_the_fence().undone_for(1),
+            "Nothing Unknown",
+            UNKNOWN,
+            "30s",
+        ),
+        (
+            "its lane is freed after the status says so",
+            shown_before_the_fence().then(),
+            "FreeLane Freed",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "1s",
+        ),
+        (
+            "and it stays with a person",
+            shown_before_the_fence().then().step(),
+            "Nothing Reverted",
+            "Failed Reverted Ready=False InSync=False Stalled",
+            "rest",
+        ),
         (
             "the lane of what is over is freed after the status says so",
             open().step(),

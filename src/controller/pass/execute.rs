@@ -113,6 +113,10 @@ impl CallOf<'_> {
         // From now on, the slot counts it.
         drop(place);
         let taken_at = self.ctx.clock.monotonic();
+        if window.left(self).is_zero() {
+            give_back(self.ctx, self.desired, held, &self.change().id, taken_at).await;
+            return not_made(Outcome::LostRace, object);
+        }
         let before = object.status.clone().unwrap_or_default();
         let status = intent(self.desired, &before, self.observed, self.order, decided.wall);
         let object = match self.ctx.store.write_status(&object, &status).await {
@@ -130,20 +134,32 @@ impl CallOf<'_> {
         Executed { outcome: Outcome::Answered { answer }, object, answered: Some(answered) }
     }
 
-    /// Takes the lane. A write without an answer is looked up: the slot says whether it has landed.
+    /// Takes the lane. A write without an answer is looked up, until the slot says whether it has landed:
+    /// only this process knows that no call was made for it.
     async fn take_the_slot(&self) -> Result<Slot, StoreError> {
         let (store, id) = (&self.ctx.store, &self.desired.instance_id);
         let taken = self.order.taken.taken_by(&self.ctx.process, self.change().lane());
         let held = match store.write_slot(id, &self.order.slot, taken).await {
             Ok(held) => held,
-            Err(error @ StoreError::Failed(_)) => match store.slot(id, Age::Anew).await {
-                Ok(slot) if self.is_ours(&slot) => slot,
-                Ok(_) | Err(_) => return Err(error),
-            },
-            Err(error) => return Err(error),
+            Err(error @ StoreError::Failed(_)) => self.look_up_the_slot(error).await?,
+            Err(error @ (StoreError::Conflict | StoreError::Gone)) => return Err(error),
         };
         self.ctx.sightings.slot(id, &held.record, self.ctx.clock.monotonic());
         Ok(held)
+    }
+
+    async fn look_up_the_slot(&self, error: StoreError) -> Result<Slot, StoreError> {
+        let mut pauses = Pauses::until(self.ctx.clock.monotonic(), self.desired);
+        loop {
+            match self.ctx.store.slot(&self.desired.instance_id, Age::Anew).await {
+                Ok(slot) if self.is_ours(&slot) => return Ok(slot),
+                Ok(_) => return Err(error),
+                Err(_) => {}
+            }
+            if !pauses.pause(self.ctx).await {
+                return Err(error);
+            }
+        }
     }
 
     fn is_ours(&self, slot: &Slot) -> bool {

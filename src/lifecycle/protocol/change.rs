@@ -36,6 +36,8 @@ pub struct Change {
     pub started_at: Timestamp,
     pub fence: Option<Timestamp>,
     pub submitted_at: Option<Timestamp>,
+    /// When its effect was read while its answer was not known.
+    pub seen_at: Option<Timestamp>,
     pub effective_at: Option<Timestamp>,
     pub deadline: Option<Timestamp>,
     pub order_number: Option<OrderNumber>,
@@ -98,6 +100,7 @@ impl Change {
             started_at: holding.started_at,
             fence: holding.fence,
             submitted_at,
+            seen_at: None,
             effective_at: None,
             deadline: Some(after(holding.started_at, timing.limit(holding.kind))),
             order_number,
@@ -144,6 +147,7 @@ impl Change {
             started_at,
             fence,
             submitted_at,
+            seen_at,
             effective_at,
             deadline,
         } = change;
@@ -161,6 +165,7 @@ impl Change {
             started_at: started_at.0,
             fence: time(fence),
             submitted_at: time(submitted_at),
+            seen_at: time(seen_at),
             effective_at: time(effective_at),
             deadline: time(deadline),
             order_number: None,
@@ -184,6 +189,7 @@ impl Change {
             started_at: Time(self.started_at),
             fence: time(self.fence),
             submitted_at: time(self.submitted_at),
+            seen_at: time(self.seen_at),
             effective_at: time(self.effective_at),
             deadline: time(self.deadline),
         }

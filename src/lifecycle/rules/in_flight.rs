@@ -12,7 +12,7 @@ use crate::{
         plan::{PlanStage, PlanView},
         protocol::{Change, HoldingState},
         situation::{Looking, Problem, TypeChange},
-        time::after,
+        time::{after, whole_seconds},
     },
 };
 
@@ -89,10 +89,12 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
         ChangeState::Accepted | ChangeState::Observed => return None,
     };
     let (instance, status) = facts.seen()?;
+    let shown = effect(instance, status, change);
     if !facts.is_past_fence(change) {
+        let change = if shown.is_some() && !asked { &was_made(facts, change) } else { change };
         return Some(may_still_land(facts, change));
     }
-    if let Some(stage) = effect(instance, status, change) {
+    if let Some(stage) = shown {
         return Some(effect_is_seen(facts, change, stage, true));
     }
     // Accepted, then, and not in effect yet, or never.
@@ -102,10 +104,31 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     if !asked && shows_in_one_read(instance, status, change) && !facts.is_overdue(change) {
         return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
     }
-    if may_repeat_unverified(change.kind, &instance.charge_type, change.fence) {
+    if change.seen_at.is_some() && is_gone_again(facts) {
+        return Some(Decision::report(TypeChange::Undone { change: change.clone() }));
+    }
+    if change.seen_at.is_some() && !asked && !facts.is_overdue(change) {
+        return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
+    }
+    let repeats = may_repeat_unverified(change.kind, &instance.charge_type, change.fence);
+    if repeats && change.seen_at.is_none() {
         return Some(Decision::report(TypeChange::NotMade { change: change.clone() }));
     }
     Some(a_person_is_asked(facts, change))
+}
+
+/// An order whose effect shows was made, whatever shows later. A cancellation is made again where it is
+/// still needed.
+fn was_made(facts: &Facts, change: &Change) -> Change {
+    let now = (change.kind == ChangeKind::Modify).then(|| whole_seconds(facts.now));
+    Change { seen_at: change.seen_at.or(now), ..change.clone() }
+}
+
+/// Both reads show nothing of an effect that was seen before, and not for the first time: one answer that
+/// does not show it is none.
+fn is_gone_again(facts: &Facts) -> bool {
+    facts.observed.shows_nothing_of_its_change()
+        && facts.observed.since.undone.unwrap_or_default() >= facts.desired.timing.poll.0
 }
 
 /// A request that may still take effect is waited for. One that never expires is waited for as long as
@@ -203,9 +226,7 @@ pub fn observed_change_goes_on(facts: &Facts) -> Option<Decision> {
         facts.type_change().filter(|change| change.state == ChangeState::Observed)?.clone();
     let (instance, status) = facts.seen()?;
     let overdue = facts.is_overdue(&change);
-    // One answer that does not show it is none.
-    let once = facts.observed.shows_nothing_of_its_change()
-        && facts.observed.since.undone.unwrap_or_default() < facts.desired.timing.poll.0;
+    let once = facts.observed.shows_nothing_of_its_change() && !is_gone_again(facts);
     let lags = facts.expects(&change) || instance.type_id != status.current || once;
     Some(Decision::report(match effect(instance, status, &change) {
         Some(None) => match unfinished(&change, instance) {

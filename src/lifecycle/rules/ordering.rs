@@ -284,6 +284,7 @@ fn made_now(facts: &Facts, kind: ChangeKind, from: &InstanceTypeId, to: &Instanc
         started_at,
         fence: expires.then(|| after(started_at, timing.fence())),
         submitted_at: None,
+        seen_at: None,
         effective_at: None,
         deadline: Some(after(started_at, timing.limit(kind))),
         order_number: None,
