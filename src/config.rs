@@ -126,7 +126,7 @@ pub struct RunArgs {
     /// How long a graceful stop, or a start, may take.
     #[arg(long, env = "POWER_DEADLINE", default_value = "5m", value_parser = duration)]
     pub power_deadline: Duration,
-    /// Calls to the provider's API per second for each credential, with bursts of twice as many.
+    /// Calls to the provider's API per second for each credential, with bursts of the calls of a second.
     /// The provider publishes no figure; a 429 slows down by itself.
     #[arg(
         long,

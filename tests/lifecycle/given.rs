@@ -66,6 +66,7 @@ pub fn api_error(status: u16, code: Option<&str>) -> ApiError {
         code: code.map(str::to_owned),
         message: "the provider's text".into(),
         request_id: request("T-REQUEST"),
+        retry_after: None,
     }
 }
 

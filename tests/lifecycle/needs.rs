@@ -2,7 +2,7 @@
 //! and asks again.
 
 use zenlayer_vm_operator::{
-    api::{ChangeKind, ChangeState, HistoryOutcome, Reason},
+    api::{ChangeKind, ChangeState, HistoryOutcome, Phase, Reason},
     lifecycle::{HoldingState, Read, SecretState},
 };
 
@@ -12,6 +12,7 @@ use crate::{
         refused, restore, secs, transport, trouble,
     },
     preflight::ordered_by_all,
+    table::does,
 };
 
 /// What is read in one pass over this world, in groups that are read together.
@@ -267,4 +268,21 @@ fn the_reads_of_a_call_are_made_once_more_and_together() {
     // What is read then may be different: it is decided from that.
     let after = before.clone().read_from(&given().state("REBOOT"), Read::Instance);
     assert_eq!(after.needs(), []);
+}
+
+#[test]
+fn a_young_postpaid_order_is_followed_by_the_type_alone() {
+    let young = |ago| given().in_flight(&given_change(ChangeState::Accepted, ago));
+    let asks = |given: Given| given.without(Read::Plan).needs() == [Read::Plan];
+    let followed = young(59).without(Read::Plan);
+    assert_eq!(does(&followed), "Nothing Accepted");
+    assert_eq!(followed.then().object.status.unwrap().phase, Some(Phase::Changing));
+    assert!(!asks(young(0)));
+    assert!(asks(young(60)), "it takes longer than usual");
+    assert!(asks(young(30).of_type(LARGE)), "it may be complete");
+    assert!(asks(young(30).of_type(HUGE)), "somebody else was there");
+    assert!(asks(young(30).prepaid()), "it may wait for its cycle");
+    assert!(asks(young(30).wants(HUGE)), "another type is declared by now");
+    assert!(asks(given().in_flight(&given_change(ChangeState::Submitting, 30))));
+    assert!(asks(given().in_flight(&given_change(ChangeState::Observed, 30))));
 }

@@ -69,7 +69,8 @@ fn names_follow_the_conventions_of_prometheus() {
 }
 
 fn failed(status: u16, code: Option<String>) -> ApiError {
-    ApiError { status, code, message: "text".to_owned(), request_id: None }
+    let message = "text".to_owned();
+    ApiError { status, code, message, request_id: None, retry_after: None }
 }
 
 #[test]

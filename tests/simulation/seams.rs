@@ -289,7 +289,7 @@ fn read_error(trouble: Trouble, sent_at: Timestamp) -> ReadError {
 
 fn api_error(status: u16, code: Option<&str>) -> ApiError {
     let (code, message) = (code.map(str::to_owned), "no".to_owned());
-    ApiError { status, code, message, request_id: None }
+    ApiError { status, code, message, request_id: None, retry_after: None }
 }
 
 fn type_id(index: usize) -> InstanceTypeId {

@@ -19,6 +19,8 @@ pub struct ApiError {
     pub message: String,
     /// What the provider's support asks for.
     pub request_id: Option<RequestId>,
+    /// `Retry-After` in seconds, where it was sent; the provider has never been seen to send one.
+    pub retry_after: Option<std::time::Duration>,
 }
 
 impl ApiError {

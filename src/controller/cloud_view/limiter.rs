@@ -76,21 +76,35 @@ pub struct Limiter {
 
 /// A place in a queue: whoever has a lower one is served before.
 type Place = (Class, u64);
+/// Of edits the newest one is served first: of a thousand that come at once nobody waits for one more than
+/// for another, and somebody waits for the one that comes after them. Reads of the inventory are for many.
+fn place(caller: &Caller, class: Class, number: u64) -> Place {
+    let rank = match (class, caller) {
+        (Class::Edit, Caller::Object(_)) => u64::MAX - number,
+        (Class::Edit, Caller::Inventory) => 0,
+        (Class::Order | Class::InFlight | Class::Drift, _) => number,
+    };
+    (class, rank)
+}
 
 struct Queue {
     pace: Pace,
     waiting: BTreeMap<Place, Waiting>,
     places: HashMap<Caller, Place>,
     granted: HashMap<Caller, Grant>,
-    /// Tells who came first.
+    /// The number of whoever comes next.
     next: u64,
     served: u32,
+    /// As many calls may be given out and not made: made at once, they must not be more than a burst.
+    most_unused: u32,
 }
 
 /// Somebody who waits for so many calls.
 #[derive(Debug, Clone)]
 struct Waiting {
     caller: Caller,
+    /// Tells who came first.
+    number: u64,
     calls: u32,
     since: Duration,
 }
@@ -111,7 +125,7 @@ struct Grant {
 }
 
 impl Limiter {
-    /// So many calls a second for each credential, with bursts of twice as many, and at least of those
+    /// So many calls a second for each credential, with bursts of the calls of a second, and at least of those
     /// that an order takes.
     pub fn new(rate: Rate) -> Self {
         Self { rate, queues: Mutex::default(), news: Notify::new() }
@@ -122,7 +136,7 @@ impl Limiter {
         let mut queues = self.lock();
         let queue = queues.entry(scope.clone()).or_insert_with(|| Queue::new(self.rate));
         let granted = queue.turns(caller, ask, now);
-        if !granted {
+        if !granted || !queue.waiting.is_empty() {
             self.news.notify_one();
         }
         granted
@@ -150,10 +164,10 @@ impl Limiter {
         }
     }
 
-    /// The provider said 429.
-    pub fn throttled(&self, scope: &Scope, now: Duration) {
+    /// The provider said 429, and perhaps for how long.
+    pub fn throttled(&self, scope: &Scope, retry_after: Option<Duration>, now: Duration) {
         if let Some(queue) = self.lock().get_mut(scope) {
-            queue.pace.throttled(now, None);
+            queue.pace.throttled(now, retry_after);
         }
     }
 
@@ -196,18 +210,19 @@ impl Limiter {
     }
 }
 
-/// Twice the calls of a second.
+/// The calls of a second.
 fn burst(rate: Rate) -> NonZeroU32 {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is above 0")]
-    let twice = (rate.get() * 2.0).min(f64::from(u32::MAX)) as u32;
-    NonZeroU32::new(twice).unwrap_or(OF_AN_ORDER).max(OF_AN_ORDER)
+    let calls = rate.get().min(f64::from(u32::MAX)) as u32;
+    NonZeroU32::new(calls).unwrap_or(OF_AN_ORDER).max(OF_AN_ORDER)
 }
 
 impl Queue {
     fn new(rate: Rate) -> Self {
-        let pace = Pace::new(rate, burst(rate));
+        let burst = burst(rate);
         let (waiting, places, granted) = Default::default();
-        Self { pace, waiting, places, granted, next: 0, served: 0 }
+        let pace = Pace::new(rate, burst);
+        Self { pace, waiting, places, granted, next: 0, served: 0, most_unused: burst.get() }
     }
 
     fn is_idle(&self, now: Duration) -> bool {
@@ -246,15 +261,16 @@ impl Queue {
     /// Takes its place in the queue; whoever has one keeps it, unless it is now served earlier.
     fn wait(&mut self, caller: &Caller, ask: Ask, now: Duration) {
         let calls = ask.calls.saturating_add(ask.spent);
-        let (place, since) = match self.leave(caller) {
-            Some(((class, number), waiting)) => ((class.min(ask.class), number), waiting.since),
+        let (class, number, since) = match self.leave(caller) {
+            Some(((class, _), waiting)) => (class.min(ask.class), waiting.number, waiting.since),
             None => {
                 self.next += 1;
-                ((ask.class, self.next), now)
+                (ask.class, self.next, now)
             }
         };
+        let place = place(caller, class, number);
         self.places.insert(caller.clone(), place);
-        self.waiting.insert(place, Waiting { caller: caller.clone(), calls, since });
+        self.waiting.insert(place, Waiting { caller: caller.clone(), number, calls, since });
     }
 
     fn leave(&mut self, caller: &Caller) -> Option<(Place, Waiting)> {
@@ -267,7 +283,11 @@ impl Queue {
     fn serve(&mut self, now: Duration, mut tell: impl FnMut(Told)) -> Option<Duration> {
         self.expire(now);
         while let Some((class, waiting)) = self.first() {
-            let Waiting { caller, calls, since } = waiting.clone();
+            let Waiting { caller, calls, since, .. } = waiting.clone();
+            let unused: u32 = self.granted.values().map(|grant| grant.calls).sum();
+            if unused > 0 && unused.saturating_add(calls) > self.most_unused {
+                break;
+            }
             let wait = self.pace.wait(calls, now);
             if !wait.is_zero() {
                 return Some(wait);
@@ -281,11 +301,11 @@ impl Queue {
         self.granted.values().map(|grant| grant.until.saturating_sub(now)).min()
     }
 
-    /// Who is next: the first of the first class, and now and then the one who has waited longest.
+    /// Who is next: the first of the queue, and now and then the one who has waited longest.
     fn first(&self) -> Option<(Class, &Waiting)> {
         let fair = self.served % FAIR == FAIR - 1;
         let next = if fair {
-            self.waiting.iter().min_by_key(|((_, number), _)| *number)
+            self.waiting.iter().min_by_key(|(_, waiting)| waiting.number)
         } else {
             self.waiting.iter().next()
         };

@@ -21,4 +21,4 @@ pub use offers::OfferCache;
 pub use reading::{read_due, read_machines, trouble_of};
 pub use rotation::{Digests, rotated};
 pub use sightings::Sightings;
-pub use troubles::{Troubles, is_throttled};
+pub use troubles::{Troubles, throttled};

@@ -9,7 +9,7 @@ use zenlayer::{Batch, Instance, ReadError, Reading};
 use super::{
     limiter::{Ask, Caller, Told},
     shelf::Plan,
-    troubles::is_throttled,
+    troubles::throttled,
 };
 use crate::{
     controller::Context,
@@ -102,8 +102,8 @@ fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let meaning = ctx.inventory.answered(&plan, read, (begun, now));
     let freed = match error {
         Some(error) if meaning.is_shared => {
-            if is_throttled(&error) {
-                ctx.limiter.throttled(scope, now);
+            if let Some(throttled) = throttled(&error) {
+                ctx.limiter.throttled(scope, throttled.retry_after, now);
             }
             ctx.troubles.batch_failed(scope, &error, trouble_of(&error), now);
             Vec::new()

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use zenlayer::{ReadError, error::ErrorClass};
+use zenlayer::{ApiError, ReadError, error::ErrorClass};
 
 use crate::{
     controller::store::Scope,
@@ -121,7 +121,7 @@ impl Troubles {
         trouble: Trouble,
         now: Duration,
     ) {
-        if is_shared(error) && !is_throttled(error) {
+        if is_shared(error) && throttled(error).is_none() {
             self.failed(&mut lock(&self.own_reads), scope, error, trouble, now);
         }
     }
@@ -189,9 +189,10 @@ pub fn is_of_credential(error: &ReadError) -> bool {
     matches!(error.class(), ErrorClass::Credentials(_))
 }
 
-/// Whether the rate limit was met.
-pub fn is_throttled(error: &ReadError) -> bool {
-    matches!(error, ReadError::Api { error, .. } if error.status == 429)
+/// What the provider said when its rate limit was met.
+pub fn throttled(error: &ReadError) -> Option<&ApiError> {
+    let ReadError::Api { error, .. } = error else { return None };
+    (error.status == 429).then_some(error)
 }
 
 fn wait(

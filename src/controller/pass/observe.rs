@@ -10,7 +10,7 @@ use crate::{
     api::{Phase, VmInstance, VmInstanceStatus},
     controller::{
         Context,
-        cloud_view::{Ask, Caller, Class, InstanceRead, is_throttled, trouble_of},
+        cloud_view::{Ask, Caller, Class, InstanceRead, throttled, trouble_of},
         store::{Age, Credential},
         waker::Name,
     },
@@ -283,8 +283,9 @@ fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadErro
 
 /// An order does without what is on offer, so a failure to read that is nobody's trouble.
 fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
-    if error.is_some_and(is_throttled) {
-        ctx.limiter.throttled(&credential.scope, ctx.clock.monotonic());
+    if let Some(error) = error.and_then(throttled) {
+        let now = ctx.clock.monotonic();
+        ctx.limiter.throttled(&credential.scope, error.retry_after, now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The change of the type in flight: settled, followed, or given to a person. None of these rules orders
 //! anything, but for the cancellation of a scheduled change that the spec does not want any more.
 
-use zenlayer::{Instance, PlanState, TypeStatus};
+use zenlayer::{ChargeType, Instance, PlanState, TypeStatus};
 
 use super::at_rest::cancel;
 use crate::{
@@ -51,6 +51,21 @@ pub fn instance_is_gone(facts: &Facts) -> Option<Decision> {
     }
     let action = facts.close(&change);
     Some(Decision::of(action, Looking::InstanceGone { ended: Some(change), power }))
+}
+
+/// The first minute of an accepted POSTPAID order is followed by the type of the machine alone, which is
+/// read together with that of others: its plan says no more than that it goes on.
+pub fn accepted_order_is_young(facts: &Facts) -> Option<Decision> {
+    let change = facts.type_change().filter(|change| change.state == ChangeState::Accepted)?;
+    let instance = facts.observed.instance()?;
+    let age = change.submitted_at.map(|at| facts.now.duration_since(at).unsigned_abs());
+    let young = age.is_some_and(|age| age < facts.desired.timing.poll.1 * 2);
+    let goes_on = change.kind == ChangeKind::Modify
+        && instance.charge_type == ChargeType::Postpaid
+        && instance.type_id == change.from
+        && change.to == facts.desired.type_id;
+    let asked = facts.observed.plan.is_some();
+    (young && goes_on && !asked).then(|| goes_on_as_told(facts, change))
 }
 
 /// How the effect of this call shows, and what is still to come of it; `None`: it does not show.
@@ -173,6 +188,18 @@ fn is_past_grace(facts: &Facts, change: &Change) -> bool {
     facts.is_past(change.lane(), after(accepted, facts.desired.timing.margin))
 }
 
+/// The provider carries it out, as far as known.
+fn goes_on_as_told(facts: &Facts, change: &Change) -> Decision {
+    let known = facts.memory.change.as_ref().filter(|known| known.id == change.id);
+    let told = known.is_some_and(|known| known.state == ChangeState::Accepted);
+    let change = change.clone();
+    Decision::report(if told {
+        TypeChange::Accepted { change }
+    } else {
+        TypeChange::Ordered { change }
+    })
+}
+
 /// An accepted call holds its lane until its effect is seen.
 pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     let change = facts.type_change().filter(|change| change.state == ChangeState::Accepted)?;
@@ -180,17 +207,15 @@ pub fn accepted_call_shows(facts: &Facts) -> Option<Decision> {
     if let Some(stage) = effect(instance, status, change) {
         return Some(effect_is_seen(facts, change, stage, false));
     }
-    let known = facts.memory.change.as_ref().filter(|known| known.id == change.id);
-    let told = known.is_some_and(|known| known.state == ChangeState::Accepted);
+    let not_in_effect = PlanView::of(status) == PlanView::None && is_past_grace(facts, change);
+    if !facts.is_overdue(change) && !not_in_effect {
+        return Some(goes_on_as_told(facts, change));
+    }
     let change = change.clone();
     Some(Decision::report(if facts.is_overdue(&change) {
         TypeChange::Overdue { change }
-    } else if PlanView::of(status) == PlanView::None && is_past_grace(facts, &change) {
-        TypeChange::NotInEffect { change, problem: still_of(instance, status) }
-    } else if told {
-        TypeChange::Accepted { change }
     } else {
-        TypeChange::Ordered { change }
+        TypeChange::NotInEffect { change, problem: still_of(instance, status) }
     }))
 }
 

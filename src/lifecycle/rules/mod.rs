@@ -48,6 +48,7 @@ const RULES: &[Rule] = &[
     // The change of the type in flight.
     person_releases_the_change,
     instance_is_gone,
+    accepted_order_is_young,
     plan_is_needed,
     plan_was_not_read,
     outcome_is_unknown,

@@ -58,15 +58,19 @@ impl Failed {
         Self { error: ReadError::Transport { cause }, retry }
     }
 
-    /// The provider's refusal: only 429 and 5xx pass by themselves.
-    fn refused(arrived: &Arrived, sent_at: Timestamp) -> Self {
+    /// The provider's refusal: only 429 and 5xx pass by themselves, and a 429 is left to whoever keeps to
+    /// a rate.
+    fn refused(arrived: &Arrived, sent_at: Timestamp, keeps_a_rate: bool) -> Self {
         let error = arrived.api_error();
         let retry = match error.class() {
-            ErrorClass::Throttled => Retry::After(arrived.retry_after.unwrap_or_default()),
+            ErrorClass::Throttled if keeps_a_rate => {
+                Retry::After(arrived.retry_after.unwrap_or_default())
+            }
             ErrorClass::Transient if arrived.status.is_server_error() => {
                 Retry::After(arrived.retry_after.unwrap_or_default())
             }
-            ErrorClass::Transient
+            ErrorClass::Throttled
+            | ErrorClass::Transient
             | ErrorClass::Terminal(_)
             | ErrorClass::Scarce(_)
             | ErrorClass::Busy(_)
@@ -150,7 +154,7 @@ impl Client {
             self.throttled(credentials, arrived.retry_after);
         }
         if arrived.status != StatusCode::OK {
-            return Err(Failed::refused(&arrived, sent_at));
+            return Err(Failed::refused(&arrived, sent_at, self.limiter.is_some()));
         }
         let body = arrived.body.map_err(|error| match error {
             BodyError::Broken(cause) => Failed::in_transport(cause),

@@ -100,13 +100,15 @@ impl Arrived {
         let shown = |text: &str| shortened(&self.redacted(text));
         match failure {
             Some(Failure { code, message, request_id }) => {
-                ApiError { status, code: Some(shown(&code)), message: shown(&message), request_id }
+                let (code, message) = (Some(shown(&code)), shown(&message));
+                ApiError { status, code, message, request_id, retry_after: self.retry_after }
             }
             None => ApiError {
                 status,
                 code: None,
                 message: "answered by something in front of the API, without its JSON".to_owned(),
                 request_id: None,
+                retry_after: self.retry_after,
             },
         }
     }

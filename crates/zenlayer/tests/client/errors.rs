@@ -112,6 +112,7 @@ fn an_error_shows_code_status_text_and_request() {
         code: Some("OPERATION_DENIED_INSTANCE_EXIST_PLAN".into()),
         message: "a plan exists".into(),
         request_id: Some(RequestId::new("T1").unwrap()),
+        retry_after: None,
     };
     let shown = "OPERATION_DENIED_INSTANCE_EXIST_PLAN (HTTP 403): a plan exists, request T1";
     assert_eq!(error.to_string(), shown);

@@ -77,6 +77,17 @@ async fn a_passing_failure_is_tried_at_most_three_times_and_no_other_is() {
     stream::iter(rows).buffer_unordered(4).collect::<()>().await;
 }
 
+#[tokio::test]
+async fn a_client_without_a_rate_leaves_a_429_to_its_caller() {
+    let throttled = http(429, &[("retry-after", "7")], &refusal("REQUEST_LIMIT_EXCEEDED"));
+    let server = RawServer::start(vec![throttled, good()]).await;
+    let options = ClientOptions { requests_per_second: None, ..given_options() };
+    let read = ask(&given_client_with(&server.endpoint(), options)).await;
+    let Err(ReadError::Api { error, .. }) = &read else { panic!("{read:?}") };
+    assert_eq!((error.status, error.retry_after), (429, Some(Duration::from_secs(7))));
+    assert_eq!(server.requests().len(), 1);
+}
+
 /// One try is given up on early, the whole is not.
 fn patient_after_silence() -> ClientOptions {
     ClientOptions { try_timeout: Duration::from_secs(2), ..given_options() }

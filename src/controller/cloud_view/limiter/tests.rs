@@ -45,13 +45,49 @@ fn told(limiter: &Limiter, seconds: u64) -> Vec<String> {
 fn turns_come_by_class_and_in_each_as_they_were_asked_for() {
     let limiter = used_up();
     for (name, class) in
-        [("d", Class::Drift), ("f", Class::InFlight), ("e", Class::Edit), ("g", Class::Edit)]
+        [("d", Class::Drift), ("f", Class::InFlight), ("g", Class::InFlight), ("e", Class::Edit)]
     {
         waits(&limiter, name, class, 1);
     }
     assert_eq!(told(&limiter, 0), [""; 0]);
     assert_eq!(told(&limiter, 1), ["e"]);
-    assert_eq!(told(&limiter, 3), ["g", "f"]);
+    assert_eq!(told(&limiter, 3), ["f", "g"]);
+}
+
+#[test]
+fn of_edits_the_newest_is_served_first_and_a_read_for_many_before_all() {
+    let limiter = used_up();
+    for name in ["first", "second", "third"] {
+        waits(&limiter, name, Class::Edit, 1);
+    }
+    assert!(!limiter.turns(&scope(), &Caller::Inventory, ask(Class::Edit, 1), at(0)));
+    assert_eq!(told(&limiter, 1), ["the inventory"]);
+    // Whoever asks again keeps its place.
+    waits(&limiter, "first", Class::Edit, 1);
+    assert_eq!(told(&limiter, 3), ["third", "second"]);
+}
+
+#[test]
+fn no_more_calls_are_given_out_and_not_made_than_come_in_a_burst() {
+    let limiter = Limiter::new(NonZeroU32::new(10).unwrap().into());
+    assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 10), at(0)));
+    for number in 0..5 {
+        waits(&limiter, &format!("order-{number}"), Class::Order, 3);
+    }
+    assert_eq!(told(&limiter, 1), ["order-0", "order-1", "order-2"]);
+    // The bucket is full again, and these three have made none of their calls.
+    assert_eq!(told(&limiter, 3), [""; 0]);
+    assert!(limiter.turns(&scope(), &object("order-0"), ask(Class::Order, 3), at(3)));
+    assert_eq!(told(&limiter, 3), ["order-3"]);
+}
+
+#[test]
+fn what_a_429_asks_for_is_waited_for() {
+    let limiter = used_up();
+    waits(&limiter, "a", Class::Edit, 1);
+    limiter.throttled(&scope(), Some(at(20)), at(0));
+    assert_eq!(told(&limiter, 19), [""; 0]);
+    assert_eq!(told(&limiter, 24), ["a"]);
 }
 
 #[test]
@@ -62,7 +98,7 @@ fn one_turn_in_four_is_of_whoever_has_waited_longest() {
         waits(&limiter, &format!("edit-{number}"), Class::Edit, 1);
     }
     let served: Vec<String> = (1..=4).flat_map(|second| told(&limiter, second)).collect();
-    assert_eq!(served, ["edit-0", "edit-1", "edit-2", "old"]);
+    assert_eq!(served, ["edit-5", "edit-4", "edit-3", "old"]);
 }
 
 #[test]
@@ -109,7 +145,7 @@ fn a_turn_is_not_kept_for_ever_and_none_is_for_whoever_is_gone() {
 #[test]
 fn after_a_429_turns_come_half_as_often() {
     let limiter = used_up();
-    limiter.throttled(&scope(), at(0));
+    limiter.throttled(&scope(), None, at(0));
     waits(&limiter, "a", Class::Edit, 1);
     assert_eq!(told(&limiter, 1), [""; 0]);
     assert!(limiter.lowest_rate(at(1)) < 1.0);

@@ -59,6 +59,7 @@ pub fn api_error(status: u16, code: &str) -> ReadError {
         code: Some(code.to_owned()),
         message: "refused".to_owned(),
         request_id: None,
+        retry_after: None,
     };
     ReadError::Api { error, date: None, sent_at: Timestamp::UNIX_EPOCH }
 }
