@@ -135,8 +135,11 @@ impl Limiter {
     pub fn turns(&self, scope: &Scope, caller: &Caller, ask: Ask, now: Duration) -> bool {
         let mut queues = self.lock();
         let queue = queues.entry(scope.clone()).or_insert_with(|| Queue::new(self.rate));
+        let before = queue.asked_by(caller);
         let granted = queue.turns(caller, ask, now);
-        if !granted || !queue.waiting.is_empty() {
+        // Who asks once more for what it waits for already is no news: it may be the one that is told.
+        let waits_anew = !granted && queue.asked_by(caller) != before;
+        if waits_anew || granted && !queue.waiting.is_empty() {
             self.news.notify_one();
         }
         granted
@@ -227,6 +230,14 @@ impl Queue {
 
     fn is_idle(&self, now: Duration) -> bool {
         self.waiting.is_empty() && self.granted.is_empty() && self.pace.is_idle(now)
+    }
+
+    /// What the caller waits for, or has.
+    fn asked_by(&self, caller: &Caller) -> Option<(Option<Place>, u32)> {
+        let place = self.places.get(caller).copied();
+        let waits = place.and_then(|place| self.waiting.get(&place)).map(|one| one.calls);
+        let has = self.granted.get(caller).map(|grant| grant.calls);
+        Some((place, waits.or(has)?))
     }
 
     fn turns(&mut self, caller: &Caller, ask: Ask, now: Duration) -> bool {

@@ -171,3 +171,25 @@ fn how_long_somebody_waits_counts_from_when_it_first_asked() {
     assert_eq!((told[0].class, told[0].waited), (Class::InFlight, at(3)));
     assert_eq!(limiter.waiting(at(9)).age, at(0));
 }
+
+/// Whether there is news, without waiting for it.
+async fn is_news(limiter: &Limiter) -> bool {
+    tokio::time::timeout(Duration::ZERO, limiter.news()).await.is_ok()
+}
+
+/// Whoever hands out the turns asks for some itself: its own asking must not wake it for ever.
+#[tokio::test]
+async fn who_asks_again_for_what_it_waits_for_is_no_news() {
+    let limiter = used_up();
+    waits(&limiter, "a", Class::Drift, 1);
+    assert!(is_news(&limiter).await);
+    waits(&limiter, "a", Class::Drift, 1);
+    assert!(!is_news(&limiter).await);
+    waits(&limiter, "a", Class::Edit, 1);
+    assert!(is_news(&limiter).await, "it is served earlier now");
+    waits(&limiter, "b", Class::Drift, 1);
+    assert!(is_news(&limiter).await);
+    assert_eq!(told(&limiter, 1), ["a"]);
+    assert!(limiter.turns(&scope(), &object("a"), ask(Class::Edit, 1), at(1)));
+    assert!(is_news(&limiter).await, "what was not made before is made, and another one waits");
+}
