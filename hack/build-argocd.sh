@@ -6,5 +6,5 @@ set -euo pipefail
 
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$hack/go-tool.sh"
-go_tool argocd ARGOCD '6 minutes' github.com/argoproj/argo-cd/v3/cmd
+go_tool argocd ARGOCD '8 minutes' github.com/argoproj/argo-cd/v3/cmd
 go_module argocd ARGOCD_CRDS github.com/argoproj/argo-cd/v3 manifests/crds

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use zenlayer_vm_operator::api::Phase;
 
 use crate::{
-    gitops::{AT_ONCE, CHANGED, Figures, Place, TAKEN_OVER, Vm, example, file},
+    gitops::{
+        AT_ONCE, CHANGED, Figures, Place, TAKEN_OVER, Vm, all_kinds_are_served, example, file,
+    },
     stage::shown,
 };
 
@@ -96,8 +98,7 @@ impl<'a> Flux<'a> {
         plane.kubectl_ok(&["apply", "--server-side", "-f", crds.to_str().unwrap()]);
         let (created, said) = plane.kubectl_with(&["create", "-f", "-"], &source_kinds());
         assert!(created, "{said}");
-        let established = ["wait", "crd", "--all", "--for=condition=Established", "--timeout=300s"];
-        plane.kubectl_ok(&established);
+        all_kinds_are_served(plane).await;
         plane.kubectl_ok(&["create", "namespace", NAMESPACE]);
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(binary);

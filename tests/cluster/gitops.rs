@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{ControlPlane, Operator, control_plane::random_hex, root};
+use harness::{ControlPlane, Operator, control_plane::random_hex, eventually, root};
 use serde_json::{Value, json};
 use zenlayer_vm_operator::api::{Phase, VmInstance};
 
@@ -29,13 +29,17 @@ pub struct Vm {
     pub namespace: String,
     pub machine: &'static str,
     pub type_id: &'static str,
+    /// Of Argo CD.
+    pub wave: u8,
+    /// Further fields of the spec.
+    pub more: Value,
 }
 
 impl Vm {
     /// The object is named as its machine.
     pub fn new(namespace: &str, machine: &'static str, type_id: &'static str) -> Self {
         let namespace = namespace.to_owned();
-        Self { name: machine, namespace, machine, type_id }
+        Self { name: machine, namespace, machine, type_id, wave: 0, more: json!({}) }
     }
 
     pub fn named(self, name: &'static str) -> Self {
@@ -46,9 +50,22 @@ impl Vm {
         Self { namespace: namespace.to_owned(), ..self }
     }
 
+    /// With further fields of the spec.
+    pub fn with(self, more: Value) -> Self {
+        Self { more, ..self }
+    }
+
+    /// In this wave of an Application.
+    pub fn in_wave(self, wave: u8) -> Self {
+        Self { wave, ..self }
+    }
+
     fn manifest(&self) -> Value {
-        let spec = json!({ "instanceId": self.machine, "instanceTypeId": self.type_id });
-        let metadata = json!({ "name": self.name, "namespace": self.namespace });
+        let mut spec = json!({ "instanceId": self.machine, "instanceTypeId": self.type_id });
+        spec.as_object_mut().unwrap().extend(self.more.as_object().unwrap().clone());
+        let wave = json!({ "argocd.argoproj.io/sync-wave": self.wave.to_string() });
+        let metadata =
+            json!({ "name": self.name, "namespace": self.namespace, "annotations": wave });
         let (version, kind) = ("vm.zenlayer.com/v1alpha1", "VmInstance");
         json!({ "apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec })
     }
@@ -65,6 +82,17 @@ pub fn example(name: &str) -> Value {
     serde_saphyr::from_str(&text).unwrap()
 }
 
+/// Waits until the API server serves every CRD that it has.
+pub async fn all_kinds_are_served(plane: &ControlPlane) {
+    eventually("every CRD to be established", LIMIT, async || {
+        // A new one has no status yet, which kubectl calls an error.
+        let wait = ["wait", "crd", "--all", "--for=condition=Established", "--timeout=10s"];
+        let output = plane.kubectl(&wait);
+        if output.status.success() { Ok(()) } else { Err(format!("{output:?}")) }
+    })
+    .await;
+}
+
 /// Where a tool is tried.
 pub struct Place {
     pub stage: Stage,
@@ -78,8 +106,7 @@ impl Place {
     pub async fn given(processing_time: &str) -> Self {
         let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start(&[]).unwrap()));
         plane.kubectl_ok(&["apply", "-k", "crds"]);
-        let crd = "crd/vminstances.vm.zenlayer.com";
-        plane.kubectl_ok(&["wait", "--for=condition=Established", "--timeout=300s", crd]);
+        all_kinds_are_served(plane).await;
         let slots = grant_in_new_namespace(plane, &Rules::of_deploy()).await;
         let [home, other] = ["home", "other"].map(|name| format!("{name}-{}", &random_hex()[..8]));
         for namespace in [&home, &other] {
