@@ -4,6 +4,10 @@
 #   go_tool NAME VARIABLE TIME PACKAGE [LDFLAGS]
 #
 # Progress goes to standard error; standard output gets one line, VARIABLE=….
+#
+#   go_module NAME VARIABLE MODULE FOLDER
+#
+# gives a folder of the source of one of its modules, by the same line.
 go_tool() {
     local name=$1 variable=$2 time=$3 package=$4 flags="-s -w ${5:-}"
     local root module folder stamp binary started
@@ -37,4 +41,11 @@ go_tool() {
         printf '%s: done, %d s\n' "$name" $((SECONDS - started)) >&2
     fi
     printf '%s=%s\n' "$variable" "$binary"
+}
+
+go_module() {
+    local module folder
+    module=$(cd "$(dirname "${BASH_SOURCE[0]}")/tools/$1" && pwd)
+    folder=$(cd "$module" && go mod download -json "$3" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+    printf '%s=%s\n' "$2" "$folder/$4"
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod admission;
+mod argocd;
 mod audit;
 mod away;
 mod bad_input;
@@ -21,8 +22,10 @@ mod endpoint_ca;
 mod error_codes;
 mod farewell;
 mod first_contact;
+mod flux;
 mod foreign_conditions;
 mod foreign_plans;
+mod gitops;
 mod glue;
 mod install;
 mod kubectl;
