@@ -16,7 +16,7 @@ test: tools ## Run every test.
 	@rm -rf target/audit && mkdir -p target/audit
 	ZENLAYER_AUDIT_FOLDER=$(CURDIR)/target/audit SIMULATION_FIRST=$(SEED) PROPTEST_RNG_SEED=$(SEED) \
 	  cargo test --locked --workspace
-	ZENLAYER_AUDIT_FOLDER=$(CURDIR)/target/audit cargo test --locked --test cluster -- --ignored audit:: --nocapture
+	ZENLAYER_AUDIT_FOLDER=$(CURDIR)/target/audit cargo test --locked --test cluster -- --ignored audit:: emitted:: --nocapture
 	@rm -rf target/audit
 
 # Worlds that no other version of the files was tried in, and the same ones each time for this one.

@@ -17,6 +17,7 @@ mod control_plane;
 mod crash;
 mod crowd;
 mod drift;
+mod emitted;
 mod endpoint_ca;
 mod error_codes;
 mod farewell;

@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{proxies, wait::Deadline};
+use crate::{
+    proxies,
+    records::{self, Channel},
+    wait::Deadline,
+};
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -96,17 +100,21 @@ impl LogFile {
 pub struct Process {
     child: Child,
     log: LogFile,
+    before_kill: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Process {
-    /// Starts `command` with both outputs in `log`, without the proxies of this environment.
+    /// Starts `command` with both outputs in `log`, without the proxies of this environment. An operator's
+    /// outputs are kept among the records instead.
     pub fn start(name: &str, mut command: Command, log: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(log)?;
+        let operator = Path::new(command.get_program()).ends_with("vm-operator");
+        let log = if operator { records::file(Channel::Output) } else { log.to_owned() };
+        let file = File::options().create(true).append(true).open(&log)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let child = spawn(command)?;
-        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log.to_owned() } })
+        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log }, before_kill: None })
     }
 
     /// Starts `command` with this process's own outputs.
@@ -115,7 +123,7 @@ impl Process {
         proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let log = LogFile { name: name.to_owned(), path: PathBuf::new() };
-        Ok(Self { child: spawn(command)?, log })
+        Ok(Self { child: spawn(command)?, log, before_kill: None })
     }
 
     pub fn id(&self) -> u32 {
@@ -164,8 +172,27 @@ impl Process {
         }
     }
 
+    /// Does this once, right before it is killed, if it still answers then.
+    pub fn before_kill(&mut self, act: impl FnOnce() + Send + Sync + 'static) {
+        self.before_kill = Some(Box::new(act));
+    }
+
+    /// Whether it runs and is not stopped.
+    fn answers(&mut self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        // The name of the program stands in brackets before the letter.
+        let stopped = status
+            .is_ok_and(|text| text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")));
+        self.ended().is_none() && !stopped
+    }
+
     /// Kills it at once and waits for its end.
     pub fn kill(&mut self) {
+        if let Some(act) = self.before_kill.take()
+            && self.answers()
+        {
+            act();
+        }
         let _ = self.child.kill();
         let status = self.child.wait().expect("a killed child can be waited for");
         debug_assert!(status.signal().is_some() || status.code().is_some());
