@@ -54,7 +54,7 @@ nightly: ## Test a network of IPv6 alone, the oldest supported Kubernetes, and t
 	@hack/prometheus.sh > /dev/null
 	cargo test --locked --test packaging --test cluster -- --ignored promtool_agrees every_query_of_the_dashboard
 	@assets=$$(hack/build-control-plane.sh oldest | sed -n 's/^KUBEBUILDER_ASSETS=//p') && \
-	  cargo test --locked --test cluster -- --ignored first_contact::on_a_network && \
+	  cargo test --locked --test cluster -- --ignored first_contact::on_a_network tutorial:: && \
 	  KUBEBUILDER_ASSETS=$$assets cargo test --locked --test cluster -- admission:: kubectl::explain kubectl::objects
 
 tools: ## Build etcd, kube-apiserver and kubectl where they are missing.

@@ -42,4 +42,5 @@ mod stop_first;
 mod stop_first_faults;
 mod tally;
 mod trail;
+mod tutorial;
 mod verification;
