@@ -24,10 +24,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    processes::{Process, swept_after_us},
+    processes::Process,
     proxies,
     records::{self, Channel},
     scripts::printed,
+    sweep::swept_after_us,
     wait::Deadline,
 };
 

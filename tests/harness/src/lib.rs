@@ -22,6 +22,7 @@ pub mod scan;
 #[cfg(feature = "cluster")]
 pub mod scripts;
 pub mod simulator;
+pub mod sweep;
 pub mod table;
 pub mod wait;
 #[cfg(feature = "wire")]

@@ -15,7 +15,7 @@ use std::{
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::processes::swept_after_us;
+use crate::sweep::swept_after_us;
 
 /// The folder stays there if this variable names it; else it goes with this process.
 pub const FOLDER: &str = "ZENLAYER_AUDIT_FOLDER";
