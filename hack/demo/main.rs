@@ -4,6 +4,7 @@
 //! It ends by itself: status 0 if all three came to their right end. With `KEEP=1` it stays up.
 
 use std::{
+    path::Path,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -170,7 +171,11 @@ impl Demo {
 
     /// Stays up until Ctrl-C.
     async fn keep(&self) {
-        let kubeconfig = self.plane.kubeconfig().display();
+        let kubeconfig = std::path::absolute("target/demo.kubeconfig").unwrap_or_default();
+        if let Err(error) = linked(self.plane.kubeconfig(), &kubeconfig) {
+            eprintln!("error: cannot write {}: {error}", kubeconfig.display());
+        }
+        let kubeconfig = kubeconfig.display();
         println!(
             "\nIt stays up until Ctrl-C. In another terminal:\n\n  \
              export KUBECONFIG={kubeconfig}\n  \
@@ -186,6 +191,15 @@ impl Demo {
             eprintln!("error: cannot listen for Ctrl-C: {error}");
         }
     }
+}
+
+/// A place that is the same for each run, as long as this one is up.
+fn linked(kubeconfig: &Path, place: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all("target")?;
+    if place.is_symlink() {
+        std::fs::remove_file(place)?;
+    }
+    std::os::unix::fs::symlink(kubeconfig, place)
 }
 
 /// Runs kubectl as a user would, with the command shown.

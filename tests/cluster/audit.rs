@@ -4,9 +4,10 @@ use std::{
     collections::BTreeSet,
     fmt::Write,
     io::{BufRead, BufReader},
+    path::Path,
 };
 
-use harness::{ControlPlane, control_plane::AUDIT_FOLDER};
+use harness::{ControlPlane, records, scan::files};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use serde_json::{Value, json};
 
@@ -112,11 +113,11 @@ fn is_whole(account: &str) -> bool {
 #[test]
 #[ignore = "make test runs it at the end, over the audit logs of all tests"]
 fn the_suite_used_what_is_granted_and_nothing_was_denied() {
-    let folder = std::env::var_os(AUDIT_FOLDER).expect("the folder of the audit logs is named");
+    let folder = std::env::var_os(records::FOLDER).expect("the folder of the records is named");
     let mut seen = Seen::default();
     let mut lines = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let file = std::fs::File::open(entry.unwrap().path()).unwrap();
+    for path in files(Path::new(&folder)) {
+        let file = std::fs::File::open(path).unwrap();
         for line in BufReader::new(file).lines().map(Result::unwrap) {
             // The last line of a server that was killed may be cut off.
             if let Ok(value) = serde_json::from_str(&line) {

@@ -100,14 +100,14 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
         ),
         (
             "a space in the password",
-            Some(key(KEY_ID, "two words")),
+            Some(key(KEY_ID, "two sentinelWords90b3")),
             "SecretIncomplete",
             &["accessKeyPassword holds a space"],
             0,
         ),
         (
             "a wrong id",
-            Some(key("AKIDWRONG", KEY_PASSWORD)),
+            Some(key("AKIDWRONG0000000001", KEY_PASSWORD)),
             "CredentialsRejected",
             &[
                 "AUTHFAILURE_SIGNATURE_FAILURE",
@@ -118,7 +118,7 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
         ),
         (
             "a wrong password",
-            Some(key(KEY_ID, "wrong")),
+            Some(key(KEY_ID, "wrongPassword5d21c")),
             "CredentialsRejected",
             &[
                 "AUTHFAILURE_SIGNATURE_FAILURE",
@@ -129,7 +129,7 @@ async fn a_secret_that_is_missing_or_wrong_costs_no_call_and_goes_on_once_mended
         ),
         (
             "a wrong token",
-            Some(json!({ "token": "wrong" })),
+            Some(json!({ "token": "wrongToken88be02" })),
             "CredentialsRejected",
             &["AUTHFAILURE_INVALID_AUTHORIZATION"],
             1,

@@ -6,10 +6,15 @@ use std::{
     process::{Command, Output},
 };
 
-use harness::{ControlPlane, binary};
+use harness::{
+    ControlPlane, binary,
+    records::{self, Channel},
+};
 
 /// Runs a binary that is meant to end at once, in an empty environment, and gives its one line.
 fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> String {
+    records::secret("the password of an endpoint", "hiddenPassword51c7");
+    records::secret("the token of a broken kubeconfig", "hiddenToken0d94e");
     let Output { status, stderr, stdout } = Command::new("timeout")
         .arg("30")
         .arg(binary(program))
@@ -19,6 +24,7 @@ fn refused(name: &str, program: &str, arguments: &[&str], kubeconfig: &Path) -> 
         .output()
         .expect("it can be run");
     let text = String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned();
+    records::emitted(Channel::Output, &text);
     let code = status.code();
     assert!(matches!(code, Some(1 | 2)), "{name}: ended with {status}: {text}");
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("error: ")).collect();
@@ -68,7 +74,7 @@ fn the_operator_refuses_options_that_cannot_be_meant() {
             ("a fragment", vec!["--endpoint", "https://host#a"], &["a fragment: remove it", host]),
             (
                 "user info",
-                vec!["--endpoint", "https://me:hidden@host"],
+                vec!["--endpoint", "https://me:hiddenPassword51c7@host"],
                 &["a user name or password: remove it", host],
             ),
             (
@@ -201,7 +207,7 @@ fn the_operator_says_what_is_missing_around_it() {
         vec![("a port in use", vec!["--http-listen", &address], busy)],
     );
     table("vm-operator", "run", nowhere, row("no kubeconfig", MISSING));
-    let broken = file("broken", "users: [{ user: { token: hidden } }, [");
+    let broken = file("broken", "users: [{ user: { token: hiddenToken0d94e } }, [");
     table("vm-operator", "run", &broken, row("an unreadable kubeconfig", MISSING));
     let plane = ControlPlane::shared();
     let stranger = plane.kubeconfig_for("stranger", "no-such-token");

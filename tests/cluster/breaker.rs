@@ -12,7 +12,7 @@ use zenlayer_vm_operator::api::{Phase, Strategy, VmInstance};
 
 use crate::{
     lab::Lab,
-    stage::{Rules, Stage, message, shown, simulation},
+    stage::{ONE_POSTPAID, Rules, Stage, message, shown, simulation},
 };
 use harness::{Operator, eventually, table};
 
@@ -170,6 +170,22 @@ async fn a_bad_commit_to_500_objects_is_held_at_the_limit_over_a_restart_until_i
     assert!(orders.values().all(|count| *count == 1), "{orders:?}");
     assert_eq!(third.metric("zenlayer_vm_paid_calls_total").await, 400.0);
     table::show("A bad commit changes 500 objects", &rows);
+}
+
+/// How an operator is started after its objects were restored from a backup (`docs/howto.md`).
+#[tokio::test]
+async fn with_a_limit_of_0_nothing_is_ordered_until_it_is_raised() {
+    let stage = Stage::given(ONE_POSTPAID).await;
+    let mut first = stage.operator(&["--max-orders-per-hour", "0"]);
+    stage.declare("c.2c4g").await;
+    let object = stage.until_phase(&first, "vm-1", Phase::Waiting).await;
+    assert_eq!(shown(&object, "Ready"), "False NamespaceOrderLimitReached");
+    first.further_passes(2.0).await;
+    assert!(stage.sim.calls("ModifyInstanceType", "vm-1").await.is_empty());
+    first.process.kill();
+    let second = stage.operator(&[]);
+    stage.until_phase(&second, "vm-1", Phase::InSync).await;
+    assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
 }
 
 /// A machine is only stopped for a change that may be ordered then. Under virtual time.

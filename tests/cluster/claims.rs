@@ -116,7 +116,7 @@ async fn an_older_object_without_a_working_credential_keeps_nobody_from_the_mach
     let squatter = stage.get("squatter").await;
     assert_eq!(shown(&squatter, "Ready"), "False SecretNotFound");
     // A credential that the provider refuses is no claim either.
-    stage.secret("none-such", json!({ "token": "wrong" })).await;
+    stage.secret("none-such", json!({ "token": "wrongToken88be02" })).await;
     stage
         .until(&operator, "squatter", "is refused", |object| {
             shown(object, "Ready") == "False CredentialsRejected"

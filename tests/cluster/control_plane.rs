@@ -24,7 +24,7 @@ fn child_that_waits_to_be_killed() {
     let process = harness::Process::start("sleep", sleep, &log).expect("it starts");
     let swept = std::path::Path::new(&file).with_extension("swept");
     std::fs::create_dir(&swept).expect("it can be made");
-    harness::processes::swept_after_us(&swept).expect("sh is there");
+    harness::sweep::swept_after_us(&swept).expect("sh is there");
     std::fs::write(&file, process.id().to_string()).expect("it can be written");
     loop {
         std::thread::park();

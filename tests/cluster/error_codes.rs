@@ -337,7 +337,7 @@ async fn a_changed_secret_wakes_its_object_within_a_minute_though_nobody_may_lis
   - { id: vm-2, type: c.1c2g, chargeType: POSTPAID }
 ";
     let stage = Stage::given(instances).await;
-    stage.secret("wrong", json!({ "token": "wrong" })).await;
+    stage.secret("wrong", json!({ "token": "wrongToken88be02" })).await;
     let operator = stage.operator_at_its_own_pace(&[]);
     operator.ready().await;
     for (name, secret) in [("vm-1", "wrong"), ("vm-2", "missing")] {

@@ -148,9 +148,14 @@ async fn a_proxy_is_not_used_for_what_no_proxy_names() {
 async fn a_proxy_that_cannot_be_used_is_named_without_its_password() {
     let stage = Stage::given(ONE_POSTPAID).await;
     let good = "http://127.0.0.1:9";
+    harness::records::secret("the password of a proxy", "hiddenPassword51c7");
     for (name, variables, words) in [
         ("no address", vec![("HTTPS_PROXY", "http://")], "write it as http://HOST:PORT"),
-        ("socks", vec![("ALL_PROXY", "socks5://me:hidden@h:1")], "write it as http://HOST:PORT"),
+        (
+            "socks",
+            vec![("ALL_PROXY", "socks5://me:hiddenPassword51c7@h:1")],
+            "write it as http://HOST:PORT",
+        ),
         ("a comma at the end", vec![("HTTPS_PROXY", good), ("NO_PROXY", "localhost,")], "NO_PROXY"),
     ] {
         let line = refused(&stage, &variables).await;

@@ -31,7 +31,7 @@ use harness::{
     control_plane::random_hex,
     eventually,
     operator::OperatorOptions,
-    root,
+    records, root,
     simulator::{KEY_ID, KEY_PASSWORD},
 };
 
@@ -161,6 +161,9 @@ impl Stage {
 
     /// The same, of any type; of none, as most people create one.
     pub async fn secret_of_type(&self, name: &str, type_: Option<&str>, data: Value) {
+        for (key, value) in data.as_object().unwrap() {
+            records::secret(&format!("{key} of Secret {name}"), value.as_str().unwrap());
+        }
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
             "metadata": {

@@ -13,7 +13,7 @@ use zenlayer_vm_operator::api::{self, Reason};
 use crate::read;
 
 const PAGE: &str = "docs/lifecycle.md";
-const AGAIN: &str = "run UPDATE_DOCS=1 cargo test --test packaging docs";
+const AGAIN: &str = "run UPDATE_DOCS=1 cargo test --test packaging";
 
 /// Values of an enumeration of the status, as the CRD has them.
 fn values(path: &[&str]) -> BTreeSet<String> {

@@ -5,8 +5,10 @@
 mod argocd;
 mod crd_rules;
 mod docs;
+mod links;
 mod metrics;
 mod monitoring;
+mod reference;
 mod security;
 
 use std::{

@@ -24,9 +24,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
-    processes::{Process, swept_after_us},
+    processes::Process,
     proxies,
+    records::{self, Channel},
     scripts::printed,
+    sweep::swept_after_us,
     wait::Deadline,
 };
 
@@ -57,10 +59,10 @@ pub struct ControlPlane {
     audit: PathBuf,
 }
 
-/// With this variable the audit logs are written to that folder and stay there, one for each control plane.
-pub const AUDIT_FOLDER: &str = "ZENLAYER_AUDIT_FOLDER";
-
-const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
+/// What an account writes stands there too: it must hold no secret.
+const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[
+{"level":"Request","userGroups":["system:serviceaccounts"],"verbs":["create","update","patch"],"omitManagedFields":true},
+{"level":"Metadata"}]}"#;
 
 impl ControlPlane {
     /// The one that all tests of this process share.
@@ -80,6 +82,7 @@ impl ControlPlane {
         swept_after_us(dir).map_err(|error| error.to_string())?;
         let [client, peer, port] = free_ports();
         let token = random_hex();
+        records::secret("the administrator's token", &token);
         let write = |name: &str, text: &str| -> Result<PathBuf, String> {
             let path = dir.join(name);
             std::fs::write(&path, text).map_err(|error| error.to_string())?;
@@ -90,10 +93,7 @@ impl ControlPlane {
         let private = write("sa.key", &private)?;
         let public = write("sa.pub", &public)?;
         let policy = write("audit-policy.json", AUDIT_POLICY)?;
-        let audit = std::env::var_os(AUDIT_FOLDER).map_or_else(
-            || dir.join("audit.log"),
-            |kept| Path::new(&kept).join(format!("{}.log", random_hex())),
-        );
+        let audit = records::file(Channel::Api);
         let assets = &binaries().assets;
 
         let etcd_url = format!("http://127.0.0.1:{client}");
@@ -121,6 +121,7 @@ impl ControlPlane {
             .arg("--disable-admission-plugins=ServiceAccount")
             .arg(flag("audit-policy-file", &policy))
             .arg(flag("audit-log-path", &audit))
+            .arg("--audit-log-maxsize=100000")
             .args(extra);
         let mut apiserver = start(dir, "kube-apiserver", server)?;
         let ca = dir.join("certs/apiserver.crt");
@@ -217,7 +218,9 @@ impl ControlPlane {
             .create_token_request(name, &PostParams::default(), &request)
             .await
             .expect("the administrator may ask for a token");
-        answer.status.and_then(|status| status.token).expect("an answer has a token")
+        let token = answer.status.and_then(|status| status.token).expect("an answer has a token");
+        records::secret(&format!("the token of ServiceAccount {namespace}/{name}"), &token);
+        token
     }
 
     /// Where the audit log is, for who reads a long one piece by piece.

@@ -15,10 +15,14 @@ pub mod operator;
 pub mod permit;
 pub mod processes;
 pub mod proxies;
+pub mod records;
 pub mod rng;
+#[cfg(feature = "scan")]
+pub mod scan;
 #[cfg(feature = "cluster")]
 pub mod scripts;
 pub mod simulator;
+pub mod sweep;
 pub mod table;
 pub mod wait;
 #[cfg(feature = "wire")]

@@ -1,11 +1,19 @@
 //! The operator as a process.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
 use crate::{
     Wire, binary, control_plane::free_port, eventually, processes::Process, proxies::http_client,
+    records::Answers,
 };
 
 /// How an operator is started.
@@ -24,7 +32,31 @@ pub struct Operator {
     pub process: Process,
     port: u16,
     wire: Option<Wire>,
+    answers: Arc<Mutex<Answers>>,
     _folder: TempDir,
+}
+
+fn add(answers: &Mutex<Answers>, path: &str, status: u16, text: &str) {
+    answers.lock().unwrap_or_else(PoisonError::into_inner).add(path, status, text);
+}
+
+/// What `/metrics` says now. It is asked while a test ends, so without a runtime.
+fn last_scrape(port: u16) -> std::io::Result<String> {
+    const LIMIT: Duration = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), LIMIT)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        // It is scraped for the last time.
+        self.process.kill();
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).keep();
+    }
 }
 
 impl Operator {
@@ -50,11 +82,19 @@ impl Operator {
             command.args(["--watch-namespaces", namespace]);
         }
         let log = folder.path().join("vm-operator.log");
-        let process = Process::start("vm-operator", command, &log).expect("it can be started");
+        let mut process = Process::start("vm-operator", command, &log).expect("it can be started");
+        let answers = Arc::new(Mutex::new(Answers::default()));
+        let kept = answers.clone();
+        process.before_kill(move || {
+            // One that is not up yet, or on its way down, has no metrics.
+            if let Ok(text) = last_scrape(port) {
+                add(&kept, "metrics", 200, &text);
+            }
+        });
         if let Some(wire) = &wire {
             wire.shows(process.log_file());
         }
-        Self { process, port, wire, _folder: folder }
+        Self { process, port, wire, answers, _folder: folder }
     }
 
     /// The proxy between it and its servers.
@@ -83,7 +123,9 @@ impl Operator {
         let url = format!("{}/{path}", self.url());
         let answer = http_client().get(url).send().await.map_err(|error| error.to_string())?;
         let status = answer.status().as_u16();
-        Ok((status, answer.text().await.map_err(|error| error.to_string())?))
+        let text = answer.text().await.map_err(|error| error.to_string())?;
+        add(&self.answers, path, status, &text);
+        Ok((status, text))
     }
 
     /// The sum of a metric over its labels; 0 where it does not exist yet.

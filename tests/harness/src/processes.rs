@@ -12,7 +12,11 @@ use std::{
     time::Duration,
 };
 
-use crate::{proxies, wait::Deadline};
+use crate::{
+    proxies,
+    records::{self, Channel},
+    wait::Deadline,
+};
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -44,20 +48,6 @@ fn dies_with_us(command: &mut Command) {
             _ => Err(io::Error::last_os_error()),
         });
     }
-}
-
-/// Removes a folder once this process is gone, however it ends: what a static holds is never
-/// dropped. A shell waits for the end of a pipe that only this process has.
-pub fn swept_after_us(folder: &Path) -> io::Result<()> {
-    const SWEEP: &str = "cat; for i in 1 2 3 4 5 6 7 8 9; do rm -rf \"$1\"; [ -e \"$1\" ] || exit 0; \
-                         sleep 0.2; done";
-    let mut command = Command::new("sh");
-    command.args(["-c", SWEEP, "sweep"]).arg(folder);
-    // A group of its own: Ctrl-C at a terminal must not end it before it has swept.
-    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut sweeper = command.spawn()?;
-    std::mem::forget(sweeper.stdin.take());
-    Ok(())
 }
 
 /// The output of a process.
@@ -96,17 +86,21 @@ impl LogFile {
 pub struct Process {
     child: Child,
     log: LogFile,
+    before_kill: Option<Box<dyn FnOnce() + Send + Sync>>,
 }
 
 impl Process {
-    /// Starts `command` with both outputs in `log`, without the proxies of this environment.
+    /// Starts `command` with both outputs in `log`, without the proxies of this environment. An operator's
+    /// outputs are kept among the records instead.
     pub fn start(name: &str, mut command: Command, log: &Path) -> io::Result<Self> {
-        let file = File::options().create(true).append(true).open(log)?;
+        let operator = Path::new(command.get_program()).ends_with("vm-operator");
+        let log = if operator { records::file(Channel::Output) } else { log.to_owned() };
+        let file = File::options().create(true).append(true).open(&log)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let child = spawn(command)?;
-        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log.to_owned() } })
+        Ok(Self { child, log: LogFile { name: name.to_owned(), path: log }, before_kill: None })
     }
 
     /// Starts `command` with this process's own outputs.
@@ -115,7 +109,7 @@ impl Process {
         proxies::keep_out(&mut command);
         dies_with_us(&mut command);
         let log = LogFile { name: name.to_owned(), path: PathBuf::new() };
-        Ok(Self { child: spawn(command)?, log })
+        Ok(Self { child: spawn(command)?, log, before_kill: None })
     }
 
     pub fn id(&self) -> u32 {
@@ -164,8 +158,27 @@ impl Process {
         }
     }
 
+    /// Does this once, right before it is killed, if it still answers then.
+    pub fn before_kill(&mut self, act: impl FnOnce() + Send + Sync + 'static) {
+        self.before_kill = Some(Box::new(act));
+    }
+
+    /// Whether it runs and is not stopped.
+    fn answers(&mut self) -> bool {
+        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.id()));
+        // The name of the program stands in brackets before the letter.
+        let stopped = status
+            .is_ok_and(|text| text.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T")));
+        self.ended().is_none() && !stopped
+    }
+
     /// Kills it at once and waits for its end.
     pub fn kill(&mut self) {
+        if let Some(act) = self.before_kill.take()
+            && self.answers()
+        {
+            act();
+        }
         let _ = self.child.kill();
         let status = self.child.wait().expect("a killed child can be waited for");
         debug_assert!(status.signal().is_some() || status.code().is_some());

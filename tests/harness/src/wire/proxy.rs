@@ -225,7 +225,14 @@ impl Connection {
     }
 
     fn classify(&self, parts: &request::Parts, body: &Bytes) -> Class {
-        let action = parts.headers.get("x-zc-action").and_then(|value| value.to_str().ok());
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if self.server == Server::Cloud
+            && let Some((_, value)) =
+                header("authorization").and_then(|one| one.split_once("Signature="))
+        {
+            crate::records::signature(value);
+        }
+        let action = header("x-zc-action");
         let asked = Asked {
             method: parts.method.as_str(),
             path: parts.uri.path(),
