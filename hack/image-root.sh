@@ -18,7 +18,8 @@ target=$(rustc -vV | sed -n 's/^host: //p')
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 build=${CARGO_TARGET_DIR:-$root/target}
 
-# No path of this machine, in Rust or in C; of several that fit, the last one counts. Packed relocations save a megabyte that would be read at each start.
+# No path of this machine, in Rust or in C; of several that fit, the last one counts. Packed relocations save
+# a megabyte that would be read at each start.
 export CARGO_ENCODED_RUSTFLAGS
 CARGO_ENCODED_RUSTFLAGS=$(printf '%s\x1f' -Ctarget-feature=+crt-static -Clink-arg=-Wl,-z,pack-relative-relocs \
     "--remap-path-prefix=$root=/source" "--remap-path-prefix=$cargo_home=/cargo")--remap-path-prefix=$build=/target
@@ -26,3 +27,10 @@ export "CFLAGS_${target//-/_}=-ffile-prefix-map=$cargo_home=/cargo -ffile-prefix
 echo 'image: building the operator; about 10 minutes on two cores' >&2
 with_progress 'image:' cargo build --locked --release --target "$target" -p zenlayer-vm-operator --bin vm-operator
 install -m 0755 "$build/$target/release/vm-operator" "$output/vm-operator"
+unset CARGO_ENCODED_RUSTFLAGS
+
+mkdir -p "$output/etc/ssl/certs" "$output/licenses"
+cargo run --locked --quiet -p roots > "$output/etc/ssl/certs/ca-certificates.crt"
+cp LICENSE "$output/licenses/LICENSE"
+hack/licenses.sh "$target" > "$output/licenses/THIRD-PARTY"
+chmod -R u=rwX,go=rX "$output"

@@ -24,6 +24,7 @@ mod first_contact;
 mod foreign_conditions;
 mod foreign_plans;
 mod glue;
+mod image;
 mod install;
 mod kubectl;
 mod lab;
