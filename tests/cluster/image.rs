@@ -25,6 +25,7 @@ const MOST: u64 = 25_000_000;
 
 /// A layout whose every part is what its digest says.
 struct Image {
+    folder: PathBuf,
     manifest: Value,
     config: Value,
     layers: Vec<PathBuf>,
@@ -51,7 +52,7 @@ impl Image {
         let manifest = json(&index["manifests"][0]);
         let config = json(&manifest["config"]);
         let layers = manifest["layers"].as_array().unwrap().iter().map(|one| blob(one).0).collect();
-        Self { manifest, config, layers }
+        Self { folder, manifest, config, layers }
     }
 
     fn unpack(&self, into: &Path) {
@@ -127,8 +128,25 @@ fn the_image_is_one_program_with_roots_and_licences_and_has_the_user_of_deploy()
     let roots = std::fs::read(folder.path().join(ROOTS)).unwrap();
     zenlayer::ExtraRoots::from_pem(&roots).unwrap();
     let licences = std::fs::read_to_string(folder.path().join("licenses/THIRD-PARTY")).unwrap();
-    for name in ["\naws-lc-sys-", "\ntokio-", "Permission is hereby granted", "LGPL"] {
-        assert!(licences.contains(name), "{name}");
+    let sbom = std::fs::read(image.folder.join("sbom.json")).unwrap();
+    let sbom: Value = serde_json::from_slice(&sbom).unwrap();
+    let crates: Vec<&str> = sbom["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["purl"].as_str().unwrap().strip_prefix("pkg:cargo/"))
+        .collect();
+    for one in &crates {
+        let line = format!("\n{} ", one.replace('@', " "));
+        assert!(licences.contains(&line), "{one} has no licence");
+    }
+    for name in ["aws-lc-sys@", "tokio@", "webpki-root-certs@", "zenlayer-vm-operator@"] {
+        assert!(crates.iter().any(|one| one.starts_with(name)), "{name}: {crates:?}");
+    }
+    // It is in the lock file alone.
+    assert!(!crates.iter().any(|one| one.starts_with("ring@")), "{crates:?}");
+    for text in ["Permission is hereby granted", "Apache License", "LGPL"] {
+        assert!(licences.contains(text), "{text}");
     }
 }
 
