@@ -81,6 +81,31 @@ fn files(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// What is said to be in it is what it is licensed by, and is no more than what is linked.
+fn names_what_it_holds(image: &Image, root: &Path) {
+    let licences = std::fs::read_to_string(root.join("licenses/THIRD-PARTY")).unwrap();
+    let sbom = std::fs::read(image.folder.join("sbom.json")).unwrap();
+    let sbom: Value = serde_json::from_slice(&sbom).unwrap();
+    let crates: Vec<&str> = sbom["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|one| one["purl"].as_str().unwrap().strip_prefix("pkg:cargo/"))
+        .collect();
+    for one in &crates {
+        let line = format!("\n{} ", one.replace('@', " "));
+        assert!(licences.contains(&line), "{one} has no licence");
+    }
+    for name in ["aws-lc-sys@", "tokio@", "webpki-root-certs@", "zenlayer-vm-operator@"] {
+        assert!(crates.iter().any(|one| one.starts_with(name)), "{name}: {crates:?}");
+    }
+    // It is in the lock file alone.
+    assert!(!crates.iter().any(|one| one.starts_with("ring@")), "{crates:?}");
+    for text in ["Permission is hereby granted", "Apache License", "LGPL"] {
+        assert!(licences.contains(text), "{text}");
+    }
+}
+
 #[test]
 #[ignore = "needs the image, and to be root: make image image-test"]
 fn the_image_is_one_program_with_roots_and_licences_and_has_the_user_of_deploy() {
@@ -127,27 +152,7 @@ fn the_image_is_one_program_with_roots_and_licences_and_has_the_user_of_deploy()
     }
     let roots = std::fs::read(folder.path().join(ROOTS)).unwrap();
     zenlayer::ExtraRoots::from_pem(&roots).unwrap();
-    let licences = std::fs::read_to_string(folder.path().join("licenses/THIRD-PARTY")).unwrap();
-    let sbom = std::fs::read(image.folder.join("sbom.json")).unwrap();
-    let sbom: Value = serde_json::from_slice(&sbom).unwrap();
-    let crates: Vec<&str> = sbom["components"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|one| one["purl"].as_str().unwrap().strip_prefix("pkg:cargo/"))
-        .collect();
-    for one in &crates {
-        let line = format!("\n{} ", one.replace('@', " "));
-        assert!(licences.contains(&line), "{one} has no licence");
-    }
-    for name in ["aws-lc-sys@", "tokio@", "webpki-root-certs@", "zenlayer-vm-operator@"] {
-        assert!(crates.iter().any(|one| one.starts_with(name)), "{name}: {crates:?}");
-    }
-    // It is in the lock file alone.
-    assert!(!crates.iter().any(|one| one.starts_with("ring@")), "{crates:?}");
-    for text in ["Permission is hereby granted", "Apache License", "LGPL"] {
-        assert!(licences.contains(text), "{text}");
-    }
+    names_what_it_holds(&image, folder.path());
 }
 
 /// A name server for one name, at the port that a resolver asks.
