@@ -185,7 +185,8 @@ async fn name_server(address: &str, name: &'static str) {
     });
 }
 
-/// What a kubelet mounts into a container: names, and the token of the account.
+/// What a runtime and a kubelet put into a container: devices, names, and the token of the account. Randomness
+/// comes from a device: a static program finds no `getrandom` in its C library.
 async fn mounted(stage: &Stage, inside: &Path, resolver: &str) {
     let text = std::fs::read_to_string(stage.kubeconfig()).unwrap();
     let config: Value = serde_json::from_str(&text).unwrap();
@@ -196,6 +197,12 @@ async fn mounted(stage: &Stage, inside: &Path, resolver: &str) {
     let token = stage.plane.service_account_token(&stage.slot_namespace, "vm-operator").await;
     std::fs::write(account.join("token"), token).unwrap();
     std::fs::write(account.join("namespace"), &stage.slot_namespace).unwrap();
+    std::fs::create_dir(inside.join("dev")).unwrap();
+    for (name, minor) in [("null", "3"), ("random", "8"), ("urandom", "9")] {
+        let mut device = Command::new("mknod");
+        device.arg("--mode=666").arg(inside.join("dev").join(name)).args(["c", "1", minor]);
+        assert!(device.status().unwrap().success(), "{name}");
+    }
     let hosts = "127.0.0.1 localhost\n127.0.0.1 kubernetes.default.svc\n";
     std::fs::write(inside.join("etc/hosts"), hosts).unwrap();
     let names =
