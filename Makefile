@@ -1,9 +1,9 @@
 # The two commands that most people need are `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test explore lint advisories nightly generate site tools
+.PHONY: help demo test explore lint advisories nightly generate site image image-test tools
 
 help: ## Show this help.
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: tools ## Resize three simulated machines on a real Kubernetes API; KEEP=1 stays up.
 	cargo build --locked --workspace --bins --example demo
@@ -27,11 +27,12 @@ explore: ## Look for broken laws in worlds that nobody has tried: RUNS=50000 by 
 	SIMULATION_FIRST=$$(date +%s%6N) SIMULATION_RUNS=$(RUNS) PROPTEST_RNG_SEED=$$(date +%s) PROPERTY_CASES=20000 \
 	  cargo test --locked --test simulation --test lifecycle -- --nocapture
 
-lint: ## Check format, lints, documentation, module circles, licences and sources.
+lint: ## Check format, lints, documentation, module circles, workflows, licences and sources.
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
 	cargo test --locked --quiet --test tidy
+	go -C hack/tools/release tool actionlint $(CURDIR)/.github/workflows/*.yaml
 	cargo fetch --locked
 	@PATH="$$(hack/cargo-tool.sh cargo-deny 0.20.2):$$PATH" && \
 	  cargo deny --offline --all-features check --hide-inclusion-graph bans licenses sources
@@ -60,6 +61,13 @@ nightly: ## Test with a real Prometheus, Flux and Argo CD, a network of IPv6 alo
 	@assets=$$(hack/build-control-plane.sh oldest | sed -n 's/^KUBEBUILDER_ASSETS=//p') && \
 	  cargo test --locked --test cluster -- --ignored first_contact::on_a_network tutorial:: && \
 	  KUBEBUILDER_ASSETS=$$assets cargo test --locked --test cluster -- admission:: kubectl::explain kubectl::objects
+
+image: ## Build the image, without a container engine, as an OCI layout in target/image.
+	hack/image.sh
+
+image-test: tools ## Resize a machine from inside of the image that make image built; must be root.
+	cargo build --locked --workspace --bins
+	cargo test --locked --test cluster -- --ignored image:: --nocapture
 
 tools: ## Build etcd, kube-apiserver and kubectl where they are missing.
 	@hack/build-control-plane.sh > /dev/null

@@ -28,6 +28,7 @@ mod foreign_conditions;
 mod foreign_plans;
 mod gitops;
 mod glue;
+mod image;
 mod install;
 mod kubectl;
 mod lab;

@@ -5,6 +5,7 @@
 mod argocd;
 mod crd_rules;
 mod docs;
+mod image;
 mod links;
 mod metrics;
 mod monitoring;
@@ -137,14 +138,6 @@ fn the_version_is_the_same_everywhere() {
     let chart = &documents("deploy/helm/vm-operator/Chart.yaml")[0];
     assert_eq!((&chart["version"], &chart["appVersion"]), (&version.into(), &version.into()));
     assert!(read("deploy/Dockerfile").contains(&format!("zenlayer-vm-operator:{version}")));
-}
-
-/// The simulator has no place where production credentials are.
-#[test]
-fn the_production_image_is_built_without_the_simulator() {
-    let dockerfile = read("deploy/Dockerfile");
-    assert!(dockerfile.contains("--bin vm-operator"));
-    assert!(!dockerfile.contains("zenlayer-sim"));
 }
 
 #[test]
