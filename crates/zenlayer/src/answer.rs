@@ -1,5 +1,7 @@
 //! What became of a call: the four classes of an answer to a write, and the failures of a read.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{OrderNumber, RequestId, error::ErrorClass};
@@ -19,11 +21,17 @@ pub struct ApiError {
     pub message: String,
     /// What the provider's support asks for.
     pub request_id: Option<RequestId>,
-    /// `Retry-After` in seconds, where it was sent; the provider has never been seen to send one.
-    pub retry_after: Option<std::time::Duration>,
+    /// `Retry-After` in whole seconds, at most 65,535, where it was sent; the provider has never been
+    /// seen to send one.
+    pub retry_after: Option<u16>,
 }
 
 impl ApiError {
+    /// How long the provider asks to wait.
+    pub fn pause(&self) -> Option<Duration> {
+        self.retry_after.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
     /// The class by the [error table](crate::error::TABLE): by `code`, and by the HTTP status only
     /// where there is none, or none that the table knows.
     pub fn class(&self) -> ErrorClass {

@@ -103,7 +103,7 @@ fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let freed = match error {
         Some(error) if meaning.is_shared => {
             if let Some(throttled) = throttled(&error) {
-                ctx.limiter.throttled(scope, throttled.retry_after, now);
+                ctx.limiter.throttled(scope, throttled.pause(), now);
             }
             ctx.troubles.batch_failed(scope, &error, trouble_of(&error), now);
             Vec::new()

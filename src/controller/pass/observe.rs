@@ -285,7 +285,7 @@ fn note_own_read(ctx: &Context, credential: &Credential, error: Option<&ReadErro
 fn note_throttling(ctx: &Context, credential: &Credential, error: Option<&ReadError>) {
     if let Some(error) = error.and_then(throttled) {
         let now = ctx.clock.monotonic();
-        ctx.limiter.throttled(&credential.scope, error.retry_after, now);
+        ctx.limiter.throttled(&credential.scope, error.pause(), now);
     }
 }
 

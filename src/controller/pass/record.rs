@@ -130,7 +130,7 @@ fn tell_the_credential(
             ctx.waker.wake_keys(woken);
         }
         Answer::Refused(error) if error.status == 429 => {
-            ctx.limiter.throttled(&credential.scope, error.retry_after, now);
+            ctx.limiter.throttled(&credential.scope, error.pause(), now);
         }
         Answer::Accepted { .. }
         | Answer::Refused(_)

@@ -98,17 +98,19 @@ impl Arrived {
         let failure = self.body.as_ref().ok().and_then(|body| Failure::parse(body));
         // Whoever answers may echo the header that it refuses.
         let shown = |text: &str| shortened(&self.redacted(text));
+        let retry_after =
+            self.retry_after.map(|pause| u16::try_from(pause.as_secs()).unwrap_or(u16::MAX));
         match failure {
             Some(Failure { code, message, request_id }) => {
                 let (code, message) = (Some(shown(&code)), shown(&message));
-                ApiError { status, code, message, request_id, retry_after: self.retry_after }
+                ApiError { status, code, message, request_id, retry_after }
             }
             None => ApiError {
                 status,
                 code: None,
                 message: "answered by something in front of the API, without its JSON".to_owned(),
                 request_id: None,
-                retry_after: self.retry_after,
+                retry_after,
             },
         }
     }

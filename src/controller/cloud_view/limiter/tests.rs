@@ -69,7 +69,7 @@ fn of_edits_the_newest_is_served_first_and_a_read_for_many_before_all() {
 
 #[test]
 fn no_more_calls_are_given_out_and_not_made_than_come_in_a_burst() {
-    let limiter = Limiter::new(NonZeroU32::new(10).unwrap().into());
+    let limiter = Limiter::new(NonZeroU32::MIN.saturating_add(9).into());
     assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 10), at(0)));
     for number in 0..5 {
         waits(&limiter, &format!("order-{number}"), Class::Order, 3);
