@@ -105,6 +105,13 @@ fn after_the_fence() -> Vec<Row> {
             "30s",
         ),
         (
+            "a process that comes late does not ask before it has looked twice",
+            shown_before_the_fence().later(2400).undone_for(0),
+            "Nothing Unknown",
+            UNKNOWN,
+            "30s",
+        ),
+        (
             "its lane is freed after the status says so",
             shown_before_the_fence().then(),
             "FreeLane Freed",

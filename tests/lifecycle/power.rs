@@ -9,7 +9,7 @@ use zenlayer_vm_operator::{
 use crate::{
     given::{
         Given, HUGE, LARGE, SMALL, UID, at, given, given_call, given_change, given_entry,
-        given_key, holding, not_sent, refused, restore, without_fence,
+        given_key, holding, not_sent, read_error, refused, restore, without_fence,
     },
     preflight::ordered_by_all,
     table::{Row, check, does, look, says, shows},
@@ -684,6 +684,15 @@ fn deleted() -> Vec<Row> {
             "rest",
         ),
     ]
+}
+
+#[test]
+fn nothing_is_stopped_while_the_prices_that_tell_which_way_it_goes_are_to_be_read_again() {
+    let ready = || given().stop_first().finalizer(true).prepaid();
+    let throttled = read_error(429, Some("REQUEST_LIMIT_EXCEEDED"));
+    assert_eq!(does(&ready().price_fails(throttled)), "Nothing ReadFailed");
+    let no_such_price = read_error(400, Some("INVALID_PARAMETER"));
+    assert_eq!(does(&ready().price_fails(no_such_price)), "Stop Calling");
 }
 
 #[test]

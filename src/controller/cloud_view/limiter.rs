@@ -18,6 +18,8 @@ use crate::{
 
 /// How long a turn is kept for one who does not come.
 const KEPT: Duration = Duration::from_secs(20);
+/// How long others wait for it: somebody whose Secret was rotated meanwhile never comes.
+const EXPECTED: Duration = Duration::from_secs(1);
 /// One turn in so many goes to whoever has waited longest, whatever for: nobody starves.
 const FAIR: u32 = 4;
 /// The calls of an order come together.
@@ -148,22 +150,18 @@ impl Limiter {
     /// A pass has ended: what it did not use goes to others.
     pub fn done(&self, scope: &Scope, caller: &Caller) {
         if let Some(queue) = self.lock().get_mut(scope)
-            && let Some(grant) = queue.granted.remove(caller)
+            && queue.forget(caller)
         {
-            queue.pace.give_back(grant.calls);
-            if !queue.waiting.is_empty() {
-                self.news.notify_one();
-            }
+            self.news.notify_one();
         }
     }
 
     /// An object is gone: its turns go to others.
     pub fn forget(&self, caller: &Caller) {
-        for queue in self.lock().values_mut() {
-            queue.leave(caller);
-            if let Some(grant) = queue.granted.remove(caller) {
-                queue.pace.give_back(grant.calls);
-            }
+        let mut queues = self.lock();
+        let freed = queues.values_mut().filter_map(|queue| queue.forget(caller).then_some(()));
+        if freed.count() > 0 {
+            self.news.notify_one();
         }
     }
 
@@ -272,16 +270,28 @@ impl Queue {
     /// Takes its place in the queue; whoever has one keeps it, unless it is now served earlier.
     fn wait(&mut self, caller: &Caller, ask: Ask, now: Duration) {
         let calls = ask.calls.saturating_add(ask.spent);
-        let (class, number, since) = match self.leave(caller) {
-            Some(((class, _), waiting)) => (class.min(ask.class), waiting.number, waiting.since),
-            None => {
+        let before = self.leave(caller);
+        let rises = before.as_ref().is_none_or(|((class, _), _)| ask.class < *class);
+        let (place, number, since) = match before {
+            Some((place, waiting)) if !rises => (place, waiting.number, waiting.since),
+            before => {
                 self.next += 1;
-                (ask.class, self.next, now)
+                let (number, since) =
+                    before.map_or((self.next, now), |(_, waiting)| (waiting.number, waiting.since));
+                let rank = if ask.class == Class::Edit { self.next } else { number };
+                (place(caller, ask.class, rank), number, since)
             }
         };
-        let place = place(caller, class, number);
         self.places.insert(caller.clone(), place);
         self.waiting.insert(place, Waiting { caller: caller.clone(), number, calls, since });
+    }
+
+    /// It waits for nothing, and has nothing; tells whether others have something of it.
+    fn forget(&mut self, caller: &Caller) -> bool {
+        self.leave(caller);
+        let Some(grant) = self.granted.remove(caller) else { return false };
+        self.pace.give_back(grant.calls);
+        !self.waiting.is_empty()
     }
 
     fn leave(&mut self, caller: &Caller) -> Option<(Place, Waiting)> {
@@ -295,9 +305,8 @@ impl Queue {
         self.expire(now);
         while let Some((class, waiting)) = self.first() {
             let Waiting { caller, calls, since, .. } = waiting.clone();
-            let unused: u32 = self.granted.values().map(|grant| grant.calls).sum();
-            if unused > 0 && unused.saturating_add(calls) > self.most_unused {
-                break;
+            if let Some(wait) = self.must_come_first(&caller, calls, now) {
+                return Some(wait);
             }
             let wait = self.pace.wait(calls, now);
             if !wait.is_zero() {
@@ -310,6 +319,22 @@ impl Queue {
             tell(Told { caller, class, waited: now.saturating_sub(since) });
         }
         self.granted.values().map(|grant| grant.until.saturating_sub(now)).min()
+    }
+
+    /// How long so many calls have to wait for those that were given out and will be made any moment; `None`:
+    /// not at all. The inventory makes its own at once.
+    fn must_come_first(&self, caller: &Caller, calls: u32, now: Duration) -> Option<Duration> {
+        let expected = || {
+            let fresh = self.granted.values();
+            fresh.filter_map(|grant| {
+                let wait = (grant.until + EXPECTED).checked_sub(now.saturating_add(KEPT))?;
+                (!wait.is_zero()).then_some((grant.calls, wait))
+            })
+        };
+        let unused: u32 = expected().map(|(calls, _)| calls).sum();
+        let full = unused > 0 && unused.saturating_add(calls) > self.most_unused;
+        let waits = full && *caller != Caller::Inventory;
+        waits.then(|| expected().map(|(_, wait)| wait).min()).flatten()
     }
 
     /// Who is next: the first of the queue, and now and then the one who has waited longest.

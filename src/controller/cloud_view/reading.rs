@@ -100,14 +100,15 @@ fn answered(ctx: &Context, (plan, read, begun): Ended) {
     let scope = &plan.credential.scope;
     let error = read.as_ref().err().cloned();
     let meaning = ctx.inventory.answered(&plan, read, (begun, now));
+    if let Some(throttled) = error.as_ref().and_then(throttled) {
+        ctx.limiter.throttled(scope, throttled.pause(), now);
+    }
     let freed = match error {
         Some(error) if meaning.is_shared => {
-            if let Some(throttled) = throttled(&error) {
-                ctx.limiter.throttled(scope, throttled.pause(), now);
-            }
             ctx.troubles.batch_failed(scope, &error, trouble_of(&error), now);
             Vec::new()
         }
+        Some(error) if throttled(&error).is_some() => Vec::new(),
         // Nobody can tell yet what an answer means that cannot be read.
         Some(ReadError::Malformed { .. }) => Vec::new(),
         Some(_) | None => ctx.troubles.batch_answered(scope),

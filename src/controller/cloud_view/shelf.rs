@@ -10,7 +10,7 @@ use zenlayer::{Batch, Found, Instance, InstanceId, InstanceIds, MOST_IDS, ReadEr
 use super::{
     limiter::Class,
     machine::{Due, InstanceRead, Interest, Machine},
-    troubles::{is_of_credential, is_shared},
+    troubles::{is_of_credential, is_shared, throttled},
 };
 use crate::controller::{store::Credential, waker::Name};
 
@@ -49,14 +49,26 @@ pub struct Shelf {
     reading: usize,
     served: u32,
     refused_in_a_row: u32,
+    throttled_in_a_row: u32,
     /// All were told that the credential is refused.
     told: bool,
 }
 
 impl Shelf {
     pub fn new(credential: Credential) -> Self {
-        let (machines, due, asked, reading, served, refused_in_a_row, told) = Default::default();
-        Self { credential, machines, due, asked, reading, served, refused_in_a_row, told }
+        let (machines, due, asked, reading, served, told) = Default::default();
+        let (refused_in_a_row, throttled_in_a_row) = (0, 0);
+        Self {
+            credential,
+            machines,
+            due,
+            asked,
+            reading,
+            served,
+            refused_in_a_row,
+            throttled_in_a_row,
+            told,
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -194,7 +206,12 @@ impl Shelf {
             }
         }
         let alone = plan.ids.only().cloned();
+        let is_throttled = result.as_ref().is_err_and(|error| throttled(error).is_some());
+        self.throttled_in_a_row =
+            if is_throttled { self.throttled_in_a_row.saturating_add(1) } else { 0 };
         let meaning = match (result, alone) {
+            // The rate is lower now, and nobody needs to know.
+            (Err(_), _) if self.throttled_in_a_row == 1 => Meaning::default(),
             (Ok(reading), _) => {
                 (self.refused_in_a_row, self.told) = (0, false);
                 self.shown(reading, &plan.ids, (begun, now))

@@ -192,7 +192,7 @@ pub fn is_of_credential(error: &ReadError) -> bool {
 /// What the provider said when its rate limit was met.
 pub fn throttled(error: &ReadError) -> Option<&ApiError> {
     let ReadError::Api { error, .. } = error else { return None };
-    (error.status == 429).then_some(error)
+    (error.class() == ErrorClass::Throttled).then_some(error)
 }
 
 fn wait(

@@ -115,7 +115,8 @@ impl CallOf<'_> {
         let taken_at = self.ctx.clock.monotonic();
         if window.left(self).is_zero() {
             give_back(self.ctx, self.desired, held, &self.change().id, taken_at).await;
-            return not_made(Outcome::LostRace, object);
+            let problem = "the Lease was written too late for the call".to_owned();
+            return not_made(Outcome::StoreFailed { problem }, object);
         }
         let before = object.status.clone().unwrap_or_default();
         let status = intent(self.desired, &before, self.observed, self.order, decided.wall);
@@ -134,8 +135,8 @@ impl CallOf<'_> {
         Executed { outcome: Outcome::Answered { answer }, object, answered: Some(answered) }
     }
 
-    /// Takes the lane. A write without an answer is looked up, until the slot says whether it has landed:
-    /// only this process knows that no call was made for it.
+    /// Takes the lane. A write without an answer is looked up for a while: only this process knows for
+    /// certain that no call was made for it.
     async fn take_the_slot(&self) -> Result<Slot, StoreError> {
         let (store, id) = (&self.ctx.store, &self.desired.instance_id);
         let taken = self.order.taken.taken_by(&self.ctx.process, self.change().lane());
@@ -149,7 +150,8 @@ impl CallOf<'_> {
     }
 
     async fn look_up_the_slot(&self, error: StoreError) -> Result<Slot, StoreError> {
-        let mut pauses = Pauses::until(self.ctx.clock.monotonic(), self.desired);
+        let end = self.ctx.clock.monotonic().saturating_add(self.desired.timing.send_window);
+        let mut pauses = Pauses::with_end(end);
         loop {
             match self.ctx.store.slot(&self.desired.instance_id, Age::Anew).await {
                 Ok(slot) if self.is_ours(&slot) => return Ok(slot),

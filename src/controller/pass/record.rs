@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use zenlayer::Answer;
+use zenlayer::{Answer, error::ErrorClass};
 
 use super::{
     observe::Seen,
@@ -129,7 +129,7 @@ fn tell_the_credential(
             let woken = ctx.troubles.accepted(&credential.scope);
             ctx.waker.wake_keys(woken);
         }
-        Answer::Refused(error) if error.status == 429 => {
+        Answer::Refused(error) if error.class() == ErrorClass::Throttled => {
             ctx.limiter.throttled(&credential.scope, error.pause(), now);
         }
         Answer::Accepted { .. }

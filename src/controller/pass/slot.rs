@@ -21,7 +21,10 @@ pub struct Pauses {
 
 impl Pauses {
     pub fn until(taken_at: Duration, desired: &Desired) -> Self {
-        let end = taken_at.saturating_add(desired.timing.fence());
+        Self::with_end(taken_at.saturating_add(desired.timing.fence()))
+    }
+
+    pub fn with_end(end: Duration) -> Self {
         Self { next: Duration::from_millis(100), end, late_tries_left: LATE_TRIES }
     }
 

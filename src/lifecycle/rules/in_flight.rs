@@ -122,7 +122,8 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     if change.seen_at.is_some() && is_gone_again(facts) {
         return Some(Decision::report(TypeChange::Undone { change: change.clone() }));
     }
-    if change.seen_at.is_some() && !asked && !facts.is_overdue(change) {
+    let once = facts.observed.shows_nothing_of_its_change();
+    if change.seen_at.is_some() && !asked && (once || !facts.is_overdue(change)) {
         return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
     }
     let repeats = may_repeat_unverified(change.kind, &instance.charge_type, change.fence);
@@ -132,10 +133,11 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     Some(a_person_is_asked(facts, change))
 }
 
-/// An order whose effect shows was made, whatever shows later. A cancellation is made again where it is
-/// still needed.
+/// An order whose effect shows was made, whatever shows later; unless reads may lag behind an earlier
+/// change. A cancellation is made again where it is still needed.
 fn was_made(facts: &Facts, change: &Change) -> Change {
-    let now = (change.kind == ChangeKind::Modify).then(|| whole_seconds(facts.now));
+    let shows = change.kind == ChangeKind::Modify && facts.lagging(change.lane()).is_none();
+    let now = shows.then(|| whole_seconds(facts.now));
     Change { seen_at: change.seen_at.or(now), ..change.clone() }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         protocol::{Change, ChangeId, LaneName, Restore, Size},
         read::Read,
         refusal,
-        situation::{AtRest, Calling, HeldBack, Looking, Power},
+        situation::{AtRest, Calling, HeldBack, Looking, Power, ReadProblem},
         time::{after, is_within, whole_seconds},
     },
 };
@@ -152,9 +152,7 @@ pub fn prepaid_policy_forbids_the_change(facts: &Facts) -> Option<Decision> {
 
 /// A price that could not be read is asked for again; one that does not exist says nothing.
 fn direction_is_unknown(facts: &Facts) -> Option<Decision> {
-    let failure = facts.observed.prices.as_ref().and_then(|prices| prices.failure());
-    if let Some(error) = failure.filter(|error| passes(error)) {
-        let problem = refusal::of_price(error);
+    if let Some(problem) = price_is_to_be_read_again(facts) {
         return Some(Decision::report(Looking::ReadFailed { problem }));
     }
     let (from, to) = (&facts.observed.instance()?.type_id, &facts.desired.type_id);
@@ -164,6 +162,11 @@ fn direction_is_unknown(facts: &Facts) -> Option<Decision> {
          {from}"
     );
     refused_here(facts, Reason::DirectionUnknown, message)
+}
+
+fn price_is_to_be_read_again(facts: &Facts) -> Option<ReadProblem> {
+    let failure = facts.observed.prices.as_ref().and_then(|prices| prices.failure());
+    failure.filter(|error| passes(error)).map(refusal::of_price)
 }
 
 /// Whether a failed read is likely to be answered later.
@@ -196,6 +199,13 @@ pub fn machine_is_stopped_first(facts: &Facts) -> Option<Decision> {
         && !waits;
     if !stops {
         return None;
+    }
+    // It may be one that waits.
+    if is_priced(facts)
+        && direction(facts) == Direction::Unknown
+        && let Some(problem) = price_is_to_be_read_again(facts)
+    {
+        return Some(Decision::report(Looking::ReadFailed { problem }));
     }
     if facts.lane(LaneName::Power).is_none_or(|lane| lane.free().is_none()) {
         return Some(Decision::report(crate::lifecycle::situation::Others::HeldElsewhere {

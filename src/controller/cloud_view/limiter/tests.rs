@@ -75,10 +75,23 @@ fn no_more_calls_are_given_out_and_not_made_than_come_in_a_burst() {
         waits(&limiter, &format!("order-{number}"), Class::Order, 3);
     }
     assert_eq!(told(&limiter, 1), ["order-0", "order-1", "order-2"]);
-    // The bucket is full again, and these three have made none of their calls.
-    assert_eq!(told(&limiter, 3), [""; 0]);
-    assert!(limiter.turns(&scope(), &object("order-0"), ask(Class::Order, 3), at(3)));
-    assert_eq!(told(&limiter, 3), ["order-3"]);
+    // The bucket fills again, and these three have made none of their calls.
+    let soon = at(1) + Duration::from_millis(900);
+    assert!(limiter.serve(soon).0.is_empty());
+    assert!(!limiter.turns(&scope(), &Caller::Inventory, ask(Class::Drift, 1), soon));
+    assert!(limiter.turns(&scope(), &object("order-0"), ask(Class::Order, 3), soon));
+    assert_eq!(limiter.serve(soon).0[0].caller, object("order-3"));
+    // Whoever does not come is not waited for.
+    assert_eq!(told(&limiter, 3), ["order-4", "the inventory"]);
+}
+
+#[test]
+fn an_object_that_is_edited_while_it_waits_is_the_newest_edit() {
+    let limiter = used_up();
+    waits(&limiter, "old", Class::Order, 1);
+    waits(&limiter, "edit", Class::Edit, 1);
+    waits(&limiter, "old", Class::Edit, 1);
+    assert_eq!(told(&limiter, 1), ["old"]);
 }
 
 #[test]

@@ -259,9 +259,10 @@ pub fn unknown(scene: &Scene, change: &Change) -> Told {
 }
 
 fn unverified(scene: &Scene, change: &Change) -> Told {
-    let and = match change.fence {
-        Some(_) => "nothing at the provider shows that it took effect",
-        None => "a request with a token can take effect at any time",
+    let and = match (change.seen_at, change.fence) {
+        (Some(seen), _) => format!("its effect was seen at {}, and is not there now", clock(seen)),
+        (None, Some(_)) => "nothing at the provider shows that it took effect".to_owned(),
+        (None, None) => "a request with a token can take effect at any time".to_owned(),
     };
     let message = format!(
         "{}: the answer to the call of {} was lost, and {and}; check the orders in the provider's \
