@@ -249,6 +249,16 @@ fn a_change_of_a_deleted_object_does_not_count_for_the_target_of_this_one() {
     assert_eq!(does(&back), "Modify Calling");
 }
 
+/// Slots keep parts of a second, and statuses do not.
+#[test]
+fn what_the_slot_kept_of_another_object_is_written_once() {
+    let accepted = at(-10).checked_add(jiff::SignedDuration::from_micros(374_211)).unwrap();
+    let seen = orphaned(accepted_at(accepted, "3471"), 10).then().object.status.unwrap();
+    let written: zenlayer_vm_operator::api::VmInstanceStatus =
+        serde_json::from_value(serde_json::to_value(&seen).unwrap()).unwrap();
+    assert_eq!(seen, written);
+}
+
 #[test]
 fn a_recreated_object_shows_the_order_that_the_slot_kept() {
     let orphaned = orphaned(accepted_at(at(-60), "3471"), 60);

@@ -12,7 +12,7 @@ use crate::{
     lifecycle::{
         ObjectKey, Timing,
         invalid_status::{InvalidStatus, type_id},
-        time::after,
+        time::{after, whole_seconds},
     },
 };
 use zenlayer::{InstanceTypeId, Mutation, OrderNumber, RequestId};
@@ -84,7 +84,8 @@ impl Change {
             HoldingState::Open => (ChangeState::Submitting, None, None, None),
             HoldingState::Unverified => (ChangeState::Unverified, None, None, None),
             HoldingState::Accepted { at, order_number, request_id } => {
-                (ChangeState::Accepted, Some(*at), order_number.clone(), request_id.clone())
+                let at = Some(whole_seconds(*at));
+                (ChangeState::Accepted, at, order_number.clone(), request_id.clone())
             }
         };
         Self {
