@@ -7,29 +7,13 @@ set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 folder=${ZENLAYER_TOOLS_DIR:-$root/.tools}/prometheus
+# shellcheck source=hack/debian-package.sh
+. "$root/hack/debian-package.sh"
 
-finish() {
-    printf 'PROMETHEUS=%s\nPROMTOOL=%s\n' "$1" "$2"
-    exit 0
-}
 if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
-    finish "$(command -v prometheus)" "$(command -v promtool)"
+    binaries=("$(command -v prometheus)" "$(command -v promtool)")
+else
+    unpacked "$folder" usr/bin/promtool prometheus
+    binaries=("$folder/usr/bin/prometheus" "$folder/usr/bin/promtool")
 fi
-found() { [ -x "$folder/usr/bin/prometheus" ] && [ -x "$folder/usr/bin/promtool" ]; }
-if found; then finish "$folder/usr/bin/prometheus" "$folder/usr/bin/promtool"; fi
-
-{ command -v apt-get && command -v dpkg-deb; } >/dev/null || {
-    echo 'error: prometheus and promtool are not on the PATH, and there is no apt-get to fetch them: install them' >&2
-    exit 1
-}
-mkdir -p "$folder"
-exec 9>"$folder/lock"
-if command -v flock >/dev/null; then flock 9; fi
-if ! found; then
-    echo 'prometheus: fetching the package of the distribution' >&2
-    partial=$(mktemp -d "$folder/partial.XXXXXX")
-    trap 'rm -rf "$partial"' EXIT
-    (cd "$partial" && apt-get download -q prometheus >&2 && dpkg-deb -x prometheus_*.deb .)
-    cp -r "$partial/usr" "$folder/"
-fi
-finish "$folder/usr/bin/prometheus" "$folder/usr/bin/promtool"
+printf 'PROMETHEUS=%s\nPROMTOOL=%s\n' "${binaries[@]}"

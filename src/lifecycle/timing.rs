@@ -23,6 +23,8 @@ pub struct Timing {
     pub power_deadline: Duration,
     /// First and longest pause between looks at a change in flight.
     pub poll: (Duration, Duration),
+    /// For how long an accepted POSTPAID order is young: followed by the type of its machine alone.
+    pub young: Duration,
     /// Pause between looks at an object that is at rest.
     pub drift: Duration,
     /// Pause between looks at the Secret of an object whose credential is unusable.
@@ -68,6 +70,7 @@ impl Timing {
             change_deadline: Duration::from_secs(30 * 60),
             power_deadline: Duration::from_secs(5 * 60),
             poll: (Duration::from_secs(5), Duration::from_secs(30)),
+            young: Duration::from_secs(60),
             drift: Duration::from_secs(5 * 60),
             secret: Duration::from_secs(60),
             slow_retry: Duration::from_secs(30 * 60),

@@ -13,7 +13,8 @@ use zenlayer_vm_operator::api::Phase;
 
 use crate::{
     gitops::{
-        AT_ONCE, CHANGED, Figures, Place, TAKEN_OVER, Vm, all_kinds_are_served, example, file,
+        AT_ONCE, CHANGED, Figures, Place, Tool, Vm, all_kinds_are_served, example, file,
+        renames_and_moves_order_nothing,
     },
     stage::LIMIT,
 };
@@ -208,6 +209,24 @@ impl<'a> Argo<'a> {
     }
 }
 
+impl Tool for Argo<'_> {
+    fn commit(&mut self, vms: &[Vm]) {
+        Argo::commit(self, vms);
+    }
+
+    fn follow(&self) {
+        self.application(&[]);
+    }
+
+    async fn settles(&self, limit: Duration) {
+        self.is_healthy(limit).await;
+    }
+
+    fn committed(&self) -> Instant {
+        self.committed
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Argo CD: make nightly"]
 async fn argo_cd_waits_for_a_resize_is_degraded_by_a_refusal_and_passes_a_scheduled_downgrade() {
@@ -305,47 +324,12 @@ async fn under_argo_cd_a_rename_and_a_move_to_another_namespace_are_ready_in_sec
     let _permit = harness::permit::heavy().await;
     let place = Place::given("8s").await;
     let mut argo = Argo::given(&place).await;
-    let (home, other) = (place.stage.namespace.clone(), place.other.clone());
-    let mut figures = Figures::new();
-    argo.commit(&[
-        place.vm("web", "c.2c4g"),
-        place.vm("db", "c.2c4g"),
-        place.vm("cache", "c.1c2g"),
-    ]);
-    argo.application(&[]);
-    argo.is_healthy(CHANGED).await;
-    assert_eq!(place.orders().await, [0, 1, 0, 1]);
-
-    argo.commit(&[
-        place.vm("web", "c.2c4g").named("www"),
-        place.vm("db", "c.2c4g"),
-        place.vm("cache", "c.1c2g"),
-    ]);
-    argo.is_healthy(TAKEN_OVER).await;
-    figures.add("a rename: Healthy", argo.committed);
-    assert!(place.vm_object(&home, "web").is_none(), "it is pruned");
-    assert_eq!(place.phase(&home, "www"), Some(Phase::InSync));
-
-    // One of them with a change that waits for the next billing cycle.
-    let all = |cache: Vm| {
-        let moved = place.vm("db", "c.2c4g").in_namespace(&other);
-        [place.vm("web", "c.2c4g").named("www").in_namespace(&other), moved, cache]
-    };
-    argo.commit(&all(place.vm("cache", "c.1c2g")));
-    argo.is_healthy(TAKEN_OVER).await;
-    figures.add("a move of two, one with a scheduled change: Healthy", argo.committed);
-    assert_eq!(place.phase(&other, "www"), Some(Phase::InSync));
-    assert_eq!(place.phase(&other, "db"), Some(Phase::Scheduled));
-    assert!(place.vm_object(&home, "www").is_none() && place.vm_object(&home, "db").is_none());
-    assert_eq!(place.orders().await, [0, 1, 0, 1]);
-
-    // A rename and a resize in one commit: it is one order, of the new object.
-    argo.commit(&all(place.vm("cache", "c.2c4g").named("redis")));
-    argo.is_healthy(CHANGED).await;
-    figures.add("a rename with a resize of 8 s: Healthy", argo.committed);
-    assert_eq!(place.type_of("cache").await, "c.2c4g");
-    assert_eq!(place.orders().await, [1, 1, 0, 1]);
-    figures.show("Argo CD, from the commit on");
+    renames_and_moves_order_nothing(
+        &mut argo,
+        &place,
+        "Argo CD with renames and moves, from the commit to Healthy",
+    )
+    .await;
 }
 
 /// How an Application compares and applies: options of its syncs, and how it compares.

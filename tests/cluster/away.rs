@@ -7,11 +7,11 @@ use std::{
 };
 
 use futures::future::join_all;
-use zenlayer_vm_operator::api::{HistoryOutcome, Phase};
+use zenlayer_vm_operator::api::{HistoryOutcome, Phase, VmInstance};
 
 use crate::{
     crowd::{QUICK, crowd_with, declare, postpaid, prepaid},
-    stage::{LIMIT, Stage},
+    stage::{LIMIT, Rules, Stage, message},
 };
 use harness::{
     Operator, eventually, table,
@@ -38,6 +38,9 @@ const NAMES: [&str; 2] = ["prepaid", "postpaid"];
 /// given to end.
 const SLOW_ANSWER: Duration = Duration::from_secs(28);
 const ANSWER_LIMIT: &str = "45s";
+/// How long after its decision a call may be sent.
+const SEND_WINDOW: Duration = Duration::from_secs(5);
+const MODIFY: &str = "ModifyInstanceType";
 
 type Row = [String; 8];
 
@@ -171,4 +174,30 @@ async fn what_was_ordered_while_the_api_server_is_away_or_the_operator_ends_is_w
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(outages.into_iter().flatten().chain(end));
     table::show("The API server is away, or the operator ends", &rows);
+}
+
+/// The provider refuses a call whose signature is old, so one that could not be sent in time is not sent.
+#[tokio::test]
+async fn a_slot_that_is_written_too_late_for_its_call_is_given_back_and_said() {
+    let world = "  - { id: vm-1, type: c.1c2g, chargeType: POSTPAID }\n";
+    let stage = Stage::with(world, &Rules::of_deploy(), &[]).await;
+    let operator = stage.operator_on_a_wire(&[]);
+    let slot = operator.wire().hold("after-slot-modify");
+    operator.ready().await;
+    stage.declare("c.2c4g").await;
+    slot.reached().await;
+    let held = Instant::now();
+    eventually("the window of the call to be over", LIMIT, async || {
+        let passed = held.elapsed();
+        if passed > SEND_WINDOW { Ok(()) } else { Err(format!("{passed:?}")) }
+    })
+    .await;
+    assert_eq!(stage.sim.calls(MODIFY, "vm-1").await, [""; 0]);
+    slot.release();
+    let late = |object: &VmInstance| {
+        object.status.is_some() && message(object).contains("written too late")
+    };
+    stage.until(&operator, "vm-1", "says that it was too late", late).await;
+    stage.until_phase(&operator, "vm-1", Phase::InSync).await;
+    assert_eq!(stage.sim.calls(MODIFY, "vm-1").await, ["OK"]);
 }

@@ -16,7 +16,8 @@ use zenlayer_vm_operator::api::Phase;
 
 use crate::{
     gitops::{
-        AT_ONCE, CHANGED, Figures, Place, TAKEN_OVER, Vm, all_kinds_are_served, example, file,
+        AT_ONCE, CHANGED, Figures, Place, Tool, Vm, all_kinds_are_served, example, file,
+        renames_and_moves_order_nothing,
     },
     stage::shown,
 };
@@ -198,6 +199,24 @@ fn timeout_of(kustomization: &Value) -> Duration {
     Duration::from_secs(minutes * 60)
 }
 
+impl Tool for Flux<'_> {
+    fn commit(&mut self, vms: &[Vm]) {
+        Flux::commit(self, vms);
+    }
+
+    fn follow(&self) {
+        self.kustomization();
+    }
+
+    async fn settles(&self, limit: Duration) {
+        self.is_ready(limit).await;
+    }
+
+    fn committed(&self) -> Instant {
+        self.committed
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs kustomize-controller: make nightly"]
 async fn flux_waits_for_a_resize_fails_fast_by_a_refusal_and_passes_a_scheduled_downgrade() {
@@ -262,49 +281,10 @@ async fn under_flux_a_rename_and_a_move_to_another_namespace_are_ready_in_second
     let _permit = harness::permit::heavy().await;
     let place = Place::given("8s").await;
     let mut flux = Flux::given(&place).await;
-    let (home, other) = (place.stage.namespace.clone(), place.other.clone());
-    let mut figures = Figures::new();
-    flux.commit(&[
-        place.vm("web", "c.2c4g"),
-        place.vm("db", "c.2c4g"),
-        place.vm("cache", "c.1c2g"),
-    ]);
-    flux.kustomization();
-    flux.is_ready(CHANGED).await;
-    assert_eq!(place.orders().await, [0, 1, 0, 1]);
-
-    flux.commit(&[
-        place.vm("web", "c.2c4g").named("www"),
-        place.vm("db", "c.2c4g"),
-        place.vm("cache", "c.1c2g"),
-    ]);
-    flux.is_ready(TAKEN_OVER).await;
-    figures.add("a rename: Ready", flux.committed);
-    assert!(place.vm_object(&home, "web").is_none(), "it is pruned");
-    assert_eq!(place.phase(&home, "www"), Some(Phase::InSync));
-
-    // One of them with a change that waits for the next billing cycle.
-    flux.commit(&[
-        place.vm("web", "c.2c4g").named("www").in_namespace(&other),
-        place.vm("db", "c.2c4g").in_namespace(&other),
-        place.vm("cache", "c.1c2g"),
-    ]);
-    flux.is_ready(TAKEN_OVER).await;
-    figures.add("a move of two, one with a scheduled change: Ready", flux.committed);
-    assert_eq!(place.phase(&other, "www"), Some(Phase::InSync));
-    assert_eq!(place.phase(&other, "db"), Some(Phase::Scheduled));
-    assert!(place.vm_object(&home, "www").is_none() && place.vm_object(&home, "db").is_none());
-    assert_eq!(place.orders().await, [0, 1, 0, 1]);
-
-    // A rename and a resize in one commit: it is one order, of the new object.
-    let all = |cache: Vm| {
-        let moved = place.vm("db", "c.2c4g").in_namespace(&other);
-        [place.vm("web", "c.2c4g").named("www").in_namespace(&other), moved, cache]
-    };
-    flux.commit(&all(place.vm("cache", "c.2c4g").named("redis")));
-    flux.is_ready(CHANGED).await;
-    figures.add("a rename with a resize of 8 s: Ready", flux.committed);
-    assert_eq!(place.type_of("cache").await, "c.2c4g");
-    assert_eq!(place.orders().await, [1, 1, 0, 1]);
-    figures.show("Flux, from the commit on");
+    renames_and_moves_order_nothing(
+        &mut flux,
+        &place,
+        "Flux with renames and moves, from the commit to Ready",
+    )
+    .await;
 }

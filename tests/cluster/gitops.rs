@@ -163,6 +163,59 @@ impl Place {
     }
 }
 
+/// A tool that applies what is committed, and says when all of it is as declared.
+pub trait Tool {
+    fn commit(&mut self, vms: &[Vm]);
+
+    /// It follows what is committed from now on.
+    fn follow(&self);
+
+    /// Waits until the newest commit is applied and all that it declares is so.
+    async fn settles(&self, limit: Duration);
+
+    /// When the newest commit was made.
+    fn committed(&self) -> Instant;
+}
+
+/// Objects get other names and another namespace: each is taken over within `TAKEN_OVER`, and nothing is ordered
+/// for it. A rename with a resize is one order. Machines take 8 s for a change.
+pub async fn renames_and_moves_order_nothing(tool: &mut impl Tool, place: &Place, title: &str) {
+    let (home, other) = (place.stage.namespace.clone(), place.other.clone());
+    let mut figures = Figures::new();
+    let all = |web: Vm| [web, place.vm("db", "c.2c4g"), place.vm("cache", "c.1c2g")];
+    tool.commit(&all(place.vm("web", "c.2c4g")));
+    tool.follow();
+    tool.settles(CHANGED).await;
+    assert_eq!(place.orders().await, [0, 1, 0, 1]);
+
+    tool.commit(&all(place.vm("web", "c.2c4g").named("www")));
+    tool.settles(TAKEN_OVER).await;
+    figures.add("a rename", tool.committed());
+    assert!(place.vm_object(&home, "web").is_none(), "it is pruned");
+    assert_eq!(place.phase(&home, "www"), Some(Phase::InSync));
+
+    // One of them with a change that waits for the next billing cycle.
+    let all = |cache: Vm| {
+        let moved = place.vm("db", "c.2c4g").in_namespace(&other);
+        [place.vm("web", "c.2c4g").named("www").in_namespace(&other), moved, cache]
+    };
+    tool.commit(&all(place.vm("cache", "c.1c2g")));
+    tool.settles(TAKEN_OVER).await;
+    figures.add("a move of two, one with a scheduled change", tool.committed());
+    assert_eq!(place.phase(&other, "www"), Some(Phase::InSync));
+    assert_eq!(place.phase(&other, "db"), Some(Phase::Scheduled));
+    assert!(place.vm_object(&home, "www").is_none() && place.vm_object(&home, "db").is_none());
+    assert_eq!(place.orders().await, [0, 1, 0, 1]);
+
+    // A rename and a resize in one commit: it is one order, of the new object.
+    tool.commit(&all(place.vm("cache", "c.2c4g").named("redis")));
+    tool.settles(CHANGED).await;
+    figures.add("a rename with a resize of 8 s", tool.committed());
+    assert_eq!(place.type_of("cache").await, "c.2c4g");
+    assert_eq!(place.orders().await, [1, 1, 0, 1]);
+    figures.show(title);
+}
+
 /// What was measured, for the end.
 pub struct Figures(Vec<[String; 2]>);
 

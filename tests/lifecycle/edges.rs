@@ -4,15 +4,15 @@ use zenlayer::{ApiError, ReadError};
 use zenlayer_vm_operator::{
     api::{ChangeKind, ChangeState, HistoryEntry, HistoryOutcome, VmInstanceStatus},
     lifecycle::{
-        Desired, HoldingState, LaneName, Memory, Read, SecretState, Situation, invalid, kept_for,
-        situation::Looking,
+        Change, Desired, HoldingState, LaneName, Memory, Read, SecretState, Situation, invalid,
+        kept_for, situation::Looking,
     },
 };
 
 use crate::{
     given::{
         Given, HUGE, LARGE, SMALL, accepted_at, api_error, at, given, given_call, given_change,
-        given_entry, order, refused, request, secs, transport, without_fence,
+        given_entry, order, refused, request, secs, transport, type_id, without_fence,
     },
     table::{does, ready_message, says},
 };
@@ -102,10 +102,25 @@ fn a_change_that_either_read_shows_is_not_undone() {
     assert!(!seen(changed().of_type(LARGE)));
     assert!(!seen(changed().processing(LARGE)));
     assert!(seen(changed().processing(HUGE)));
-    assert!(!seen(changed().instance(|one| one.type_id = crate::given::type_id(LARGE))));
-    assert!(!seen(changed().type_status(|one| one.current = crate::given::type_id(LARGE))));
+    assert!(!seen(changed().instance(|one| one.type_id = type_id(LARGE))));
+    assert!(!seen(changed().type_status(|one| one.current = type_id(LARGE))));
     assert!(!seen(given()));
     assert!(!seen(given().in_flight(&given_change(ChangeState::Accepted, 60))));
+}
+
+/// A read that shows the target may lag behind an earlier change from it.
+#[test]
+fn an_effect_counts_as_seen_only_where_no_read_lags_behind_an_earlier_change() {
+    let seen_at = |given: Given| given.then().object.status.unwrap().change.unwrap().seen_at;
+    let open = given_change(ChangeState::Submitting, 30);
+    let back = Change {
+        from: type_id(LARGE),
+        to: type_id(SMALL),
+        ..given_change(ChangeState::Observed, 200)
+    };
+    assert!(seen_at(given().in_flight(&open).of_type(LARGE)).is_some());
+    let lags = given().closed(&back, at(100)).in_flight(&open).of_type(LARGE).known_for(0);
+    assert_eq!(seen_at(lags), None);
 }
 
 #[test]

@@ -78,6 +78,7 @@ pub struct Limiter {
 
 /// A place in a queue: whoever has a lower one is served before.
 type Place = (Class, u64);
+
 /// Of edits the newest one is served first: of a thousand that come at once nobody waits for one more than
 /// for another, and somebody waits for the one that comes after them. Reads of the inventory are for many.
 fn place(caller: &Caller, class: Class, number: u64) -> Place {
@@ -158,9 +159,11 @@ impl Limiter {
 
     /// An object is gone: its turns go to others.
     pub fn forget(&self, caller: &Caller) {
-        let mut queues = self.lock();
-        let freed = queues.values_mut().filter_map(|queue| queue.forget(caller).then_some(()));
-        if freed.count() > 0 {
+        let mut freed = false;
+        for queue in self.lock().values_mut() {
+            freed |= queue.forget(caller);
+        }
+        if freed {
             self.news.notify_one();
         }
     }
@@ -220,8 +223,7 @@ fn burst(rate: Rate) -> NonZeroU32 {
 
 impl Queue {
     fn new(rate: Rate) -> Self {
-        let burst = burst(rate);
-        let (waiting, places, granted) = Default::default();
+        let (burst, (waiting, places, granted)) = (burst(rate), Default::default());
         let pace = Pace::new(rate, burst);
         Self { pace, waiting, places, granted, next: 0, served: 0, most_unused: burst.get() }
     }

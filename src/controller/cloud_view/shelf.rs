@@ -49,15 +49,16 @@ pub struct Shelf {
     reading: usize,
     served: u32,
     refused_in_a_row: u32,
-    throttled_in_a_row: u32,
+    /// The last read was.
+    throttled: bool,
     /// All were told that the credential is refused.
     told: bool,
 }
 
 impl Shelf {
     pub fn new(credential: Credential) -> Self {
-        let (machines, due, asked, reading, served, told) = Default::default();
-        let (refused_in_a_row, throttled_in_a_row) = (0, 0);
+        let (machines, due, asked, reading, served) = Default::default();
+        let (refused_in_a_row, throttled, told) = Default::default();
         Self {
             credential,
             machines,
@@ -66,7 +67,7 @@ impl Shelf {
             reading,
             served,
             refused_in_a_row,
-            throttled_in_a_row,
+            throttled,
             told,
         }
     }
@@ -207,11 +208,10 @@ impl Shelf {
         }
         let alone = plan.ids.only().cloned();
         let is_throttled = result.as_ref().is_err_and(|error| throttled(error).is_some());
-        self.throttled_in_a_row =
-            if is_throttled { self.throttled_in_a_row.saturating_add(1) } else { 0 };
+        let again = std::mem::replace(&mut self.throttled, is_throttled);
         let meaning = match (result, alone) {
             // The rate is lower now, and nobody needs to know.
-            (Err(_), _) if self.throttled_in_a_row == 1 => Meaning::default(),
+            (Err(_), _) if is_throttled && !again => Meaning::default(),
             (Ok(reading), _) => {
                 (self.refused_in_a_row, self.told) = (0, false);
                 self.shown(reading, &plan.ids, (begun, now))

@@ -59,7 +59,7 @@ pub fn accepted_order_is_young(facts: &Facts) -> Option<Decision> {
     let change = facts.type_change().filter(|change| change.state == ChangeState::Accepted)?;
     let instance = facts.observed.instance()?;
     let age = change.submitted_at.map(|at| facts.now.duration_since(at).unsigned_abs());
-    let young = age.is_some_and(|age| age < facts.desired.timing.poll.1 * 2);
+    let young = age.is_some_and(|age| age < facts.desired.timing.young);
     let goes_on = change.kind == ChangeKind::Modify
         && instance.charge_type == ChargeType::Postpaid
         && instance.type_id == change.from
@@ -119,15 +119,10 @@ pub fn outcome_is_unknown(facts: &Facts) -> Option<Decision> {
     if !asked && shows_in_one_read(instance, status, change) && !facts.is_overdue(change) {
         return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
     }
-    if change.seen_at.is_some() && is_gone_again(facts) {
-        return Some(Decision::report(TypeChange::Undone { change: change.clone() }));
+    if change.seen_at.is_some() {
+        return Some(what_was_seen_does_not_show(facts, change));
     }
-    let once = facts.observed.shows_nothing_of_its_change();
-    if change.seen_at.is_some() && !asked && (once || !facts.is_overdue(change)) {
-        return Some(Decision::report(TypeChange::Unknown { change: change.clone() }));
-    }
-    let repeats = may_repeat_unverified(change.kind, &instance.charge_type, change.fence);
-    if repeats && change.seen_at.is_none() {
+    if may_repeat_unverified(change.kind, &instance.charge_type, change.fence) {
         return Some(Decision::report(TypeChange::NotMade { change: change.clone() }));
     }
     Some(a_person_is_asked(facts, change))
@@ -139,6 +134,19 @@ fn was_made(facts: &Facts, change: &Change) -> Change {
     let shows = change.kind == ChangeKind::Modify && facts.lagging(change.lane()).is_none();
     let now = shows.then(|| whole_seconds(facts.now));
     Change { seen_at: change.seen_at.or(now), ..change.clone() }
+}
+
+/// An effect that was seen before the fence is never ordered again without a person.
+fn what_was_seen_does_not_show(facts: &Facts, change: &Change) -> Decision {
+    let asked = change.state == ChangeState::Unverified;
+    let once = facts.observed.shows_nothing_of_its_change();
+    if is_gone_again(facts) {
+        Decision::report(TypeChange::Undone { change: change.clone() })
+    } else if !asked && (once || !facts.is_overdue(change)) {
+        Decision::report(TypeChange::Unknown { change: change.clone() })
+    } else {
+        a_person_is_asked(facts, change)
+    }
 }
 
 /// Both reads show nothing of an effect that was seen before, and not for the first time: one answer that

@@ -69,20 +69,36 @@ fn of_edits_the_newest_is_served_first_and_a_read_for_many_before_all() {
 
 #[test]
 fn no_more_calls_are_given_out_and_not_made_than_come_in_a_burst() {
-    let limiter = Limiter::new(NonZeroU32::MIN.saturating_add(9).into());
-    assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 10), at(0)));
+    let limiter = Limiter::new(NonZeroU32::MIN.saturating_add(8).into());
+    assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 9), at(0)));
     for number in 0..5 {
         waits(&limiter, &format!("order-{number}"), Class::Order, 3);
     }
     assert_eq!(told(&limiter, 1), ["order-0", "order-1", "order-2"]);
     // The bucket fills again, and these three have made none of their calls.
     let soon = at(1) + Duration::from_millis(900);
-    assert!(limiter.serve(soon).0.is_empty());
-    assert!(!limiter.turns(&scope(), &Caller::Inventory, ask(Class::Drift, 1), soon));
+    let served = || limiter.serve(soon).0.into_iter().map(|told| told.caller).collect::<Vec<_>>();
+    assert_eq!(served(), []);
+    // The inventory makes its own at once.
+    assert!(limiter.turns(&scope(), &Caller::Inventory, ask(Class::Edit, 1), soon));
     assert!(limiter.turns(&scope(), &object("order-0"), ask(Class::Order, 3), soon));
-    assert_eq!(limiter.serve(soon).0[0].caller, object("order-3"));
+    assert_eq!(served(), [object("order-3")]);
+    assert!(!limiter.turns(&scope(), &Caller::Inventory, ask(Class::Drift, 1), soon));
     // Whoever does not come is not waited for.
     assert_eq!(told(&limiter, 3), ["order-4", "the inventory"]);
+}
+
+#[test]
+fn the_inventory_waits_for_nobody_who_has_a_turn_and_does_not_come() {
+    let limiter = Limiter::new(NonZeroU32::MIN.saturating_add(3).into());
+    assert!(limiter.turns(&scope(), &object("first"), ask(Class::Drift, 4), at(0)));
+    waits(&limiter, "order", Class::Order, 4);
+    assert_eq!(told(&limiter, 1), ["order"]);
+    waits(&limiter, "edit", Class::Edit, 1);
+    assert!(!limiter.turns(&scope(), &Caller::Inventory, ask(Class::Edit, 1), at(1)));
+    let soon = at(1) + Duration::from_millis(600);
+    let served: Vec<_> = limiter.serve(soon).0.into_iter().map(|told| told.caller).collect();
+    assert_eq!(served, [Caller::Inventory]);
 }
 
 #[test]

@@ -57,6 +57,20 @@ fn an_edit_is_read_at_once_and_what_comes_in_a_burst_together() {
 }
 
 #[test]
+fn one_read_that_is_throttled_is_no_news_and_the_second_in_a_row_is() {
+    let mut lab = Lab::new();
+    lab.look(0, Class::Edit);
+    let mut answered = |garbage: Option<ReadError>| {
+        (lab.garbage, lab.turns) = (garbage, 1);
+        lab.reads_due();
+        (lab.reads.len(), lab.shared, lab.woken.contains(&name(0)))
+    };
+    let throttled = || Some(api_error(429, "REQUEST_LIMIT_EXCEEDED"));
+    assert_eq!(answered(throttled()), (1, 0, false));
+    assert_eq!(answered(throttled()), (2, 1, true));
+}
+
+#[test]
 fn looks_at_changes_in_flight_are_made_together() {
     let mut lab = Lab::new();
     lab.in_sync(100);
