@@ -128,11 +128,11 @@ async fn edits_that_nobody_saw_order_the_last_type_only() {
     operator.ready().await;
     stage.declare("c.1c2g").await;
     until_in_sync(&stage, &operator, "vm-1").await;
-    operator.process.signal(libc::SIGSTOP);
+    operator.process.freeze().await;
     for type_id in ["c.2c4g", "c.1c2g", "c.4c8g"] {
         declare_instead(&stage, "vm-1", type_id).await;
     }
-    operator.process.signal(libc::SIGCONT);
+    operator.process.thaw();
     change_runs_and_ends(&stage, &operator, "vm-1", "c.4c8g").await;
     assert_eq!(mutations(&stage, "vm-1").await, ["ModifyInstanceType c.4c8g OK"]);
     let cost = Cost { paid: 1, catalogues: 1, writes: 5, ..Cost::default() };

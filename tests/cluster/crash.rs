@@ -132,7 +132,7 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
     stage.declare("c.2c4g").await;
     written.reached().await;
     let intent = stage.get("vm-1").await.status.unwrap().change.unwrap();
-    first.process.signal(libc::SIGSTOP);
+    first.process.freeze().await;
     written.release();
 
     let second = stage.operator(SHORT);
@@ -142,7 +142,7 @@ async fn a_frozen_process_that_wakes_after_the_fence_is_refused_as_expired() {
     let now = jiff::Timestamp::now();
     assert!(now > intent.fence.unwrap().0, "the fence has passed");
 
-    first.process.signal(libc::SIGCONT);
+    first.process.thaw();
     let calls = eventually("the first process's call", LIMIT, async || {
         let calls = stage.sim.calls("ModifyInstanceType", "vm-1").await;
         if calls.len() == 2 { Ok(calls) } else { Err(format!("{calls:?}")) }

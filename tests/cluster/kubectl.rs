@@ -215,7 +215,7 @@ async fn waits_for_each_generation(instances: &str) {
     assert_eq!(stage.sim.orders("vm-1").await.len(), 1);
 
     // Nobody has looked at the new spec, so the old condition still says True.
-    operator.process.signal(libc::SIGSTOP);
+    operator.process.freeze().await;
     let call = operator.wire().hold("before-call");
     stage.patch("vm-1", json!({ "spec": { "instanceTypeId": "c.4c8g" } })).await;
     assert_eq!(shown(&stage.get("vm-1").await, "Ready"), "True InSync");
@@ -223,7 +223,7 @@ async fn waits_for_each_generation(instances: &str) {
     assert!(!ready && text.contains("timed out"), "early: {text}");
 
     // The operator has seen it and is about to order.
-    operator.process.signal(libc::SIGCONT);
+    operator.process.thaw();
     call.reached().await;
     let (ready, text) = wait_for_ready(&stage, 1);
     assert!(!ready && text.contains("timed out"), "early: {text}");

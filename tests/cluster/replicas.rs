@@ -229,11 +229,11 @@ async fn frozen(point: &str) -> [String; 4] {
     hold.reached().await;
     let passes = async || first.metric("zenlayer_vm_reconciles_total").await;
     let ended = passes().await;
-    first.process.signal(libc::SIGSTOP);
+    first.process.freeze().await;
     let since = Instant::now();
     let took = takes_over(&second, since, TAKEOVER).await;
     hold.release();
-    first.process.signal(libc::SIGCONT);
+    first.process.thaw();
     until_leader(&first, 0.0, LIMIT).await;
     eventually("the end of what it had begun", LIMIT, async || {
         if passes().await > ended { Ok(()) } else { Err(first.process.tail()) }

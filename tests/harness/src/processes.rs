@@ -15,8 +15,11 @@ use std::{
 use crate::{
     proxies,
     records::{self, Channel},
-    wait::Deadline,
+    wait::{Deadline, eventually},
 };
+
+/// How soon a signal has reached every thread of a process.
+const FROZEN_WITHIN: Duration = Duration::from_secs(10);
 
 type Request = (Command, mpsc::Sender<io::Result<Child>>);
 
@@ -137,6 +140,28 @@ impl Process {
         let id = i32::try_from(self.id()).expect("process ids are small");
         // SAFETY: kill touches no memory; the child is not reaped yet, so the id is its own.
         unsafe { libc::kill(id, signal) };
+    }
+
+    /// Stops it, and waits until none of its threads runs any more: the signal alone is only on its way.
+    pub async fn freeze(&self) {
+        self.signal(libc::SIGSTOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        eventually("every thread to be stopped", FROZEN_WITHIN, async || {
+            let runs = |stat: &String| !stat.rsplit(") ").next().unwrap_or("").starts_with('T');
+            let tasks = std::fs::read_dir(&tasks).map_err(|error| error.to_string())?;
+            let stats =
+                tasks.flatten().map(|task| std::fs::read_to_string(task.path().join("stat")));
+            match stats.flatten().find(runs) {
+                None => Ok(()),
+                Some(running) => Err(running),
+            }
+        })
+        .await;
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(libc::SIGCONT);
     }
 
     /// The exit status, once it has ended.
